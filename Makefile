@@ -1,0 +1,42 @@
+# Each target works as the only command after a fresh clone: it makes .venv and installs what it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install demo test test-slow test-mujoco4 lint clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/jepa-mpc run env=reach output=runs/demo
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+# The suite once more on MuJoCo 4.0, in an environment of its own.
+test-mujoco4: .venv-mujoco4/.installed
+	.venv-mujoco4/bin/python -m pytest
+
+.venv-mujoco4/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-mujoco4
+	sed 's/^mujoco==.*/mujoco==4.0.0/' constraints.txt > .venv-mujoco4/constraints.txt
+	.venv-mujoco4/bin/python -m pip install --quiet --constraint .venv-mujoco4/constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-mujoco4 .mypy_cache .pytest_cache .ruff_cache

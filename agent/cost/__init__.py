@@ -1,0 +1,1 @@
+"""What an imagined future costs."""

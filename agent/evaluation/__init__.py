@@ -1,0 +1,1 @@
+"""Success, measured so that it can be believed."""

@@ -1,0 +1,1 @@
+"""Entry points; Hydra lives here and nowhere else."""

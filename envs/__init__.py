@@ -1,0 +1,1 @@
+"""Simulated robots: Gymnasium, MuJoCo and NumPy."""

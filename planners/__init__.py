@@ -1,0 +1,1 @@
+"""Trajectory optimisers: they minimise a function of actions, and know nothing else."""

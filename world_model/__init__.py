@@ -1,0 +1,1 @@
+"""Learned dynamics: a joint-embedding predictive architecture, in torch alone."""

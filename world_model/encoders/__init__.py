@@ -1,0 +1,1 @@
+"""World-model encoders, one file each."""

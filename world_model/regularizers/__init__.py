@@ -1,0 +1,1 @@
+"""Terms that keep embeddings from collapsing, one file each."""
