@@ -53,7 +53,8 @@ class LatentContext:
 
     Attributes:
         embeddings: `[batch, context, embed_dim]`, the newest last.
-        actions: `[batch, context - 1, action_dim]`, between those embeddings.
+        actions: `[batch, context, action_dim]`; `actions[:, i]` led to `embeddings[:, i]` (0 where nothing was executed yet),
+            so that the newest is the previous action.
     """
 
     embeddings: Tensor
@@ -67,7 +68,7 @@ class LatentTrajectory:
     Attributes:
         embeddings: `[batch, num_samples, horizon, embed_dim]`; `embeddings[:, :, t]` is what `actions[:, :, t]` leads to.
         actions: `[batch, num_samples, horizon, action_dim]`.
-        previous_action: `[batch, action_dim]`, executed before `actions[:, :, 0]`.
+        previous_action: `[batch, action_dim]`, executed before `actions[:, :, 0]`: the newest of the context.
     """
 
     embeddings: Tensor
