@@ -1,0 +1,218 @@
+"""What a dataset says of itself, and the strict reading of it: a manifest may come from anywhere."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from envs.spec import EnvSpec
+
+SCHEMA = 1
+FILE_NAME = "manifest.json"
+DTYPES = ("float32", "uint8")
+_MAX_BYTES = 64 * 2**20
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KEYS = (
+    "schema",
+    "env",
+    "versions",
+    "policy_name",
+    "policy_values",
+    "seeds",
+    "lengths",
+    "observations",
+    "actions",
+    "report",
+)
+
+
+class DatasetError(ValueError):
+    """A folder is no dataset, or a damaged one; the message is one sentence for whoever named the folder."""
+
+
+@dataclass(frozen=True)
+class ArrayInfo:
+    """What is stored in one `.npy` file.
+
+    Attributes:
+        shape: Rows of all episodes one after the other, `(num_rows, *row_shape)`.
+        dtype: One of `DTYPES`, little-endian.
+        sha256: Of the whole file, as hexadecimal digits; empty while the file is being written.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a dataset says of itself.
+
+    Attributes:
+        env: The environment that the episodes come from.
+        versions: Package name to the version that recorded them.
+        policy_name: Who acted.
+        policy_values: With which values; plain JSON.
+        seeds: One for each episode, in the order of the rows.
+        lengths: Steps of each episode; an episode has one observation more than it has steps.
+        observations: Sensor name to its array.
+        actions: `(num_steps, action_dim)`.
+        report: Measures of the whole, each finite, or None where it has no meaning.
+    """
+
+    env: EnvSpec
+    versions: Mapping[str, str]
+    policy_name: str
+    policy_values: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    lengths: tuple[int, ...]
+    observations: Mapping[str, ArrayInfo]
+    actions: ArrayInfo
+    report: Mapping[str, float | None]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain data that `manifest_from_json` turns back into an equal manifest."""
+        data: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **asdict(self)}, allow_nan=False))
+        return data
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Manifest":
+        """Reads what `to_json` wrote, and nothing else.
+
+        Raises:
+            DatasetError: `data` is no manifest of this schema, or contradicts itself.
+        """
+        _require(isinstance(data, dict), "the manifest", type(data).__name__, "a JSON object")
+        _require(data.get("schema") == SCHEMA, "schema", data.get("schema"), f"{SCHEMA}")
+        _require(set(data) == set(_KEYS), "the set of keys", sorted(data), f"{sorted(_KEYS)}")
+        env = _env(data["env"])
+        lengths = _integers(data["lengths"], "lengths", minimum=1)
+        seeds = _integers(data["seeds"], "seeds", minimum=0)
+        _require(len(seeds) == len(lengths) > 0, "the number of seeds", len(seeds), f"one a length, {len(lengths)}")
+        num_steps, num_rows = sum(lengths), sum(lengths) + len(lengths)
+        observations = data["observations"]
+        _require(
+            isinstance(observations, dict) and set(observations) == set(env.sensors),
+            "the set of observations",
+            sorted(observations) if isinstance(observations, dict) else observations,
+            f"the sensors {sorted(env.sensors)}",
+        )
+        return cls(
+            env=env,
+            versions=_texts(data["versions"], "versions"),
+            policy_name=_text(data["policy_name"], "policy_name"),
+            policy_values=_mapping(data["policy_values"], "policy_values"),
+            seeds=seeds,
+            lengths=lengths,
+            observations={
+                name: _array(observations[name], f"observations.{name}", (num_rows, *shape))
+                for name, shape in env.sensors.items()
+            },
+            actions=_array(data["actions"], "actions", (num_steps, env.action_dim)),
+            report=_report(data["report"]),
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads the manifest of a dataset.
+
+    Raises:
+        DatasetError: The folder holds none, or one that cannot be trusted; the sentence names the folder.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise DatasetError(f"{folder} is not a dataset: it holds no {FILE_NAME}")
+    if path.stat().st_size > _MAX_BYTES:
+        raise DatasetError(f"{path} has {path.stat().st_size} bytes, a manifest has at most {_MAX_BYTES}")
+    try:
+        return Manifest.from_json(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path} is not JSON that can be read: {error}") from None
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes the manifest: it is there as a whole, on the disk, or not at all."""
+    lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in manifest.to_json().items())
+    draft = folder / f"{FILE_NAME}.draft"
+    with draft.open("w", encoding="utf-8") as file:
+        file.write("{\n" + ",\n".join(lines) + "\n}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / FILE_NAME)
+
+
+def _require(condition: bool, what: str, value: object, right: str) -> None:
+    if not condition:
+        raise DatasetError(f"{what} is {_short(value)}, expected {right}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise DatasetError(f"a number is {constant}, expected finite numbers only")
+
+
+def _env(data: Any) -> EnvSpec:
+    try:
+        env = EnvSpec.from_json(data)
+        faithful = json.loads(json.dumps(env.to_json())) == data
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DatasetError(f"env is no description of an environment ({error!r}): {_short(data)}") from None
+    _require(faithful, "env", data, "the keys and types of an EnvSpec and no others")
+    _require(bool(env.sensors), "env.sensors", data["sensors"], "at least one sensor")
+    for name, shape in env.sensors.items():
+        _require(_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _")
+        _require(len(shape) <= 4 and min(shape, default=0) >= 1, f"the shape of {name}", shape, "1 to 4 sizes above 0")
+    _require(env.action_dim >= 1, "env.action_dim", env.action_dim, "at least 1")
+    return env
+
+
+def _array(data: Any, what: str, shape: tuple[int, ...]) -> ArrayInfo:
+    keys = {"shape", "dtype", "sha256"}
+    _require(isinstance(data, dict) and set(data) == keys, what, data, f"an object of {sorted(keys)}")
+    _require(data["shape"] == list(shape), f"{what}.shape", data["shape"], f"{list(shape)}, by env and lengths")
+    _require(data["dtype"] in DTYPES, f"{what}.dtype", data["dtype"], f"one of {DTYPES}")
+    checksum = _text(data["sha256"], f"{what}.sha256")
+    _require(_SHA256.fullmatch(checksum) is not None, f"{what}.sha256", checksum, "64 hexadecimal digits")
+    return ArrayInfo(shape=shape, dtype=str(data["dtype"]), sha256=checksum)
+
+
+def _integers(data: Any, what: str, *, minimum: int) -> tuple[int, ...]:
+    _require(isinstance(data, list), what, data, "a list of integers")
+    for value in data:
+        good = isinstance(value, int) and not isinstance(value, bool) and minimum <= value < 2**32
+        _require(good, f"an entry of {what}", value, f"an integer in {minimum}..{2**32 - 1}")
+    return tuple(data)
+
+
+def _text(data: Any, what: str) -> str:
+    _require(isinstance(data, str), what, data, "a text")
+    return str(data)
+
+
+def _mapping(data: Any, what: str) -> dict[str, Any]:
+    _require(isinstance(data, dict), what, data, "a JSON object")
+    return dict(data)
+
+
+def _texts(data: Any, what: str) -> dict[str, str]:
+    return {key: _text(value, f"{what}.{key}") for key, value in _mapping(data, what).items()}
+
+
+def _report(data: Any) -> dict[str, float | None]:
+    report = _mapping(data, "report")
+    for key, value in report.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        _require(value is None or number, f"report.{key}", value, "a finite number or null")
+    return report
