@@ -1,0 +1,190 @@
+"""The cross-entropy method: fit a Gaussian to the best of its own samples, again and again."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from planners.candidates import Incumbent, admit, pick
+from planners.noise import white_noise
+from planners.types import ActionBounds, Budget, Objective, Plan, evaluate
+from planners.warm_start import resize_steps, shift_steps
+
+
+@dataclass(frozen=True)
+class CEMState:
+    """Where the search stands, in units of the box.
+
+    Attributes:
+        mean: `[batch, horizon, action_dim]`, of the Gaussian.
+        std: `[batch, horizon, action_dim]`, of the Gaussian.
+        plan: `[batch, horizon, action_dim]`, the last plan, which the next call prices first.
+    """
+
+    mean: Tensor
+    std: Tensor
+    plan: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEM:
+    """The cross-entropy method with a diagonal Gaussian over the steps of a sequence.
+
+    Each iteration prices `num_samples` candidates and moves the Gaussian to the mean and std of the `num_elites`
+    cheapest (de Boer, Kroese, Mannor and Rubinstein, "A tutorial on the cross-entropy method", 2005). The mean is a
+    candidate of every iteration; the proposals and the last plan are the first candidates of the first.
+
+    A warm start keeps mean, std and plan: what the last call was sure of stays narrow, though never narrower than
+    `warm_std`. A budget takes iterations away from the end; one that it cuts short has the same share of elites.
+
+    Attributes:
+        num_samples: Candidates an iteration, proposals and last plan included.
+        num_iterations: Iterations a call.
+        num_elites: Cheapest candidates that the Gaussian is fitted to, in 2..num_samples.
+        init_std: Of a step about which nothing is known, in units of the box.
+        warm_std: Least std at the start of a call, in units of the box, in min_std..init_std.
+        min_std: Least std within a call, in units of the box, above 0.
+        momentum: Share of the old mean and std that an iteration keeps, in [0, 1).
+        return_mean: False: the plan is the cheapest candidate of all. True: it is the cheapest of the means, the
+            proposals and the last plan, none of which was lucky by chance; the final mean is one evaluation more.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+    """
+
+    num_samples: int
+    num_iterations: int
+    num_elites: int
+    init_std: float
+    warm_std: float
+    min_std: float
+    momentum: float
+    return_mean: bool
+
+    def __post_init__(self) -> None:
+        if self.num_iterations < 1:
+            raise ValueError(f"num_iterations must be at least 1, got {self.num_iterations}")
+        if not 2 <= self.num_elites <= self.num_samples:
+            raise ValueError(f"num_elites must be in 2..num_samples={self.num_samples}, got {self.num_elites}")
+        if not 0 < self.min_std <= self.warm_std <= self.init_std < math.inf:
+            raise ValueError(
+                f"stds must satisfy 0 < min_std <= warm_std <= init_std, "
+                f"got min_std={self.min_std}, warm_std={self.warm_std}, init_std={self.init_std}"
+            )
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> CEMState:
+        """Returns a Gaussian of `init_std` around the centre of the box."""
+        if batch_size < 1 or horizon < 1:
+            raise ValueError(f"batch_size and horizon must be at least 1, got {batch_size} and {horizon}")
+        center = bounds.low.new_zeros(batch_size, horizon, *bounds.low.shape)
+        return CEMState(mean=center, std=torch.full_like(center, self.init_std), plan=center)
+
+    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
+        """Draws `[batch, num_iterations, num_samples, horizon, action_dim]`, with 0 for the first sample: the mean."""
+        shape = (self.num_iterations, self.num_samples, horizon, *bounds.low.shape)
+        noise = white_noise(generators, shape, like=bounds.low)
+        noise[:, :, 0] = 0
+        return noise
+
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        state: CEMState,
+        *,
+        noise: Tensor,
+        bounds: ActionBounds,
+        budget: Budget,
+        proposals: Sequence[Tensor] = (),
+    ) -> tuple[Plan, CEMState]:
+        """Minimises the objective from where `state` stands; see `Planner.plan`."""
+        self._check(state, noise, proposals)
+        batch_size, horizon, _ = state.mean.shape
+        mean, last_plan = bounds.from_unit(state.mean), bounds.from_unit(state.plan)
+        std = bounds.half_range * state.std.clamp(min=self.warm_std)
+        min_std = bounds.half_range * self.min_std
+        admitted = admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)
+        given = torch.stack([*admitted, last_plan], dim=1)
+
+        best, history = Incumbent.unpriced(last_plan), []
+        sizes = self._iteration_sizes(budget)
+        for iteration, size in enumerate(sizes):
+            # Sample
+            num_given = given.shape[1]
+            sampled = torch.addcmul(mean[:, None], std[:, None], noise[:, iteration, : max(size - num_given, 0)])
+            candidates = torch.cat([given[:, :size], bounds.clip(sampled)], dim=1)
+
+            # Price
+            cost = evaluate(objective, candidates).cost
+            eligible = num_given + 1 if self.return_mean else size
+            best = best.challenged(candidates[:, :eligible], cost[:, :eligible])
+            history.append(best.cost)
+
+            # Fit
+            mean, std = self._fit(mean, std, candidates, cost)
+            std = torch.maximum(std, min_std)
+            given = given[:, :0]
+
+        if self.return_mean:
+            final_mean = bounds.clip(mean)[:, None]
+            best = best.challenged(final_mean, evaluate(objective, final_mean).cost)
+            history.append(best.cost)
+
+        plan = Plan(
+            actions=best.actions,
+            cost=best.cost,
+            cost_history=torch.stack(history),
+            num_evaluations=sum(sizes) + self.return_mean,
+        )
+        return plan, CEMState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=bounds.to_unit(best.actions))
+
+    def shift(self, state: CEMState, num_steps: int) -> CEMState:
+        """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""
+        return CEMState(
+            mean=shift_steps(state.mean, num_steps, fill=0.0),
+            std=shift_steps(state.std, num_steps, fill=self.init_std),
+            plan=shift_steps(state.plan, num_steps, fill=0.0),
+        )
+
+    def resize(self, state: CEMState, horizon: int) -> CEMState:
+        """Cuts the Gaussian and the plan, or extends them by steps of `init`."""
+        return CEMState(
+            mean=resize_steps(state.mean, horizon, fill=0.0),
+            std=resize_steps(state.std, horizon, fill=self.init_std),
+            plan=resize_steps(state.plan, horizon, fill=0.0),
+        )
+
+    def _check(self, state: CEMState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
+        batch_size, *step_shape = state.mean.shape
+        expected = (batch_size, self.num_iterations, self.num_samples, *step_shape)
+        if noise.shape != expected:
+            raise ValueError(
+                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
+                f"got {[*noise.shape]}"
+            )
+        if len(proposals) + 2 > self.num_samples:
+            raise ValueError(
+                f"num_samples must be at least {len(proposals) + 2} to hold {len(proposals)} proposals, the last plan "
+                f"and the mean, got {self.num_samples}"
+            )
+
+    def _iteration_sizes(self, budget: Budget) -> list[int]:
+        """Returns how many candidates each iteration prices; the final mean, if priced, is not among them."""
+        reserved = int(self.return_mean)
+        num_evaluations = budget.cap(self.num_iterations * self.num_samples + reserved) - reserved
+        num_full, rest = divmod(num_evaluations, self.num_samples)
+        return [self.num_samples] * num_full + [rest] * (rest > 0)
+
+    def _fit(self, mean: Tensor, std: Tensor, candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+        """Moves the Gaussian towards the elites; where no candidate has a finite cost it stays."""
+        num_elites = max(1, self.num_elites * cost.shape[1] // self.num_samples)
+        elite_cost, elite = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites], the best first
+        priced = torch.isfinite(elite_cost)
+        elite = torch.where(priced, elite, elite[:, :1])  # the best stands in for elites without a cost
+        elite_std, elite_mean = torch.std_mean(pick(candidates, elite), dim=1, correction=0)
+        step = (1 - self.momentum) * priced[:, :1, None].to(mean.dtype)
+        return torch.lerp(mean, elite_mean, step), torch.lerp(std, elite_std, step)
