@@ -1,0 +1,323 @@
+"""The goal-conditioned base of every task: an arm whose tip is sent somewhere 20 times a second.
+
+Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`.
+
+A dimension of a box whose two bounds coincide is fixed: a workspace with one height takes planar actions, a goal box
+with one height gives planar goals.
+"""
+
+import hashlib
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.kinematics import NUM_JOINTS, TipControl
+from envs.rendering import Marker, Renderer
+from envs.spec import Box, EnvSpec
+
+ASSETS = Path(__file__).parent / "assets"
+
+NUM_SUBSTEPS = 5
+CONTROL_DT = 0.05
+"""Control period, s."""
+
+MAX_DISPLACEMENT = 0.03
+"""Longest way of the tip in one control step, m."""
+
+FULL_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+"""Everything that the next state depends on, the solver's warm start included."""
+
+Readings = dict[str, NDArray[np.float32]]
+"""Name to numbers: sensors, or Gymnasium's observation and goals."""
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One named part of the flat observation.
+
+    Attributes:
+        size: How many numbers it reads.
+        limit: No reading is larger in magnitude, in the sensor's own unit.
+    """
+
+    size: int
+    limit: float
+
+
+ARM_SENSORS: Mapping[str, Sensor] = {
+    "tip": Sensor(3, 2.0),  # m
+    "joint_position": Sensor(NUM_JOINTS, 4.0),  # rad
+    "joint_velocity": Sensor(NUM_JOINTS, 50.0),  # rad/s
+}
+
+
+class Expert(Protocol):
+    """A scripted controller that may look into the simulator: it proves that the goals can be reached."""
+
+    def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:
+        """Starts an episode with a goal observation."""
+        ...
+
+    def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Returns the next action for the named sensors."""
+        ...
+
+
+class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
+    """An arm beside a table, commanded by displacements of its tip.
+
+    An action in [-1, 1] asks for the displacement `max_displacement * action / max(1, |action|)` of the *measured* tip,
+    so that the state has no hidden part; the target is clipped to the workspace. Episodes are cut by the time limit and
+    never terminate.
+
+    `reset` takes the options `goal` (a desired goal) and `state` (from `get_state`).
+
+    Args:
+        render_mode: None or "rgb_array".
+        width: Of a rendered frame, pixels.
+        height: Of a rendered frame, pixels.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_DT)}
+
+    env_id: ClassVar[str]
+    model_file: ClassVar[str]
+    sensors: ClassVar[Mapping[str, Sensor]]
+    workspace: ClassVar[Box]
+    goal_sensor: ClassVar[str]
+    goal_box: ClassVar[Box]
+    success_radius: ClassVar[float]
+
+    def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f'render_mode must be None or "rgb_array", got {render_mode!r}')
+        self.render_mode = render_mode
+        self._frame_size = (width, height)
+        self._renderer: Renderer | None = None
+
+        self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
+        self.data = mujoco.MjData(self.model)
+        self.control = TipControl(self.model, self.data)
+        self._tip = self.data.site_xpos[self.model.site("tip").id]
+        self._joint_position = self.data.qpos[:NUM_JOINTS]
+        self._joint_velocity = self.data.qvel[:NUM_JOINTS]
+
+        self._low, self._high = np.array(self.workspace.low), np.array(self.workspace.high)
+        self._action_dim = int((self._low < self._high).sum())
+        self._displacement = np.zeros(3)
+        goal_low, goal_high = np.array(self.goal_box.low, np.float32), np.array(self.goal_box.high, np.float32)
+        self._goal_dim = int((goal_low < goal_high).sum())
+        self._goal_rest = goal_low[self._goal_dim :]
+        self._slices = _slices(self.sensors)
+        start = self._slices[self.goal_sensor].start
+        self._achieved = slice(start, start + self._goal_dim)
+
+        limits = np.concatenate([np.full(sensor.size, sensor.limit, np.float32) for sensor in self.sensors.values()])
+        goal_limits = limits[self._achieved]
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self._action_dim,), np.float32)
+        self._goal_space = gymnasium.spaces.Box(goal_low[: self._goal_dim], goal_high[: self._goal_dim])
+        self.observation_space = gymnasium.spaces.Dict(
+            {
+                "observation": gymnasium.spaces.Box(-limits, limits, dtype=np.float32),
+                "achieved_goal": gymnasium.spaces.Box(-goal_limits, goal_limits, dtype=np.float32),
+                "desired_goal": self._goal_space,
+            }
+        )
+        self._size = len(limits)
+        self._desired = np.zeros(self._goal_dim, np.float32)
+
+    @cached_property
+    def description(self) -> EnvSpec:
+        """The contract between this task and whoever learns from its episodes."""
+        num_steps = gymnasium.spec(self.env_id).max_episode_steps
+        assert num_steps is not None
+        return EnvSpec(
+            env_id=self.env_id,
+            xml_hash=hashlib.sha256(b"".join(path.read_bytes() for path in self._sources())).hexdigest(),
+            sensors={name: (sensor.size,) for name, sensor in self.sensors.items()},
+            goal={self.goal_sensor: self.goal_box},
+            workspace=self.workspace,
+            action_dim=self._action_dim,
+            max_displacement=MAX_DISPLACEMENT,
+            control_dt=CONTROL_DT,
+            num_steps=num_steps,
+        )
+
+    @abstractmethod
+    def expert(self) -> Expert:
+        """Returns a controller that reaches every goal of this environment."""
+
+    @abstractmethod
+    def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
+        """Draws a start from `self.np_random`, far enough from the goal, and puts arm and objects there, at rest."""
+
+    @abstractmethod
+    def _read_objects(self, observation: NDArray[np.float32]) -> None:
+        """Fills in what the task's own sensors read."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Readings, dict[str, Any]]:
+        """Draws a goal and a start, unless `options` gives them.
+
+        Returns:
+            The observation, and info with `is_success` and `redrawn`: how many starts were thrown away because they
+            were already solved.
+
+        Raises:
+            ValueError: A goal outside the goal box, a state of another size, or an unknown option.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        if unknown := set(options) - {"goal", "state"}:
+            raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
+        given = options.get("goal")
+        self._desired = self._sample_goal() if given is None else self._checked_goal(given)
+        redrawn = 0
+        if "state" in options:
+            self.set_state(options["state"])
+        else:
+            self._draw_start()
+            while self._is_success(self._observe()):
+                redrawn += 1
+                self._draw_start()
+        observation = self._observe()
+        return self._with_goals(observation), {"is_success": self._is_success(observation), "redrawn": redrawn}
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Readings, float, bool, bool, dict[str, Any]]:
+        """Moves the tip for one control period.
+
+        Raises:
+            ValueError: An action that is not finite, or of another shape.
+        """
+        self._command(action)
+        mujoco.mj_step(self.model, self.data, NUM_SUBSTEPS)
+        self.control.refresh()
+        observation = self._observe()
+        is_success = self._is_success(observation)
+        return self._with_goals(observation), 0.0 if is_success else -1.0, False, False, {"is_success": is_success}
+
+    def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> NDArray[np.float32]:  # noqa: ARG002
+        """Returns 0 where the goal is reached and -1 elsewhere, for goals `[..., goal_dim]`; `info` is not used."""
+        reached = self.distance_to_goal(achieved_goal, desired_goal) <= self.success_radius
+        return np.where(reached, np.float32(0), np.float32(-1))
+
+    def distance_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the distance, m, between goals `[..., goal_dim]`."""
+        difference = np.subtract(achieved_goal, desired_goal, dtype=np.float32)
+        distance: NDArray[np.float32] = np.sqrt((difference * difference).sum(-1))
+        return distance
+
+    def split_observation(self, observation: NDArray[np.float32]) -> Readings:
+        """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""
+        return {name: observation[..., part] for name, part in self._slices.items()}
+
+    def goal_observation(self, desired_goal: NDArray[np.float32]) -> Readings:
+        """Returns what the goal's sensor should read, `[..., 3]`; the other sensors are not asked for."""
+        desired_goal = np.asarray(desired_goal, np.float32)
+        rest = np.broadcast_to(self._goal_rest, (*desired_goal.shape[:-1], len(self._goal_rest)))
+        return {self.goal_sensor: np.concatenate([desired_goal, rest], axis=-1)}
+
+    def get_state(self) -> NDArray[np.float64]:
+        """Returns the simulator's full state; the goal is not part of it."""
+        state = np.empty(mujoco.mj_stateSize(self.model, FULL_STATE))
+        mujoco.mj_getState(self.model, self.data, state, FULL_STATE)
+        return state
+
+    def set_state(self, state: NDArray[np.float64]) -> None:
+        """Puts the simulator exactly where `get_state` found it; the goal stays.
+
+        Raises:
+            ValueError: A state of another size, or one that is not finite.
+        """
+        size = mujoco.mj_stateSize(self.model, FULL_STATE)
+        state = np.asarray(state, np.float64)
+        if state.shape != (size,) or not np.isfinite(state).all():
+            raise ValueError(f"a state of {self.env_id} is {size} finite numbers, got shape {state.shape}: {state}")
+        mujoco.mj_setState(self.model, self.data, state, FULL_STATE)
+        self.control.refresh()
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """Returns a frame for human eyes, `[height, width, 3]`, with the goal marked; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        if self._renderer is None:
+            width, height = self._frame_size
+            self._renderer = Renderer(self.model, width=width, height=height)
+        goal = self.goal_observation(self._desired)[self.goal_sensor]
+        return self._renderer.image(self.data, markers=[Marker(position=goal, radius=self.success_radius)])
+
+    def close(self) -> None:
+        """Frees the renderer, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _command(self, action: NDArray[np.float32]) -> None:
+        components = np.asarray(action, np.float64)
+        if components.shape != (self._action_dim,):
+            raise ValueError(f"an action of {self.env_id} has shape ({self._action_dim},), got {components.shape}")
+        length = math.hypot(*components.tolist())
+        if not math.isfinite(length):
+            raise ValueError(f"an action must be finite, got {components}")
+        target = self._tip.copy()
+        target[: self._action_dim] += components * (MAX_DISPLACEMENT / max(1.0, length))
+        np.minimum(target, self._high, out=target)
+        np.maximum(target, self._low, out=target)
+        target -= self._tip
+        way = math.sqrt(target @ target)
+        if way > MAX_DISPLACEMENT:
+            target *= MAX_DISPLACEMENT / way
+        self.data.ctrl[:] = self.control.joint_step(target) / CONTROL_DT
+
+    def _draw_start(self) -> None:
+        mujoco.mj_resetData(self.model, self.data)
+        self._place_start(self._desired)
+        self.control.refresh()
+
+    def _sample_goal(self) -> NDArray[np.float32]:
+        low, high = self._goal_space.low, self._goal_space.high
+        return self.np_random.uniform(low, high).astype(np.float32).clip(low, high)
+
+    def _checked_goal(self, goal: Any) -> NDArray[np.float32]:
+        checked = np.array(goal, np.float32)
+        if not self._goal_space.contains(checked):
+            low, high = self._goal_space.low, self._goal_space.high
+            raise ValueError(f"a goal of {self.env_id} lies between {low} and {high} (m), got {goal}")
+        return checked
+
+    def _observe(self) -> NDArray[np.float32]:
+        observation = np.empty(self._size, np.float32)
+        observation[:3] = self._tip
+        observation[3:10] = self._joint_position
+        observation[10:17] = self._joint_velocity
+        self._read_objects(observation)
+        return observation
+
+    def _is_success(self, observation: NDArray[np.float32]) -> bool:
+        return bool(self.distance_to_goal(observation[self._achieved], self._desired) <= self.success_radius)
+
+    def _with_goals(self, observation: NDArray[np.float32]) -> Readings:
+        return {
+            "observation": observation,
+            "achieved_goal": observation[self._achieved].copy(),
+            "desired_goal": self._desired.copy(),
+        }
+
+    def _sources(self) -> list[Path]:
+        return [ASSETS / "arm.xml", ASSETS / self.model_file]
+
+
+def _slices(sensors: Mapping[str, Sensor]) -> dict[str, slice]:
+    """Sensor name to its place in the flat observation."""
+    ends = np.cumsum([sensor.size for sensor in sensors.values()]).tolist()
+    return {name: slice(end - sensor.size, end) for (name, sensor), end in zip(sensors.items(), ends, strict=True)}

@@ -1,0 +1,118 @@
+"""Push: bring a block to a point on the table, with the tip held at a fixed height."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.kinematics import NUM_JOINTS
+from envs.mujoco_env import ARM_SENSORS, MujocoEnv, Sensor
+from envs.spec import Box
+
+TIP_HEIGHT = 0.03
+"""Low enough to push below the block's upper edge, so that the finger cannot climb it, m."""
+
+WORKSPACE = Box(low=(0.30, -0.32, TIP_HEIGHT), high=(0.74, 0.32, TIP_HEIGHT))
+"""Where the tip may go: the block's area and room behind it, m."""
+
+BLOCK_HALF_SIZE = 0.035
+"""m; a resting block's centre is as high."""
+
+BLOCK_AREA = Box(low=(0.375, -0.25, BLOCK_HALF_SIZE), high=(0.675, 0.25, BLOCK_HALF_SIZE))
+"""Where the block starts, and where goals lie, m."""
+
+MIN_START_DISTANCE = 0.10
+"""Between the block at the start and the goal, m."""
+
+TIP_CLEARANCE = 0.09
+"""Between the tip at the start and the block's centre: more than the block's half diagonal and the finger, m."""
+
+SUCCESS_RADIUS = 0.05
+"""m."""
+
+
+class PushEnv(MujocoEnv):
+    """The block lies anywhere in its area, turned anyhow; the goal is a place for its centre, at least 10 cm away.
+
+    Block sensors: position of the centre, m; orientation as the first two columns of its rotation matrix, which is
+    continuous; linear and angular velocity in the world's frame, m/s and rad/s.
+    """
+
+    env_id = "jepa-mpc/Push-v0"
+    model_file = "push.xml"
+    sensors = {
+        **ARM_SENSORS,
+        "block_position": Sensor(3, 2.0),
+        "block_orientation": Sensor(6, 2.0),
+        "block_velocity": Sensor(6, 100.0),
+    }
+    workspace = WORKSPACE
+    goal_sensor = "block_position"
+    goal_box = BLOCK_AREA
+    success_radius = SUCCESS_RADIUS
+
+    def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
+        super().__init__(render_mode=render_mode, width=width, height=height)
+        joint = self.model.joint("block")
+        # The compiler knows one damping for all six directions of a free joint; the block needs them apart.
+        self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
+        self._block_pose = self.data.qpos[NUM_JOINTS:]
+        self._block_velocity = self.data.qvel[NUM_JOINTS:]
+        self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
+
+    def expert(self) -> "PushExpert":
+        """Returns a controller that goes behind the block and pushes it to the goal."""
+        return PushExpert(self)
+
+    def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
+        while True:
+            block = self.np_random.uniform(BLOCK_AREA.low, BLOCK_AREA.high)
+            if np.linalg.norm(block[:2] - desired_goal) >= MIN_START_DISTANCE:
+                break
+        while True:
+            tip = self.np_random.uniform(WORKSPACE.low, WORKSPACE.high)
+            if np.linalg.norm(tip[:2] - block[:2]) >= TIP_CLEARANCE:
+                break
+        yaw = self.np_random.uniform(-math.pi, math.pi)
+        self._block_pose[:3] = block
+        self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+        self.control.place(tip)
+
+    def _read_objects(self, observation: NDArray[np.float32]) -> None:
+        observation[17:20] = self._block_pose[:3]
+        observation[20:23] = self._block_rotation[:, 0]
+        observation[23:26] = self._block_rotation[:, 1]
+        observation[26:29] = self._block_velocity[:3]
+        observation[29:32] = self._block_rotation @ self._block_velocity[3:]  # measured in the block's own frame
+
+
+class PushExpert:
+    """Walks around the block to the side away from the goal, pushes, and steps back when the block is there.
+
+    Args:
+        env: The environment that it acts in.
+    """
+
+    def __init__(self, env: PushEnv) -> None:
+        self._max_displacement = env.description.max_displacement
+        self._goal = np.zeros(2)
+
+    def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002
+        """Starts an episode; nothing is random, so the seed has no effect."""
+        self._goal = goal["block_position"][:2].astype(np.float64)
+
+    def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Returns the next planar displacement."""
+        tip = observation["tip"][:2].astype(np.float64)
+        block = observation["block_position"][:2].astype(np.float64)
+        to_goal = self._goal - block
+        if math.hypot(*to_goal) < 0.01:
+            return np.zeros(2, np.float32)
+        direction = to_goal / math.hypot(*to_goal)
+        contact = block - 0.05 * direction
+        return self._toward(contact - tip)
+
+    def _toward(self, way: NDArray[np.float64]) -> NDArray[np.float32]:
+        action = way / self._max_displacement
+        return (action / max(1.0, math.hypot(*action))).astype(np.float32)

@@ -1,0 +1,15 @@
+"""Makes the tasks known to Gymnasium, without importing a simulator.
+
+A task of your own is registered in the same way, from its own file: `gymnasium.make("that.file:its/Id-v0")` imports the
+file first.
+"""
+
+import gymnasium
+
+
+def register_envs() -> None:
+    """Registers `jepa-mpc/Reach-v0` and `jepa-mpc/Push-v0`, once."""
+    if "jepa-mpc/Reach-v0" in gymnasium.registry:
+        return
+    gymnasium.register("jepa-mpc/Reach-v0", entry_point="envs.reach:ReachEnv", max_episode_steps=50)
+    gymnasium.register("jepa-mpc/Push-v0", entry_point="envs.push:PushEnv", max_episode_steps=100)
