@@ -28,7 +28,7 @@ __all__ = ["DatasetError", "Episode", "EpisodeDataset", "Manifest", "array_path"
 
 @dataclass(frozen=True)
 class Episode:
-    """What was seen and done, in order, and two measures for reports that no dataset stores and no learner sees.
+    """What was seen and done, in order, and three measures for reports that no dataset stores and no learner sees.
 
     Attributes:
         observations: Sensor name to its readings, `[num_steps + 1, *shape]`, float32 (a camera: uint8).
@@ -36,6 +36,7 @@ class Episode:
         seed: Of the environment's reset; with the actions it repeats the episode.
         distance_to_goal: `[num_steps + 1]`, m.
         is_success: `[num_steps + 1]`, bool.
+        redrawn: Starts that the environment threw away because they were solved already.
     """
 
     observations: Mapping[str, NDArray[Any]]
@@ -43,6 +44,7 @@ class Episode:
     seed: int
     distance_to_goal: NDArray[np.float64]
     is_success: NDArray[np.bool_]
+    redrawn: int
 
 
 @dataclass(frozen=True)

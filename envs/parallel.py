@@ -1,8 +1,8 @@
 """The one executor: a function mapped over independent tasks in worker processes.
 
 A worker is a fresh interpreter that shares nothing with its caller, not even the caller's main module: it starts fast
-and needs no `if __name__ == "__main__"`. It has one thread for numerical libraries, does not hear the terminal's Ctrl-C,
-and ends when its caller does, whatever ended the caller.
+and needs no `if __name__ == "__main__"`. It has one thread for numerical libraries, does not hear the terminal's
+Ctrl-C, and ends when its caller does, whatever ended the caller.
 """
 
 import os

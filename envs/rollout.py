@@ -71,7 +71,7 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
         ValueError: The policy returned something else than a finite action in [-1, 1].
     """
     state, info = env.reset(seed=seed)
-    goal = state["desired_goal"]
+    goal, redrawn = state["desired_goal"], int(info["redrawn"])
     policy.reset(env.goal_observation(goal), seed=policy_seed(seed))
     reading = env.split_observation(state["observation"])
     observations = {name: np.empty((num_steps + 1, *value.shape), value.dtype) for name, value in reading.items()}
@@ -93,6 +93,7 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
         seed=seed,
         distance_to_goal=distance_to_goal,
         is_success=is_success,
+        redrawn=redrawn,
     )
 
 

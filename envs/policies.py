@@ -1,0 +1,248 @@
+"""Who acts while the robot explores. None of them knows a goal or a success.
+
+The environment moves the tip by `max_displacement * action / max(1, |action|)`, so actions from the whole cube are of
+use: a planner will ask for them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.rollout import Sensors
+from envs.spec import EnvSpec
+
+Behaviour = Callable[[Sensors], NDArray[Any]]
+"""What to do as long as nothing new is taken up: named sensors to an action, not yet clipped."""
+
+
+class Zero:
+    """Never moves.
+
+    Args:
+        spec: Of the environment.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._action = np.zeros(spec.action_dim, np.float32)
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:
+        """There is nothing to forget."""
+
+    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        """Returns zeros."""
+        return self._action.copy()
+
+
+class UniformRandom:
+    """Draws every action anew from the whole cube.
+
+    Args:
+        spec: Of the environment.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._action_dim = spec.action_dim
+        self._rng = np.random.default_rng(0)
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+        """Starts anew from the seed."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        """Returns the next draw."""
+        return self._rng.uniform(-1, 1, self._action_dim).astype(np.float32)
+
+
+class SmoothNoise:
+    """Drifts: an Ornstein-Uhlenbeck process, clipped to the cube.
+
+    Args:
+        spec: Of the environment.
+        correlation: Of one component of an action with the next action's, in [0, 1).
+        std: Of a component before it is clipped, above 0.
+    """
+
+    def __init__(self, spec: EnvSpec, *, correlation: float, std: float) -> None:
+        if not 0 <= correlation < 1 or not std > 0:
+            raise ValueError(f"correlation must be in [0, 1) and std above 0, got {correlation} and {std}")
+        self._action_dim = spec.action_dim
+        self._correlation = correlation
+        self._std = std
+        self._rng = np.random.default_rng(0)
+        self._drift = np.zeros(spec.action_dim)
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+        """Starts anew from the seed."""
+        self._rng = np.random.default_rng(seed)
+        self._drift = self._rng.normal(0, self._std, self._action_dim)
+
+    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        """Returns where the drift is."""
+        fresh = self._rng.normal(0, self._std, self._action_dim)
+        self._drift = self._correlation * self._drift + np.sqrt(1 - self._correlation**2) * fresh
+        return self._drift.clip(-1, 1).astype(np.float32)
+
+
+class Switching(ABC):
+    """Takes up a new behaviour at random moments.
+
+    Args:
+        spec: Of the environment.
+        min_hold: Fewest steps that a behaviour lasts, at least 1.
+        max_hold: Most steps that it lasts.
+    """
+
+    def __init__(self, spec: EnvSpec, *, min_hold: int, max_hold: int) -> None:
+        if not 1 <= min_hold <= max_hold:
+            raise ValueError(f"min_hold must be in 1..max_hold={max_hold}, got {min_hold}")
+        self._spec = spec
+        self._min_hold = min_hold
+        self._max_hold = max_hold
+        self._low = np.asarray(spec.workspace.low)[: spec.action_dim]
+        self._high = np.asarray(spec.workspace.high)[: spec.action_dim]
+        self._rng = np.random.default_rng(0)
+        self._steps_left = 0
+        self._behaviour: Behaviour | None = None
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+        """Starts anew from the seed."""
+        self._rng = np.random.default_rng(seed)
+        self._steps_left = 0
+
+    def act(self, observation: Sensors) -> NDArray[np.float32]:
+        """Returns what the behaviour of the moment does."""
+        if self._steps_left == 0 or self._behaviour is None:
+            self._behaviour = self._next_behaviour(observation)
+            self._steps_left = int(self._rng.integers(self._min_hold, self._max_hold + 1))
+        self._steps_left -= 1
+        return self._behaviour(observation).clip(-1, 1).astype(np.float32)
+
+    @abstractmethod
+    def _next_behaviour(self, observation: Sensors) -> Behaviour:
+        """Draws what to do next."""
+
+    def _hold(self) -> Behaviour:
+        """Repeats one action from the cube, of any size."""
+        action = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._spec.action_dim)
+        return lambda _: action
+
+    def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
+        """Goes to a point, m, at most at `speed` of the fastest, slows down before it and stays, with some jitter."""
+
+        def action(observation: Sensors) -> NDArray[np.float64]:
+            way = (point - observation["tip"][: len(point)]) / self._spec.max_displacement
+            step = way * (speed / max(speed, float(np.linalg.norm(way))))
+            return step + self._rng.normal(0, jitter, len(point))
+
+        return action
+
+
+class HeldRandom(Switching):
+    """Holds a random action for a random number of steps, then another."""
+
+    def _next_behaviour(self, observation: Sensors) -> Behaviour:  # noqa: ARG002 - it is blind
+        return self._hold()
+
+
+class RandomPoints(Switching):
+    """Goes to random points of the workspace and stays there for a while; it sees every place, at every pace.
+
+    Args:
+        spec: Of the environment.
+        min_hold: Fewest steps for a point, at least 1.
+        max_hold: Most steps for a point.
+        margin: How far outside the workspace points are drawn, m, at least 0; they are then moved onto its border, so
+            that walls, edges and corners are visited too.
+        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own.
+        max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
+    """
+
+    def __init__(
+        self, spec: EnvSpec, *, min_hold: int, max_hold: int, margin: float, min_speed: float, max_jitter: float
+    ) -> None:
+        super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
+        if margin < 0 or not 0 < min_speed <= 1 or max_jitter < 0:
+            raise ValueError(
+                "margin must be at least 0, min_speed in (0, 1] and max_jitter at least 0, "
+                f"got {margin}, {min_speed} and {max_jitter}"
+            )
+        self._margin = margin
+        self._min_speed = min_speed
+        self._max_jitter = max_jitter
+
+    def _next_behaviour(self, observation: Sensors) -> Behaviour:  # noqa: ARG002 - any point will do
+        point = self._rng.uniform(self._low - self._margin, self._high + self._margin).clip(self._low, self._high)
+        speed = self._rng.uniform(self._min_speed, 1)
+        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
+
+
+class ContactSeeking(Switching):
+    """Now holds a random action, now goes to a point anywhere, now to a point at or around the block.
+
+    It brings the tip to the block, and draws the points evenly around it: it does not choose where the block goes.
+
+    Args:
+        spec: Of an environment with the sensors `tip` and `block_position`.
+        min_hold: Fewest steps that a behaviour lasts, at least 1.
+        max_hold: Most steps that it lasts.
+        hold_share: Share of held actions among the behaviours, in [0, 1].
+        block_share: Share of points at or around the block; what is left are points anywhere.
+        block_radius: How far from the block's centre those points may lie, m, above 0.
+        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own.
+        max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        min_hold: int,
+        max_hold: int,
+        hold_share: float,
+        block_share: float,
+        block_radius: float,
+        min_speed: float,
+        max_jitter: float,
+    ) -> None:
+        super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
+        if missing := {"tip", "block_position"} - set(spec.sensors):
+            raise ValueError(
+                f"contact-seeking exploration needs the sensors tip and block_position, {spec.env_id} has no "
+                f"{' and no '.join(sorted(missing))}: choose random_points, held_random or smooth_noise"
+            )
+        if not min(hold_share, block_share, 1 - hold_share - block_share) >= 0:
+            raise ValueError(
+                "hold_share and block_share must be at least 0 and sum to at most 1, "
+                f"got {hold_share} and {block_share}"
+            )
+        if block_radius <= 0 or not 0 < min_speed <= 1 or max_jitter < 0:
+            raise ValueError(
+                "block_radius must be above 0, min_speed in (0, 1] and max_jitter at least 0, "
+                f"got {block_radius}, {min_speed} and {max_jitter}"
+            )
+        self._hold_share = hold_share
+        self._block_share = block_share
+        self._block_radius = block_radius
+        self._min_speed = min_speed
+        self._max_jitter = max_jitter
+
+    def _next_behaviour(self, observation: Sensors) -> Behaviour:
+        choice = self._rng.uniform()
+        if choice < self._hold_share:
+            return self._hold()
+        point = self._rng.uniform(self._low, self._high)
+        if choice < self._hold_share + self._block_share:
+            point = self._around(observation["block_position"])
+        speed = self._rng.uniform(self._min_speed, 1)
+        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
+
+    def _around(self, center: NDArray[Any]) -> NDArray[np.float64]:
+        """Draws a point evenly from the disc around a centre, at any height that the workspace has."""
+        angle = self._rng.uniform(0, 2 * np.pi)
+        radius = self._block_radius * np.sqrt(self._rng.uniform())
+        point = self._rng.uniform(self._low, self._high)
+        point[:2] = center[:2] + radius * np.array([np.cos(angle), np.sin(angle)])
+        return point
