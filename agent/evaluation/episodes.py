@@ -1,0 +1,82 @@
+"""One evaluated episode: a policy, an environment and a seed give a record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.rollout import Policy, rollout
+
+NUM_END_STEPS = 5
+"""Success at the end is success in each of so many last control steps."""
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """What an episode came to.
+
+    Attributes:
+        seed: Of the episode.
+        success_once: The goal was reached in any step.
+        success_at_end: The goal was held in each of the last 5 steps.
+        final_distance_m: Distance to the goal after the last step, m.
+        steps_to_success: Control steps to the first success, or None.
+    """
+
+    seed: int
+    success_once: bool
+    success_at_end: bool
+    final_distance_m: float
+    steps_to_success: int | None
+
+
+@dataclass(frozen=True)
+class EvaluatedEpisode:
+    """A record and what was measured beside it.
+
+    Attributes:
+        record: A pure function of the policy and the seed.
+        redrawn: Starts that were drawn anew because they were solved already.
+        latencies_ms: Time of each control step, ms; the one thing that differs from run to run.
+    """
+
+    record: EpisodeRecord
+    redrawn: int
+    latencies_ms: tuple[float, ...]
+
+
+class TimedPolicy:
+    """A policy whose steps are timed."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.latencies_ms: list[float] = []
+
+    def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
+        """Starts an episode."""
+        self._policy.reset(goal, seed=seed)
+
+    def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Returns the policy's action."""
+        start = perf_counter()
+        action = self._policy.act(observation)
+        self.latencies_ms.append(1e3 * (perf_counter() - start))
+        return action
+
+
+def evaluate_episode(env: Any, policy: Policy, *, seed: int, num_steps: int) -> EvaluatedEpisode:
+    """Runs one episode to its end, whatever happens on the way, and says what it came to."""
+    timed = TimedPolicy(policy)
+    episode = rollout(env, timed, seed=seed, num_steps=num_steps)
+    successes = episode.is_success[1:]
+    record = EpisodeRecord(
+        seed=seed,
+        success_once=bool(successes.any()),
+        success_at_end=bool(successes[-NUM_END_STEPS:].all()),
+        final_distance_m=float(episode.distance_to_goal[-1]),
+        steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
+    )
+    return EvaluatedEpisode(record=record, redrawn=episode.redrawn, latencies_ms=tuple(timed.latencies_ms))

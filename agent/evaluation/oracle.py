@@ -1,0 +1,78 @@
+"""The oracle model: MuJoCo in place of the predictor, everything else ours.
+
+It tells the failures of the model from those of the cost and the planner. It sees the simulator's truth, so it serves
+evaluation and nothing else.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from envs.mujoco_env import MujocoEnv
+from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
+
+
+class OracleModel:
+    """A world model whose predictions are true.
+
+    Args:
+        world_model: Embeds observations and goals.
+        env: The environment that is acted in: imagination starts from its present state.
+        simulator: Another instance of it, in which is imagined.
+        action_repeat: Control steps of a model step.
+    """
+
+    def __init__(self, *, world_model: WorldModel, env: MujocoEnv, simulator: MujocoEnv, action_repeat: int) -> None:
+        self._world_model = world_model
+        self._env = env
+        self._simulator = simulator
+        self._action_repeat = action_repeat
+
+    @property
+    def embed_dim(self) -> int:
+        """The size of an embedding."""
+        return self._world_model.embed_dim
+
+    @property
+    def context_length(self) -> int:
+        """How many frames the replaced predictor sees."""
+        return self._world_model.context_length
+
+    @property
+    def blocks(self) -> Mapping[str, slice]:
+        """Sensor name to its place in the embedding."""
+        return self._world_model.blocks
+
+    def encode(self, observation: Observation) -> Tensor:
+        """Embeds as the world model does."""
+        return self._world_model.encode(observation)
+
+    def encode_goal(self, goal: Goal) -> LatentGoal:
+        """Embeds as the world model does."""
+        return self._world_model.encode_goal(goal)
+
+    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+        """Simulates each candidate from the present state of the environment.
+
+        Args:
+            context: Gives the previous action; the state itself is the simulator's.
+            actions: `[1, num_samples, horizon, model_action_dim]`.
+        """
+        start = self._env.get_state()
+        candidates = actions[0].numpy().reshape(actions.shape[1], actions.shape[2], self._action_repeat, -1)
+        readings: dict[str, list[Tensor]] = {name: [] for name in self.blocks}
+        for candidate in candidates:
+            self._simulator.set_state(start)
+            for model_action in candidate:
+                for action in model_action:
+                    observation = self._simulator.step(action)[0]
+                sensors = self._simulator.split_observation(observation["observation"])
+                for name, values in readings.items():
+                    values.append(torch.from_numpy(sensors[name].copy()))
+        embeddings = self._world_model.encode({name: torch.stack(values)[None] for name, values in readings.items()})
+        return LatentTrajectory(
+            embeddings=embeddings.reshape(1, actions.shape[1], actions.shape[2], -1),
+            actions=actions,
+            previous_action=context.actions[:, -1],
+        )

@@ -1,0 +1,82 @@
+"""The results file of an evaluation, and the table that is printed of it."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.statistics import percentiles, success_rate
+
+RESULTS_FILE = "results.json"
+SCHEMA = 1
+
+
+def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
+    """Returns what the results file holds of one agent: every record, and both success rates."""
+    records = [episode.record for episode in episodes]
+    return {
+        "success_once": asdict(success_rate([record.success_once for record in records])),
+        "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
+        "episodes": [asdict(record) for record in records],
+    }
+
+
+def make_results(
+    description: Mapping[str, Any], episodes: Mapping[str, Sequence[EvaluatedEpisode]], versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """Returns the content of the results file.
+
+    Args:
+        description: What was evaluated: env, observation, planner, seed, checkpoint.
+        episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported.
+        versions: Package to version.
+    """
+    return {
+        "schema": SCHEMA,
+        **description,
+        "agents": {name: summarize(run) for name, run in episodes.items()},
+        "latency_ms": percentiles([latency for episode in episodes["actor"] for latency in episode.latencies_ms]),
+        "solved_at_start_redrawn": sum(episode.redrawn for episode in episodes["actor"]),
+        "versions": dict(versions),
+    }
+
+
+def write_results(results: Mapping[str, Any], folder: Path) -> Path:
+    """Writes the results file, whole or not at all."""
+    path = folder / RESULTS_FILE
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
+    os.replace(part, path)
+    return path
+
+
+def format_results(results: Mapping[str, Any]) -> str:
+    """Returns a table of the agents, and the planning latency below it."""
+    header = f"{'agent':<10} {'at the end':>24} {'once':>24} {'distance':>12} {'steps':>6} {'n':>5}"
+    lines = [
+        f"{results['env']} from {results['observation']}, planner {results['planner']}, seed {results['seed']}",
+        header,
+    ]
+    for name, agent in results["agents"].items():
+        steps = [e["steps_to_success"] for e in agent["episodes"] if e["steps_to_success"] is not None]
+        distance = np.median([episode["final_distance_m"] for episode in agent["episodes"]])
+        lines.append(
+            f"{name:<10} {_percent(agent['success_at_end']):>24} {_percent(agent['success_once']):>24} "
+            f"{100 * distance:>9.1f} cm {np.median(steps) if steps else float('nan'):>6.0f} "
+            f"{agent['success_at_end']['n']:>5}"
+        )
+    latency = results["latency_ms"]
+    lines += [
+        "success with its Wilson 95 % interval; median final distance; median control steps to the first success",
+        f"control step of the actor: p50 {latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms",
+    ]
+    return "\n".join(lines)
+
+
+def _percent(rate: Mapping[str, float]) -> str:
+    return f"{100 * rate['rate']:.1f} % ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"

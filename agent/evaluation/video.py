@@ -1,0 +1,62 @@
+"""Films of episodes, for human eyes: the goal is marked in them, and no agent ever sees them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.evaluation.evaluate import PolicyMaker
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import Policy, rollout
+
+FRAME_SIZE = 320
+"""Width and height of a film, pixels."""
+
+
+class FilmedPolicy:
+    """A policy that is filmed while it acts."""
+
+    def __init__(self, policy: Policy, env: MujocoEnv) -> None:
+        self._policy = policy
+        self._env = env
+        self.frames: list[NDArray[np.uint8]] = []
+
+    def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
+        """Starts an episode."""
+        self._policy.reset(goal, seed=seed)
+
+    def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Takes a picture and returns the policy's action."""
+        frame = self._env.render()
+        assert frame is not None
+        self.frames.append(frame)
+        return self._policy.act(observation)
+
+
+def film_episodes(
+    seeds: Sequence[int], *, agent: str, env_id: str, make_policy: PolicyMaker, folder: Path
+) -> list[Path]:
+    """Writes a GIF of each episode, in real time.
+
+    Raises:
+        RuntimeError: Nothing renders on this machine; the message names the fix.
+    """
+    env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE).unwrapped
+    assert isinstance(env, MujocoEnv)
+    policy = make_policy(agent, env)
+    paths = []
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for seed in seeds:
+            filmed = FilmedPolicy(policy, env)
+            rollout(env, filmed, seed=seed, num_steps=env.description.num_steps)
+            path = folder / f"{agent}_{seed}.gif"
+            iio.imwrite(path, np.stack(filmed.frames), duration=1e3 * env.description.control_dt, loop=0)
+            paths.append(path)
+    finally:
+        env.close()
+    return paths

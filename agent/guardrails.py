@@ -1,0 +1,52 @@
+"""Hard limits: the last word before the motors, whatever the planner says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GuardedAction:
+    """What may be executed, and what had to be changed.
+
+    Attributes:
+        action: `[action_dim]`, float32, finite, in [-1, 1].
+        interventions: What was changed, in the order in which it was: of "non-finite", "bounds", "rate".
+    """
+
+    action: NDArray[np.float32]
+    interventions: tuple[str, ...]
+
+
+class Guardrails:
+    """Keeps an action finite, in [-1, 1], and near the previous one.
+
+    Args:
+        max_change: Most that a component may change from one control step to the next, above 0; 2 allows any change.
+    """
+
+    def __init__(self, *, max_change: float) -> None:
+        if not 0.0 < max_change <= 2.0:
+            raise ValueError(f"max_change must be above 0 and at most 2, got {max_change}")
+        self._max_change = np.float32(max_change)
+
+    def guard(self, action: NDArray[np.float32], previous_action: NDArray[np.float32]) -> GuardedAction:
+        """Returns the nearest action that is allowed.
+
+        Args:
+            action: `[action_dim]`, anything; a component that is not finite becomes 0, the robot holds still.
+            previous_action: `[action_dim]`, the one executed before.
+        """
+        interventions = []
+        finite = np.isfinite(action)
+        if not finite.all():
+            action = np.where(finite, action, np.float32(0.0))
+            interventions.append("non-finite")
+        bounded = np.clip(action, np.float32(-1.0), np.float32(1.0))
+        if not np.array_equal(bounded, action):
+            interventions.append("bounds")
+        limited = np.clip(bounded, previous_action - self._max_change, previous_action + self._max_change)
+        if not np.array_equal(limited, bounded):
+            interventions.append("rate")
+        return GuardedAction(action=limited.astype(np.float32), interventions=tuple(interventions))

@@ -1,0 +1,60 @@
+"""From configs to objects: the one place where a `_target_` is followed, and only ever a shipped one."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from agent.run.config import ConfigError, group_names, refuse_code
+
+_NAMED_KEYS = {"name", "values"}
+
+
+def build(config: DictConfig, /, **arguments: Any) -> Any:
+    """Calls the `_target_` of a shipped config with its values and further arguments.
+
+    Raises:
+        ConfigError: The values do not fit.
+    """
+    values = OmegaConf.create(
+        {key: value for key, value in config.items() if not OmegaConf.is_missing(config, str(key))}
+    )
+    try:
+        return instantiate(values, **arguments, _convert_="all", _recursive_=False)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError):
+            raise ConfigError(str(cause)) from None
+        raise
+
+
+def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:
+    """Returns a shipped config with other values, as a checkpoint names it.
+
+    Args:
+        group: Config group.
+        named: `{"name", "values"}`, as `Config.named` returned it.
+
+    Raises:
+        ConfigError: There is no such config, or it has other keys.
+    """
+    if not isinstance(named, Mapping) or named.keys() != _NAMED_KEYS or not isinstance(named["values"], Mapping):
+        raise ConfigError(f"the checkpoint must describe its {group} by 'name' and 'values', got {named!r}")
+    refuse_code(named["values"], "the checkpoint")
+    names = group_names()[group]
+    if named["name"] not in names:
+        raise ConfigError(
+            f"the checkpoint names the {group} '{named['name']}', which does not exist; there are {names}"
+        )
+    config = OmegaConf.load(files("configs").joinpath(group, f"{named['name']}.yaml"))  # type: ignore[arg-type]
+    assert isinstance(config, DictConfig)
+    keys = {key for key in config if not str(key).startswith("_")}
+    if named["values"].keys() != keys:
+        raise ConfigError(
+            f"the checkpoint's {group} '{named['name']}' must have the values {sorted(map(str, keys))}, "
+            f"got {sorted(named['values'])}"
+        )
+    return OmegaConf.merge(config, {str(key): value for key, value in named["values"].items()})  # type: ignore[return-value]

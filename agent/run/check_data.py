@@ -1,0 +1,24 @@
+"""jepa-mpc check-data: verify a folder of recorded episodes.
+
+Lengths, boundaries, finiteness, checksums, and whether the actions lead where the observations say, by replaying some
+episodes in the simulator. Exits with 1 where something is wrong.
+
+usage: jepa-mpc check-data DIR
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.run.config import ConfigError
+from envs.check import check_dataset
+
+NUM_REPLAYS = 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise ConfigError(f"check-data takes one folder, as in `jepa-mpc check-data runs/data`, got {list(arguments)}")
+    report = check_dataset(Path(arguments[0]), num_replays=NUM_REPLAYS)
+    print(report)
+    return 0

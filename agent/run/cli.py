@@ -1,0 +1,101 @@
+"""The command line: `jepa-mpc COMMAND [key=value ...]`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+COMMANDS = {
+    "run": "collect, train and evaluate: the whole, from nothing to a success rate",
+    "collect": "record episodes of a simulated robot that explores",
+    "train": "train a world model on recorded episodes: data=DIR",
+    "evaluate": "measure the success of a finished run: run=DIR",
+    "check-data": "verify a folder of recorded episodes: check-data DIR",
+    "doctor": "report versions, cores, GPU and what can render, and how to mend it",
+}
+
+_EXAMPLES = """\
+examples:
+  jepa-mpc run env=reach output=runs/reach
+  jepa-mpc run env=push planner.num_samples=512
+  jepa-mpc run -m seed=0,1,2
+  jepa-mpc collect env=push num_episodes=1000 output=runs/push_data
+  jepa-mpc train data=runs/push_data output=runs/push_model
+  jepa-mpc evaluate run=runs/push_model num_episodes=300 fail_under=0.95
+  jepa-mpc check-data runs/push_data"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: As on the command line, or None for those of this process.
+
+    Returns:
+        The exit code: 0, 1 for a result that falls short, 2 for a user's mistake, 130 when interrupted.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help"):
+        print(_usage())
+        return 0 if arguments else 2
+    if command == "--version":
+        print(f"jepa-mpc {version('jepa-mpc')}")
+        return 0
+    if command not in COMMANDS:
+        print(f"jepa-mpc: there is no command '{command}'; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return _run_command(command, arguments[1:])
+    except KeyboardInterrupt:
+        print(
+            "\njepa-mpc: interrupted; what was finished is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    except Exception as error:
+        from agent.run.errors import exit_code, sentence
+
+        code = exit_code(error)
+        if code is None:
+            raise
+        print(f"jepa-mpc {command}: {sentence(error)}", file=sys.stderr)
+        return code
+
+
+def _run_command(command: str, arguments: list[str]) -> int:
+    module = import_module(f"agent.run.{command.replace('-', '_')}")
+    if "-h" in arguments or "--help" in arguments:
+        print(module.__doc__.strip())
+        if hasattr(module, "SECTION"):
+            from agent.run.help import config_help
+
+            print("\n" + config_help(module.SECTION))
+        return 0
+    if not hasattr(module, "SECTION"):
+        return int(module.main(arguments))
+    from agent.run.sweep import split_sweep
+
+    return max(int(module.main(overrides)) for overrides in split_sweep(arguments))
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {meaning}" for name, meaning in COMMANDS.items()]
+    return "\n".join(
+        [
+            "jepa-mpc: robots that plan in imagination",
+            "",
+            "usage: jepa-mpc COMMAND [key=value ...] [-m]",
+            "",
+            *lines,
+            "",
+            _EXAMPLES,
+            "",
+            "jepa-mpc COMMAND --help lists the keys of a command.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

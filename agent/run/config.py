@@ -1,0 +1,297 @@
+"""Configs: shipped groups of yamls, chosen by name and changed by value; what is saved is names and values, never code."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+CONFIG_FILE = "config.yaml"
+"""Where a run folder keeps its resolved config."""
+
+_SECTIONS = ("collect", "train", "evaluate")
+_DERIVED_GROUPS = ("task",)
+_NOT_OF_THE_RESULT = ("output", "num_workers", "num_threads")
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A composed config.
+
+    Attributes:
+        choices: Config group to the chosen yaml's name, or names.
+        values: The tree of values, with the shipped `_target_` entries.
+    """
+
+    choices: Mapping[str, str | list[str] | None]
+    values: DictConfig
+
+    def plain(self) -> dict[str, Any]:
+        """Returns what may be saved: choices and resolved values, without any `_target_`."""
+        return {
+            "choices": dict(self.choices),
+            "values": _without_code(OmegaConf.to_container(self.values, resolve=True)),
+        }
+
+    def named(self, group: str) -> dict[str, Any]:
+        """Returns one group as a checkpoint keeps it: `{"name", "values"}`."""
+        return {"name": self.choices[group], "values": self.plain()["values"][group]}
+
+
+def group_names() -> dict[str, list[str]]:
+    """Returns the shipped config groups, each with the names of its yamls."""
+    folders = sorted(entry for entry in files("configs").iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    return {
+        folder.name: sorted(
+            entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+        )
+        for folder in folders
+    }
+
+
+def compose_config(
+    overrides: Sequence[str], *, section: str | None = None, base: Mapping[str, Any] | None = None
+) -> Config:
+    """Composes the shipped yamls, a saved config and the command line, the later on top.
+
+    Args:
+        overrides: `key=value` as on the command line.
+        section: The command's own section, in which a bare key will do.
+        base: A saved config, as `Config.plain` returned it.
+
+    Raises:
+        ConfigError: An unknown key, group or name, or a value of another kind.
+    """
+    parsed = _parse(overrides)
+    groups = group_names()
+    chosen = {override.key_or_group: override for override in parsed if override.key_or_group in groups}
+    changed = [override for override in parsed if override.key_or_group not in groups]
+    for group, override in chosen.items():
+        _check_choice(group, override.value(), groups)
+
+    saved_choices = {} if base is None else _saved_choices(base, groups)
+    choices = [f"{group}={_spell(name)}" for group, name in saved_choices.items() if group not in chosen]
+    choices += [override.input_line for override in chosen.values()]
+    config = _compose(choices)
+    if base is not None:
+        experiment = _changes_of_experiment(choices) if "experiment" in chosen else {}
+        saved = {key: value for key, value in _flat(base["values"]).items() if key.split(".")[0] not in chosen}
+        for key, value in (saved | experiment).items():
+            _change(config.values, key, value)
+    for override in changed:
+        _change(config.values, _full_key(override.key_or_group, config.values, section), override.value())
+    return config
+
+
+def save_config(config: Config, folder: Path) -> None:
+    """Writes the resolved config into a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{CONFIG_FILE}.part"
+    part.write_text(yaml.safe_dump(config.plain(), sort_keys=False))
+    part.replace(folder / CONFIG_FILE)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads the resolved config of a run folder; nothing in it can execute code.
+
+    Raises:
+        ConfigError: There is none, or it is no plain config, or it holds a key such as `_target_`.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise ConfigError(f"'{folder}' is no run folder: it holds no {CONFIG_FILE}")
+    try:
+        saved = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"'{path}' must be plain yaml, but it cannot be read: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("choices", "values")):
+        raise ConfigError(f"'{path}' must hold the mappings 'choices' and 'values', and does not")
+    refuse_code(saved, path)
+    return saved
+
+
+def check_same_run(config: Config, folder: Path) -> None:
+    """Refuses to continue a run under another config; where the results go and how many workers there are may differ.
+
+    Raises:
+        ConfigError: The first key that differs, with both values.
+    """
+    saved, current = (
+        {f"{part}.{key}": value for part in ("choices", "values") for key, value in _flat(plain[part]).items()}
+        for plain in (read_config(folder), config.plain())
+    )
+    for key in sorted(saved.keys() | current.keys()):
+        if key.split(".")[-1] not in _NOT_OF_THE_RESULT and saved.get(key) != current.get(key):
+            name = key.partition(".")[2]
+            raise ConfigError(
+                f"'{folder}' holds a run with {name}={saved.get(key)}, this one has {name}={current.get(key)}: "
+                "choose another output=, or delete that folder"
+            )
+
+
+def refuse_code(tree: Any, source: Path | str) -> None:
+    """Refuses keys such as `_target_` and interpolations: what is saved is names and plain values.
+
+    Raises:
+        ConfigError: There is such a key or interpolation.
+    """
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if not isinstance(key, str) or key.startswith("_"):
+                raise ConfigError(
+                    f"'{source}' holds the key '{key}': a saved config holds names and values, never code"
+                )
+            refuse_code(value, source)
+    elif isinstance(tree, list):
+        for value in tree:
+            refuse_code(value, source)
+    elif isinstance(tree, str) and "${" in tree:
+        raise ConfigError(f"'{source}' holds the interpolation '{tree}': a saved config holds plain values")
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    parsed = []
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            raise ConfigError(f"'{text}' must be key=value, as in seed=1 or planner.num_samples=512") from None
+        if override.is_add() or override.is_delete() or override.is_force_add() or override.package is not None:
+            raise ConfigError(f"'{text}' must change a key that exists, as key=value")
+        if override.is_sweep_override():
+            raise ConfigError(f"'{text}' has several values: add -m to run once with each")
+        parsed.append(override)
+    return parsed
+
+
+def _compose(choices: Sequence[str]) -> Config:
+    with initialize_config_module("configs", version_base="1.3"):
+        try:
+            values = compose("run", overrides=list(choices), return_hydra_config=True)
+        except HydraException as error:
+            raise ConfigError(" ".join(str(error).split())) from None
+    selected = OmegaConf.to_container(values.hydra.runtime.choices)
+    assert isinstance(selected, dict)
+    OmegaConf.set_struct(values, False)
+    del values["hydra"]
+    OmegaConf.set_struct(values, True)
+    return Config(choices={str(k): v for k, v in selected.items() if not str(k).startswith("hydra/")}, values=values)
+
+
+def _changes_of_experiment(choices: Sequence[str]) -> dict[str, Any]:
+    """Returns the values that the chosen experiment changes."""
+    without = _flat(
+        _compose([*(text for text in choices if not text.startswith("experiment=")), "experiment=null"]).plain()[
+            "values"
+        ]
+    )
+    return {
+        key: value for key, value in _flat(_compose(choices).plain()["values"]).items() if without.get(key) != value
+    }
+
+
+def _saved_choices(base: Mapping[str, Any], groups: Mapping[str, list[str]]) -> dict[str, Any]:
+    saved = {}
+    for group, name in base["choices"].items():
+        if group in _DERIVED_GROUPS:
+            continue
+        if group not in groups:
+            raise ConfigError(
+                _unknown(f"the saved config chooses for '{group}', which is no config group", group, groups)
+            )
+        _check_choice(group, name, groups)
+        saved[group] = name
+    return saved
+
+
+def _check_choice(group: str, choice: Any, groups: Mapping[str, list[str]]) -> None:
+    for name in choice if isinstance(choice, list) else [choice]:
+        if name not in groups[group] and not (name is None and group == "experiment"):
+            raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
+
+
+def _spell(choice: Any) -> str:
+    if isinstance(choice, list):
+        return f"[{','.join(choice)}]"
+    return "null" if choice is None else str(choice)
+
+
+def _full_key(key: str, values: DictConfig, section: str | None) -> str:
+    known = _flat(_without_code(OmegaConf.to_container(values, resolve=False)), inner=True)
+    if key in known:
+        return key
+    if section is not None and f"{section}.{key}" in known:
+        return f"{section}.{key}"
+    bare = {name.removeprefix(f"{section}.") for name in known} | known.keys() | group_names().keys()
+    raise ConfigError(_unknown(f"there is no config key '{key}'", key, bare))
+
+
+def _unknown(what: str, given: str, known: Mapping[str, Any] | Sequence[str] | set[str]) -> str:
+    """Returns a sentence that names the nearest of what is known, or all of it where that is short."""
+    names = sorted(known)
+    by_last_part = [name for name in names if name.split(".")[-1] == given.split(".")[-1]]
+    nearest = by_last_part[:1] or difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+    return what + hint + (f" There are: {', '.join(names)}." if len(names) <= 12 else "")
+
+
+def _change(values: DictConfig, key: str, value: Any) -> None:
+    """Sets a value that exists to another of the same kind."""
+    missing = object()
+    current = OmegaConf.select(values, key, default=missing, throw_on_missing=False)
+    if current is missing and not OmegaConf.is_missing(values, key):
+        raise ConfigError(
+            _unknown(f"there is no config key '{key}'", key, set(_flat(_without_code(OmegaConf.to_container(values)))))
+        )
+    if OmegaConf.is_config(current):
+        current = OmegaConf.to_container(current)
+    if not _same_kind(current, value):
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(
+            type(current), "a list or mapping"
+        )
+        raise ConfigError(f"{key} must be {kind}, as {current} is, got {value!r}")
+    if isinstance(current, float) and not isinstance(value, float):
+        value = float(value)
+    OmegaConf.update(values, key, value, merge=False, force_add=isinstance(value, dict))
+
+
+def _same_kind(current: Any, value: Any) -> bool:
+    if current is None or current == "???" or value is None:
+        return True
+    if isinstance(current, bool) or isinstance(value, bool):
+        return isinstance(current, bool) and isinstance(value, bool)
+    if isinstance(current, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(current))
+
+
+def _flat(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]:
+    """Returns dotted key to leaf; with `inner`, the mappings on the way too."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if not isinstance(value, dict) or not value or inner:
+            flat[name] = value
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{name}.", inner=inner)
+    return flat
+
+
+def _without_code(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without_code(value) for key, value in tree.items() if not str(key).startswith("_")}
+    return [_without_code(value) for value in tree] if isinstance(tree, list) else tree

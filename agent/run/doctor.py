@@ -1,0 +1,40 @@
+"""jepa-mpc doctor: report versions, cores, threads and GPU, and what can render, each with the fix where it fails.
+
+usage: jepa-mpc doctor
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from agent.run.config import ConfigError
+from envs.rendering import BACKENDS, probe_backend
+
+_PACKAGES = ("jepa-mpc", "torch", "mujoco", "gymnasium", "numpy", "scipy", "hydra-core", "imageio")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    if arguments:
+        raise ConfigError(f"doctor takes no arguments, got {list(arguments)}")
+    print(f"python        {platform.python_version()} at {sys.executable}, {platform.platform()}")
+    for package in _PACKAGES:
+        print(f"{package.ljust(13)} {_version(package)}")
+    print(f"cores         {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}")
+    print(f"torch threads {torch.get_num_threads()}")
+    print(f"GPU           {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}")
+    for backend in BACKENDS:
+        print(f"{backend.ljust(13)} {probe_backend(backend).message}")
+    print("State observations need no renderer; films of episodes do.")
+    return 0
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing: run `make install`"

@@ -1,0 +1,28 @@
+"""Which errors are a user's to mend, and what is said of them: one sentence and an exit code."""
+
+import errno
+
+from agent.actor import ObservationError
+from agent.goal import GoalError
+from agent.run.config import ConfigError
+from envs.episode import DatasetError
+from world_model.checkpoint import CheckpointError
+from world_model.training import TrainingStopped
+
+_MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError)
+
+
+def exit_code(error: Exception) -> int | None:
+    """Returns 2 for a user's mistake, 1 for a result that falls short, None for a fault of ours."""
+    if isinstance(error, _MISTAKES) or (isinstance(error, OSError) and error.errno is not None):
+        return 2
+    return 1 if isinstance(error, TrainingStopped) else None
+
+
+def sentence(error: Exception) -> str:
+    """Returns what went wrong in one line."""
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            return f"the disk is full ({error.filename or 'output folder'}): free some space, and run the same command again"
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split())

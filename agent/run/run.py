@@ -1,0 +1,36 @@
+"""jepa-mpc run: collect, train and evaluate, from nothing to a success rate, all under one folder.
+
+The same command goes on where it was interrupted; a finished stage is not done again.
+
+usage: jepa-mpc run [env=reach|push] [observation=state] [seed=N] [output=DIR] [key=value ...] [-m]
+"""
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from agent.run.collect import collect_data, output_folder
+from agent.run.config import CONFIG_FILE, check_same_run, compose_config, save_config
+from agent.run.evaluate import evaluate_run
+from agent.run.train import train_model
+
+SECTION = "run"
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Runs the command."""
+    start = perf_counter()
+    config = compose_config(overrides, section=SECTION)
+    output = output_folder(config, "run")
+    print(f"everything of this run lies in {output}")
+    if (output / CONFIG_FILE).exists():
+        check_same_run(config, output)
+    save_config(config, output)
+
+    print("1/3 collect")
+    collect_data(config, output / "data")
+    print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
+    train_model(config, data=output / "data", output=output)
+    print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
+    code = evaluate_run(config, output, output)
+    print(f"done in {perf_counter() - start:.0f} s")
+    return code
