@@ -46,6 +46,7 @@ class TipControl:
         self._frame = data.site_xmat[self._site]
         self._joints = data.qpos[:NUM_JOINTS]
         self._limits = model.jnt_range[:NUM_JOINTS].T.copy()
+        self._speed_limits = model.actuator_ctrlrange[:NUM_JOINTS, 1]
         full_jacobian = np.zeros((6, model.nv))
         self._position_jacobian = full_jacobian[:3]
         self._rotation_jacobian = full_jacobian[3:]
@@ -73,6 +74,15 @@ class TipControl:
         solution = dposv(jacobian @ jacobian.T + self._damping, error - jacobian @ posture)[1]
         step: NDArray[np.float64] = posture + jacobian.T @ solution
         return step
+
+    def joint_velocity(self, displacement: NDArray[np.float64], *, duration: float) -> NDArray[np.float64]:
+        """Returns the joint velocities `[7]`, rad/s, that cover `displacement` `[3]`, m, in `duration`, s.
+
+        Where a joint would be too fast, all are slowed by the same factor: the tip falls short, but keeps its direction.
+        """
+        velocity = self.joint_step(displacement) / duration
+        excess: float = np.abs(velocity / self._speed_limits).max()
+        return velocity / max(1.0, excess)
 
     def place(self, position: NDArray[np.float64]) -> None:
         """Moves the joints, without physics, from the home posture to where the tip is at `position` `[3]`, m."""

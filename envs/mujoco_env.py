@@ -277,7 +277,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         way = math.sqrt(target @ target)
         if way > MAX_DISPLACEMENT:
             target *= MAX_DISPLACEMENT / way
-        self.data.ctrl[:] = self.control.joint_step(target) / CONTROL_DT
+        self.data.ctrl[:] = self.control.joint_velocity(target, duration=CONTROL_DT)
 
     def _draw_start(self) -> None:
         mujoco.mj_resetData(self.model, self.data)

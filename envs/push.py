@@ -31,6 +31,18 @@ TIP_CLEARANCE = 0.09
 SUCCESS_RADIUS = 0.05
 """m."""
 
+ARRIVED = 0.01
+"""The expert rests when the block is this near the goal, m."""
+
+CIRCLE_RADIUS = 0.085
+"""On which the expert walks around the block's centre without touching it, m."""
+
+CONTACT_DISTANCE = 0.05
+"""Between the tip and the block's centre where a face is touched, m."""
+
+PUSHING_ANGLE = 0.35
+"""The expert pushes when the tip is behind the block to within this, rad."""
+
 
 class PushEnv(MujocoEnv):
     """The block lies anywhere in its area, turned anyhow; the goal is a place for its centre, at least 10 cm away.
@@ -88,7 +100,7 @@ class PushEnv(MujocoEnv):
 
 
 class PushExpert:
-    """Walks around the block to the side away from the goal, pushes, and steps back when the block is there.
+    """Walks around the block to the side away from the goal, pushes it, corrects, and holds still when it is there.
 
     Args:
         env: The environment that it acts in.
@@ -104,15 +116,32 @@ class PushExpert:
 
     def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Returns the next planar displacement."""
-        tip = observation["tip"][:2].astype(np.float64)
         block = observation["block_position"][:2].astype(np.float64)
-        to_goal = self._goal - block
-        if math.hypot(*to_goal) < 0.01:
+        tip = observation["tip"][:2] - block
+        way = self._goal - block
+        distance = math.hypot(*way)
+        if distance < ARRIVED:
             return np.zeros(2, np.float32)
-        direction = to_goal / math.hypot(*to_goal)
-        contact = block - 0.05 * direction
-        return self._toward(contact - tip)
-
-    def _toward(self, way: NDArray[np.float64]) -> NDArray[np.float32]:
-        action = way / self._max_displacement
+        direction = way / distance
+        angle = _angle(tip, -direction)
+        if abs(angle) > PUSHING_ANGLE:
+            displacement = self._around(tip, angle)
+        else:
+            lateral = tip - (tip @ direction) * direction
+            gap = -(tip @ direction) - CONTACT_DISTANCE
+            displacement = (gap + distance) * direction - 1.5 * lateral
+        action = displacement / self._max_displacement
         return (action / max(1.0, math.hypot(*action))).astype(np.float32)
+
+    def _around(self, tip: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+        """Returns the displacement along a circle about the block that shortens `angle`, rad."""
+        turn = math.copysign(min(abs(angle), self._max_displacement / CIRCLE_RADIUS), angle)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        outward = tip / math.hypot(*tip)
+        ahead = np.array([cosine * outward[0] - sine * outward[1], sine * outward[0] + cosine * outward[1]])
+        return CIRCLE_RADIUS * ahead - tip
+
+
+def _angle(start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+    """Returns the signed angle from one planar vector to another, rad."""
+    return math.atan2(start[0] * end[1] - start[1] * end[0], start @ end)

@@ -73,6 +73,7 @@ class Renderer:
     def image(self, data: Any, *, markers: Sequence[Marker] = ()) -> NDArray[np.uint8]:
         """Returns what the camera sees, `[height, width, 3]`."""
         self._context.make_current()
+        mujoco.mj_camlight(self._model, data)  # kinematics alone leaves cameras and lights where they were
         mujoco.mjv_updateScene(
             self._model, data, self._options, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
