@@ -53,8 +53,8 @@ class ActorState:
 class Actor:
     """An agent that acts by planning in imagination (mode 2 of LeCun 2022).
 
-    It sees the sensors that its world model names, and the goal, and nothing else. Its actions are a pure function of its
-    parts, the goal, the seed and the observations.
+    It sees the sensors that its world model names, and the goal, and nothing else. Its actions are a pure function of
+    its parts, the goal, the seed and the observations.
 
     Args:
         world_model: Perceives and imagines.

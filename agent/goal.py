@@ -46,7 +46,7 @@ def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int
         raise GoalError(f"the goal for '{name}' must be finite, got {values.tolist()}")
     if name in spec.goal:
         box = spec.goal[name]
-        low, high = np.float32(box.low), np.float32(box.high)
+        low, high = np.array(box.low, np.float32), np.array(box.high, np.float32)
         if not ((low <= values) & (values <= high)).all():
             raise GoalError(
                 f"the goal for '{name}' must lie between {low.tolist()} and {high.tolist()}, got {values.tolist()}"

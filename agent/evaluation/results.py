@@ -1,7 +1,6 @@
 """The results file of an evaluation, and the table that is printed of it."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +50,7 @@ def write_results(results: Mapping[str, Any], folder: Path) -> Path:
     path = folder / RESULTS_FILE
     part = path.with_suffix(".part")
     part.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-    os.replace(part, path)
+    part.replace(path)
     return path
 
 
@@ -73,7 +72,7 @@ def format_results(results: Mapping[str, Any]) -> str:
     latency = results["latency_ms"]
     lines += [
         "success with its Wilson 95 % interval; median final distance; median control steps to the first success",
-        f"control step of the actor: p50 {latency['p50']:.1f} ms, p90 {latency['p90']:.1f} ms, p99 {latency['p99']:.1f} ms",
+        "control step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ SPLIT_SIZE = 1_000
 """Entries of a manifest of episodes."""
 
 FIRST_SEED = {"evaluation": 1_000_000_000, "validation": 2_000_000_000}
-"""Split to its first seed. Collection stays below all of them; `validation` is for tuning, `evaluation` for the record."""
+"""Split to its first seed. Collection stays below; `validation` is for tuning, `evaluation` for the record."""
 
 
 def episode_seeds(split: str, num_episodes: int) -> list[int]:

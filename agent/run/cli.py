@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_command(command: str, arguments: list[str]) -> int:
     module = import_module(f"agent.run.{command.replace('-', '_')}")
     if "-h" in arguments or "--help" in arguments:
-        print(module.__doc__.strip())
+        print((module.__doc__ or "").strip())
         if hasattr(module, "SECTION"):
             from agent.run.help import config_help
 

@@ -1,4 +1,4 @@
-"""Configs: shipped groups of yamls, chosen by name and changed by value; what is saved is names and values, never code."""
+"""Configs: shipped groups of yamls, chosen by name and changed by value; what is saved is never code."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -52,12 +52,12 @@ class Config:
 
 def group_names() -> dict[str, list[str]]:
     """Returns the shipped config groups, each with the names of its yamls."""
-    folders = sorted(entry for entry in files("configs").iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    folders = [entry for entry in files("configs").iterdir() if entry.is_dir() and not entry.name.startswith("_")]
     return {
         folder.name: sorted(
             entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
         )
-        for folder in folders
+        for folder in sorted(folders, key=lambda folder: folder.name)
     }
 
 
@@ -83,7 +83,7 @@ def compose_config(
 
     saved_choices = {} if base is None else _saved_choices(base, groups)
     choices = [f"{group}={_spell(name)}" for group, name in saved_choices.items() if group not in chosen]
-    choices += [override.input_line for override in chosen.values()]
+    choices += [str(override.input_line) for override in chosen.values()]
     config = _compose(choices)
     if base is not None:
         experiment = _changes_of_experiment(choices) if "experiment" in chosen else {}

@@ -23,6 +23,7 @@ def sentence(error: Exception) -> str:
     """Returns what went wrong in one line."""
     if isinstance(error, OSError):
         if error.errno == errno.ENOSPC:
-            return f"the disk is full ({error.filename or 'output folder'}): free some space, and run the same command again"
+            where = error.filename or "output"
+            return f"the disk is full ({where}): free some space, and run the same command again"
         return f"{error.strerror}: {error.filename}"
     return " ".join(str(error).split())

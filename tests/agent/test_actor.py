@@ -1,0 +1,137 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from agent.actor import Actor, ObservationError
+from agent.configurator import FixedConfigurator
+from agent.cost.intrinsic import GoalDistance
+from agent.goal import GoalError
+from agent.guardrails import Guardrails
+from planners.cem import CEM
+
+
+def make_actor(spec, model, *, action_repeat=1, max_change=2.0):
+    return Actor(
+        world_model=model,
+        planner=CEM(
+            num_samples=64,
+            num_iterations=4,
+            num_elites=8,
+            init_std=0.7,
+            warm_std=0.2,
+            min_std=0.02,
+            momentum=0.0,
+            return_mean=False,
+        ),
+        configurator=FixedConfigurator(
+            terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
+            weights={"goal_distance": 1.0},
+            horizon=3,
+            num_evaluations=None,
+        ),
+        guardrails=Guardrails(max_change=max_change),
+        spec=spec,
+        action_repeat=action_repeat,
+        memory_capacity=10,
+    )
+
+
+def observe(position):
+    return {"position": np.asarray(position, np.float32), "clock": np.zeros(2, np.float32)}
+
+
+def run(actor, *, num_steps, seed=0):
+    """Returns the positions of a point that does what the actor says, from the origin."""
+    actor.reset({"position": [0.5, -0.3, 0.2]}, seed=seed)
+    positions = [np.zeros(3, np.float32)]
+    for _ in range(num_steps):
+        positions.append(positions[-1] + np.float32(0.1) * actor.act(observe(positions[-1])))
+    return np.array(positions)
+
+
+def test_the_closed_loop_reaches_a_partial_goal_and_stays(spec, integrator):
+    for seed in range(3):
+        distances = np.linalg.norm(run(make_actor(spec, integrator), num_steps=12, seed=seed) - [0.5, -0.3, 0.2], axis=1)
+        assert (np.diff(distances[:5]) < 0).all()
+        assert (distances[-4:] < 0.02).all()
+
+
+def test_a_fresh_actor_repeats_the_actions_bit_for_bit_without_an_environment(spec, integrator):
+    positions = run(make_actor(spec, integrator), num_steps=8)
+    fresh = make_actor(spec, integrator)
+    fresh.reset({"position": [0.5, -0.3, 0.2]}, seed=0)
+    actions = [fresh.act(observe(position)) for position in positions[:-1]]
+    assert np.array_equal(positions[:-1] + np.float32(0.1) * np.array(actions), positions[1:])
+
+
+def test_reset_forgets_and_the_seed_matters(spec, integrator):
+    actor = make_actor(spec, integrator)
+    first = run(actor, num_steps=5, seed=1)
+    assert np.array_equal(run(actor, num_steps=5, seed=1), first)
+    assert not np.array_equal(run(actor, num_steps=5, seed=2), first)
+
+
+def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(spec, integrator):
+    actor = make_actor(spec, integrator, action_repeat=3)
+    actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    position, actions = np.zeros(3, np.float32), []
+    for _ in range(6):
+        actions.append(actor.act(observe(position)))
+        position = position + np.float32(0.1) * actions[-1]
+    assert np.array_equal(actions[0], actions[1]) and np.array_equal(actions[1], actions[2])
+    assert not np.array_equal(actions[2], actions[3])
+    assert len(actor.state.memory.moments) == 2
+    assert actor.state.memory.moments[1].surprise < 1e-10
+
+
+def test_surprise_is_the_error_of_what_was_foreseen(spec, integrator):
+    actor = make_actor(spec, integrator)
+    actor.reset({"position": [0.0, 0.0, 0.5]}, seed=0)
+    action = actor.act(observe([0.0, 0.0, 0.0]))
+    shove = np.array([0.5, 0.0, 0.0], np.float32)
+    actor.act(observe(np.float32(0.1) * action + shove))
+    assert actor.state.memory.moments[-1].surprise == pytest.approx(0.5**2 / 5, rel=1e-4)
+
+
+def test_the_guardrails_have_the_last_word(spec, integrator):
+    actor = make_actor(spec, integrator, max_change=0.1)
+    actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    assert np.abs(actor.act(observe([-1.0, -1.0, -1.0]))).max() <= 0.1
+    assert actor.state.guarded.interventions == ("rate",)
+
+
+def test_a_world_model_that_imagines_nan_leaves_the_robot_still(spec, integrator):
+    rollout = integrator.rollout
+    integrator.rollout = lambda context, actions: replace(
+        rollout(context, actions), embeddings=torch.full((*actions.shape[:3], 5), torch.nan)
+    )
+    actor = make_actor(spec, integrator)
+    actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    assert actor.act(observe([0.0, 0.0, 0.0])).tolist() == [0.0, 0.0, 0.0]
+    assert not actor.state.plan.found.any()
+
+
+def test_acting_without_a_goal_says_what_to_do(spec, integrator):
+    with pytest.raises(RuntimeError, match="call reset"):
+        make_actor(spec, integrator).act(observe([0.0, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("observation", "message"),
+    [
+        ({"position": np.zeros(3, np.float32)}, "lacks the sensor 'clock'"),
+        ({"position": np.zeros(2, np.float32), "clock": np.zeros(2, np.float32)}, r"'position' must have shape \(3,\)"),
+        (observe([0.0, np.nan, 0.0]), "'position' must be finite"),
+    ],
+)
+def test_an_observation_that_cannot_be_perceived_is_refused(spec, integrator, observation, message):
+    actor = make_actor(spec, integrator)
+    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
+    with pytest.raises(ObservationError, match=message):
+        actor.act(observation)
+
+
+def test_a_goal_outside_the_workspace_is_refused(spec, integrator):
+    with pytest.raises(GoalError, match="must lie between"):
+        make_actor(spec, integrator).reset({"position": [2.0, 0.0, 0.0]}, seed=0)

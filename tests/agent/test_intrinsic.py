@@ -1,0 +1,86 @@
+import pytest
+import torch
+from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
+from agent.cost.types import CostModule
+from torch import Tensor
+from world_model.types import LatentGoal, LatentTrajectory
+
+
+def trajectory(embeddings: Tensor, actions: Tensor | None = None) -> LatentTrajectory:
+    actions = torch.zeros(*embeddings.shape[:3], 2) if actions is None else actions
+    return LatentTrajectory(embeddings=embeddings, actions=actions, previous_action=torch.zeros(len(actions), 2))
+
+
+def goal(embedding: Tensor, mask: Tensor | None = None) -> LatentGoal:
+    return LatentGoal(embedding=embedding, mask=torch.ones_like(embedding, dtype=torch.bool) if mask is None else mask)
+
+
+def test_goal_distance_is_the_mean_square_summed_over_the_horizon():
+    embeddings = torch.tensor([[[[1.0, 0.0], [3.0, 4.0]]]])
+    cost = GoalDistance(last_step_weight=1.0)(trajectory(embeddings), goal(torch.zeros(1, 2)))
+    assert cost.tolist() == [[0.5 + 12.5]]
+
+
+def test_the_last_step_weighs_what_it_is_told():
+    embeddings = torch.tensor([[[[1.0, 0.0], [3.0, 4.0]]]])
+    cost = GoalDistance(last_step_weight=3.0)(trajectory(embeddings), goal(torch.zeros(1, 2)))
+    assert cost.tolist() == [[0.5 + 3 * 12.5]]
+
+
+def test_what_a_partial_goal_leaves_out_costs_nothing():
+    embeddings = torch.randn(1, 4, 3, 5)
+    mask = torch.tensor([[True, True, False, False, False]])
+    asked = GoalDistance(last_step_weight=1.0)(trajectory(embeddings), goal(torch.zeros(1, 5), mask))
+    embeddings[..., 2:] += 100.0
+    assert torch.equal(GoalDistance(last_step_weight=1.0)(trajectory(embeddings), goal(torch.zeros(1, 5), mask)), asked)
+    alone = GoalDistance(last_step_weight=1.0)(trajectory(embeddings[..., :2]), goal(torch.zeros(1, 2)))
+    torch.testing.assert_close(asked, alone)
+
+
+def test_problems_of_a_batch_may_ask_for_different_sensors():
+    embeddings = torch.tensor([[[[1.0, 2.0]]], [[[1.0, 2.0]]]])
+    mask = torch.tensor([[True, False], [False, True]])
+    cost = GoalDistance(last_step_weight=1.0)(trajectory(embeddings), goal(torch.zeros(2, 2), mask))
+    assert cost.tolist() == [[1.0], [4.0]]
+
+
+def test_effort_and_smoothness_of_known_actions():
+    actions = torch.tensor([[[[1.0, 1.0], [1.0, 1.0], [-1.0, 1.0]]]])
+    imagined = trajectory(torch.zeros(1, 1, 3, 2), actions)
+    assert ControlEffort()(imagined, goal(torch.zeros(1, 2))).item() == 3.0
+    assert ActionSmoothness()(imagined, goal(torch.zeros(1, 2))).item() == 1.0 + 0.0 + 2.0
+
+
+@pytest.mark.parametrize("cost", [GoalDistance(last_step_weight=2.0), ControlEffort(), ActionSmoothness()])
+def test_gradients_to_the_actions_agree_with_finite_differences(cost):
+    matrix = torch.randn(2, 2, dtype=torch.float64)
+
+    def total(actions: Tensor) -> Tensor:
+        imagined = LatentTrajectory(
+            embeddings=(actions @ matrix).cumsum(dim=2),
+            actions=actions,
+            previous_action=torch.ones(1, 2, dtype=torch.float64),
+        )
+        return cost(imagined, goal(torch.ones(1, 2, dtype=torch.float64)))
+
+    torch.autograd.gradcheck(total, torch.randn(1, 2, 3, 2, dtype=torch.float64, requires_grad=True))
+
+
+def test_the_cost_module_is_the_weighted_sum():
+    terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
+    imagined = trajectory(torch.zeros(1, 1, 1, 2), torch.full((1, 1, 1, 2), 2.0))
+    assert CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0})(imagined, goal(torch.zeros(1, 2))) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"effort": -1.0}, "'effort' must be at least 0 and finite, got -1.0"),
+        ({"effort": float("nan")}, "must be at least 0 and finite, got nan"),
+        ({"effort": 0.0}, "at least one cost weight must be above 0"),
+        ({"efort": 1.0}, "must name one of the terms"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        CostModule(terms={"effort": ControlEffort()}, weights=weights)
