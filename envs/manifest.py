@@ -63,7 +63,7 @@ class Manifest:
         lengths: Steps of each episode; an episode has one observation more than it has steps.
         observations: Sensor name to its array.
         actions: `(num_steps, action_dim)`.
-        report: Measures of the whole, each finite, or None where it has no meaning.
+        report: Measures of the whole, each finite.
     """
 
     env: EnvSpec
@@ -74,7 +74,7 @@ class Manifest:
     lengths: tuple[int, ...]
     observations: Mapping[str, ArrayInfo]
     actions: ArrayInfo
-    report: Mapping[str, float | None]
+    report: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `manifest_from_json` turns back into an equal manifest."""
@@ -210,9 +210,9 @@ def _texts(data: Any, what: str) -> dict[str, str]:
     return {key: _text(value, f"{what}.{key}") for key, value in _mapping(data, what).items()}
 
 
-def _report(data: Any) -> dict[str, float | None]:
+def _report(data: Any) -> dict[str, float]:
     report = _mapping(data, "report")
     for key, value in report.items():
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        _require(value is None or number, f"report.{key}", value, "a finite number or null")
+        _require(number, f"report.{key}", value, "a finite number")
     return report

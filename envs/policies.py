@@ -129,6 +129,10 @@ class Switching(ABC):
         action = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._spec.action_dim)
         return lambda _: action
 
+    def _pace(self, slowest: float) -> float:
+        """Draws a pace as a share of the fastest; slow and fast ones are as frequent on a logarithmic scale."""
+        return float(slowest ** self._rng.uniform())
+
     def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
         """Goes to a point, m, at most at `speed` of the fastest, slows down before it and stays, with some jitter."""
 
@@ -175,7 +179,7 @@ class RandomPoints(Switching):
 
     def _next_behaviour(self, observation: Sensors) -> Behaviour:  # noqa: ARG002 - any point will do
         point = self._rng.uniform(self._low - self._margin, self._high + self._margin).clip(self._low, self._high)
-        speed = self._rng.uniform(self._min_speed, 1)
+        speed = self._pace(self._min_speed)
         return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
 
 
@@ -236,7 +240,7 @@ class ContactSeeking(Switching):
         point = self._rng.uniform(self._low, self._high)
         if choice < self._hold_share + self._block_share:
             point = self._around(observation["block_position"])
-        speed = self._rng.uniform(self._min_speed, 1)
+        speed = self._pace(self._min_speed)
         return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
 
     def _around(self, center: NDArray[Any]) -> NDArray[np.float64]:

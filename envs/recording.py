@@ -75,7 +75,7 @@ class Recording:
         self._first_step = np.cumsum(lengths) - lengths
 
     def allocate(self) -> None:
-        """Makes all files in their final size, so that a disk that is too small is noticed now.
+        """Makes all files in their final size, so that a disk that is too small is noticed now; what they hold stays.
 
         Raises:
             DatasetError: The disk has not enough room.
@@ -126,7 +126,7 @@ class Recording:
                 digest.update(file.read(size))
         return digest.hexdigest()
 
-    def seal(self, report: Mapping[str, float | None]) -> Manifest:
+    def seal(self, report: Mapping[str, float]) -> Manifest:
         """Makes a dataset of the written files: from here on it is one, and a moment before it was none."""
         checksums: dict[str | None, str] = {}
         for sensor, _ in self._arrays():
@@ -163,7 +163,7 @@ def write_dataset(
     env: EnvSpec,
     policy_name: str,
     policy_values: Mapping[str, Any],
-    report: Mapping[str, float | None],
+    report: Mapping[str, float],
 ) -> Manifest:
     """Writes episodes that fit in memory as a dataset; for those that do not, see `Recording`."""
     draft = draft_manifest(
@@ -194,7 +194,8 @@ def _num_bytes(info: ArrayInfo) -> int:
 
 
 def _allocate(path: Path, info: ArrayInfo) -> None:
-    with path.open("wb") as file:
+    path.touch()
+    with path.open("r+b") as file:
         file.write(_header(info))
         file.flush()
         if sys.platform == "linux":

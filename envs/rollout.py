@@ -42,19 +42,19 @@ class GoalConditionedEnv(Protocol):
         """Starts an episode."""
         ...
 
-    def step(self, action: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
         """Executes one action."""
         ...
 
-    def split_observation(self, flat: NDArray[Any]) -> Sensors:
+    def split_observation(self, flat: NDArray[Any], /) -> Sensors:
         """Names the parts of a flat observation."""
         ...
 
-    def goal_observation(self, desired_goal: NDArray[Any]) -> Sensors:
+    def goal_observation(self, desired_goal: NDArray[Any], /) -> Sensors:
         """Names the parts of a goal."""
         ...
 
-    def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any]) -> Any:
+    def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any], /) -> Any:
         """Returns how far the goal is, m."""
         ...
 
