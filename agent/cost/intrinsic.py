@@ -19,7 +19,7 @@ class GoalDistance:
         self._last_step_weight = last_step_weight
 
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
-        """Returns the mean over the asked dimensions, summed over the horizon, `[batch, num_samples]`: 0 at the goal."""
+        """Returns the mean over the asked dimensions, summed over the horizon: `[batch, num_samples]`."""
         asked = goal.mask.to(trajectory.embeddings.dtype)
         weights = asked / asked.sum(dim=1, keepdim=True)  # [batch, embed_dim]
         squares = (trajectory.embeddings - goal.embedding[:, None, None]).square()

@@ -4,31 +4,30 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config import ConfigError, group_names, refuse_code
 
+_BIND = {"_partial_": True, "_recursive_": False, "_convert_": "all"}
 _NAMED_KEYS = {"name", "values"}
 
 
 def build(config: DictConfig, /, **arguments: Any) -> Any:
     """Calls the `_target_` of a shipped config with its values and further arguments.
 
+    A config with `_partial_: true` describes a factory: it is returned with its values bound, and not called.
+
     Raises:
         ConfigError: The values do not fit.
     """
-    values = OmegaConf.create(
-        {key: value for key, value in config.items() if not OmegaConf.is_missing(config, str(key))}
-    )
+    factory = instantiate(OmegaConf.masked_copy(config, [key for key in config if key != "_partial_"]), **_BIND)
+    if config.get("_partial_", False):
+        return factory
     try:
-        return instantiate(values, **arguments, _convert_="all", _recursive_=False)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError):
-            raise ConfigError(str(cause)) from None
-        raise
+        return factory(**arguments)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:

@@ -18,7 +18,7 @@ CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
 
 _SECTIONS = ("collect", "train", "evaluate")
-_DERIVED_GROUPS = ("task",)
+_TASK = "task"
 _NOT_OF_THE_RESULT = ("output", "num_workers", "num_threads")
 
 
@@ -76,22 +76,23 @@ def compose_config(
     """
     parsed = _parse(overrides)
     groups = group_names()
-    chosen = {override.key_or_group: override for override in parsed if override.key_or_group in groups}
-    changed = [override for override in parsed if override.key_or_group not in groups]
-    for group, override in chosen.items():
-        _check_choice(group, override.value(), groups)
+    chosen = {override.key_or_group: override.value() for override in parsed if override.key_or_group in groups}
+    if _TASK in chosen:
+        raise ConfigError(f"{_TASK} follows env and observation by itself; choose those")
+    choices = {} if base is None else {group: name for group, name in base["choices"].items() if group != _TASK}
+    choices |= chosen
+    _check_choices(choices, groups)
+    choices[_TASK] = _task_name(choices, groups)
 
-    saved_choices = {} if base is None else _saved_choices(base, groups)
-    choices = [f"{group}={_spell(name)}" for group, name in saved_choices.items() if group not in chosen]
-    choices += [str(override.input_line) for override in chosen.values()]
     config = _compose(choices)
     if base is not None:
-        experiment = _changes_of_experiment(choices) if "experiment" in chosen else {}
         saved = {key: value for key, value in _flat(base["values"]).items() if key.split(".")[0] not in chosen}
-        for key, value in (saved | experiment).items():
+        changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
+        for key, value in (saved | changes).items():
             _change(config.values, key, value)
-    for override in changed:
-        _change(config.values, _full_key(override.key_or_group, config.values, section), override.value())
+    for override in parsed:
+        if override.key_or_group not in groups:
+            _change(config.values, _full_key(override.key_or_group, config.values, section), override.value())
     return config
 
 
@@ -178,10 +179,15 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _compose(choices: Sequence[str]) -> Config:
+def _compose(choices: Mapping[str, Any]) -> Config:
+    """Composes the shipped yamls of these names; a group that is not named, or None, is that of run.yaml."""
+    names = {group: name for group, name in choices.items() if name is not None}
+    spelled = [
+        f"{group}={','.join(name).join('[]') if isinstance(name, list) else name}" for group, name in names.items()
+    ]
     with initialize_config_module("configs", version_base="1.3"):
         try:
-            values = compose("run", overrides=list(choices), return_hydra_config=True)
+            values = compose("run", overrides=spelled, return_hydra_config=True)
         except HydraException as error:
             raise ConfigError(" ".join(str(error).split())) from None
     selected = OmegaConf.to_container(values.hydra.runtime.choices)
@@ -189,45 +195,34 @@ def _compose(choices: Sequence[str]) -> Config:
     OmegaConf.set_struct(values, False)
     del values["hydra"]
     OmegaConf.set_struct(values, True)
-    return Config(choices={str(k): v for k, v in selected.items() if not str(k).startswith("hydra/")}, values=values)
+    chosen = {str(group): name for group, name in selected.items() if not str(group).startswith("hydra/")}
+    return Config(choices={**chosen, "cost": list(values.cost)}, values=values)
 
 
-def _changes_of_experiment(choices: Sequence[str]) -> dict[str, Any]:
+def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values that the chosen experiment changes."""
-    without = _flat(
-        _compose([*(text for text in choices if not text.startswith("experiment=")), "experiment=null"]).plain()[
-            "values"
-        ]
-    )
+    without = _flat(_compose({**choices, "experiment": None}).plain()["values"])
     return {
         key: value for key, value in _flat(_compose(choices).plain()["values"]).items() if without.get(key) != value
     }
 
 
-def _saved_choices(base: Mapping[str, Any], groups: Mapping[str, list[str]]) -> dict[str, Any]:
-    saved = {}
-    for group, name in base["choices"].items():
-        if group in _DERIVED_GROUPS:
-            continue
+def _task_name(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> str:
+    """Returns the yaml that holds what an env under an observation mode needs differently."""
+    chosen = {**_compose({}).choices, **choices}
+    name = f"{chosen['env']}_{chosen['observation']}"
+    if name not in groups[_TASK]:
+        raise ConfigError(f"there is no configs/{_TASK}/{name}.yaml, which env and observation ask for")
+    return name
+
+
+def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:
+    for group, choice in choices.items():
         if group not in groups:
-            raise ConfigError(
-                _unknown(f"the saved config chooses for '{group}', which is no config group", group, groups)
-            )
-        _check_choice(group, name, groups)
-        saved[group] = name
-    return saved
-
-
-def _check_choice(group: str, choice: Any, groups: Mapping[str, list[str]]) -> None:
-    for name in choice if isinstance(choice, list) else [choice]:
-        if name not in groups[group] and not (name is None and group == "experiment"):
-            raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
-
-
-def _spell(choice: Any) -> str:
-    if isinstance(choice, list):
-        return f"[{','.join(choice)}]"
-    return "null" if choice is None else str(choice)
+            raise ConfigError(_unknown(f"there is no config group '{group}'", group, groups))
+        for name in choice if isinstance(choice, list) else [choice]:
+            if name not in groups[group] and not (name is None and group == "experiment"):
+                raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
 
 
 def _full_key(key: str, values: DictConfig, section: str | None) -> str:

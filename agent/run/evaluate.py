@@ -1,9 +1,10 @@
 """jepa-mpc evaluate: measure the success of a finished run, beside random, zero and expert.
 
-The run's own config is the base, the command line lies on top. Records depend on neither the order of the episodes nor the
-number of workers. Exits with 1 where fail_under is given and the lower bound of success at the end is below it.
+The run's own config is the base, the command line lies on top. Records depend on neither the order of the episodes nor
+the number of workers. Exits with 1 where fail_under is given and the lower bound of success at the end is below it.
 
-usage: jepa-mpc evaluate run=DIR [planner=NAME] [num_episodes=N] [num_workers=W] [fail_under=R] [output=DIR] [key=value ...]
+usage: jepa-mpc evaluate run=DIR [planner=NAME] [num_episodes=N] [num_workers=W] [fail_under=R] [output=DIR]
+                         [key=value ...]
 """
 
 import hashlib
@@ -121,12 +122,11 @@ class PolicyFactory:
                 f"the checkpoint was trained on {spec.env_id} with XML hash {spec.xml_hash[:12]}, "
                 f"this is {env.description.env_id} with {env.description.xml_hash[:12]}: train again"
             )
+        repeat = world_model.action_repeat
         if name == "actor":
-            return build_actor(config, world_model, spec)
-        oracle = OracleModel(
-            world_model=world_model, env=env, simulator=type(env)(), action_repeat=world_model.action_repeat
-        )
-        return build_actor(config, oracle, spec, action_repeat=world_model.action_repeat)
+            return build_actor(config, world_model, spec, action_repeat=repeat)
+        oracle = OracleModel(world_model=world_model, env=env, simulator=type(env)(), action_repeat=repeat)
+        return build_actor(config, oracle, spec, action_repeat=repeat)
 
 
 def _seeds(split: str, num_episodes: int) -> list[int]:

@@ -1,6 +1,5 @@
 """From a run folder to an agent, without an environment and without executing anything that was saved."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ from agent.actor import Actor
 from agent.run.building import build, shipped
 from agent.run.config import Config, compose_config, read_config
 from envs.spec import EnvSpec
-from world_model.checkpoint import load_checkpoint
+from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.jepa import JEPA
+from world_model.types import WorldModel
 
 MODEL_GROUPS = ("world_model", "encoder", "predictor")
 """Config groups that say how a world model is built; a checkpoint keeps their names and values."""
@@ -29,9 +29,65 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
     folder = Path(run_folder)
     config = compose_config(overrides, base=read_config(folder))
     world_model, spec = load_world_model(checkpoint_path(folder))
-    return build_actor(config, world_model, spec)
+    return build_actor(config, world_model, spec, action_repeat=world_model.action_repeat)
 
 
 def checkpoint_path(run_folder: Path) -> Path:
     """Returns where a run keeps the world model that acts."""
     return run_folder / "training" / "last.safetensors"
+
+
+def load_world_model(path: Path) -> tuple[JEPA, EnvSpec]:
+    """Returns a trained world model and the task that it was trained on.
+
+    Raises:
+        CheckpointError, ConfigError: There is none, or a damaged one, or one that asks for what is not shipped.
+    """
+    checkpoint = load_checkpoint(path)
+    try:
+        spec = EnvSpec.from_json(checkpoint.metadata.env)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} describes no environment: {error!r}") from None
+    configs = checkpoint.metadata.configs
+    if set(configs) != set(MODEL_GROUPS):
+        raise CheckpointError(f"{path} must describe {sorted(MODEL_GROUPS)}, got {sorted(configs)}")
+    model = build_world_model(configs, spec)
+    checkpoint.restore("world_model", model)
+    return model.eval(), spec
+
+
+def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
+    """Returns an untrained world model for a task.
+
+    Args:
+        configs: Each of `MODEL_GROUPS` to its `{"name", "values"}`.
+        spec: Of the task.
+    """
+    groups = {group: shipped(group, configs[group]) for group in MODEL_GROUPS}
+    model = build(
+        groups["world_model"],
+        sensors=spec.sensors,
+        action_dim=spec.action_dim,
+        encoder=build(groups["encoder"]),
+        predictor=build(groups["predictor"]),
+    )
+    assert isinstance(model, JEPA)
+    return model
+
+
+def build_actor(config: Config, world_model: WorldModel, spec: EnvSpec, *, action_repeat: int) -> Actor:
+    """Returns the agent that plans with a world model, as its config says."""
+    values = config.values
+    return Actor(
+        world_model=world_model,
+        planner=build(values.planner),
+        configurator=build(
+            values.configurator,
+            terms={name: build(cost.term) for name, cost in values.cost.items()},
+            weights={name: cost.weight for name, cost in values.cost.items()},
+        ),
+        guardrails=build(values.guardrails),
+        spec=spec,
+        action_repeat=action_repeat,
+        memory_capacity=spec.num_steps // action_repeat + 1,
+    )

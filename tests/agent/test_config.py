@@ -1,0 +1,137 @@
+import pytest
+import yaml
+from agent.run.building import build, shipped
+from agent.run.config import ConfigError, check_same_run, compose_config, group_names, read_config, save_config
+from agent.run.sweep import split_sweep
+
+
+def test_what_a_task_needs_differently_follows_env_and_observation():
+    assert compose_config(["env=push"]).choices["task"] == "push_state"
+    assert "block_position" in compose_config(["env=push"]).values.world_model.embed_dims
+    assert "block_position" not in compose_config(["env=reach"]).values.world_model.embed_dims
+
+
+def test_in_its_own_section_a_bare_key_will_do():
+    assert compose_config(["num_episodes=7"], section="collect").values.collect.num_episodes == 7
+    assert compose_config(["num_episodes=7"], section="evaluate").values.evaluate.num_episodes == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("planer.num_samples=1", "no config key 'planer.num_samples'; did you mean 'planner.num_samples'"),
+        ("num_samples=1", "did you mean 'planner.num_samples'"),
+        ("planner=cemm", "no planner 'cemm'; did you mean 'cem'"),
+        ("env=ant", "no env 'ant'.*There are: push, reach"),
+        ("planner.num_samples=many", "planner.num_samples must be a whole number, as .* is, got 'many'"),
+        ("planner.num_samples=0.5", "must be a whole number"),
+        ("planner.return_mean=1", "must be true or false"),
+        ("seed", "must be key=value"),
+        ("seed=0,1", "add -m"),
+        ("+planner.depth=3", "must change a key that exists"),
+        ("~planner", "must change a key that exists"),
+        ("task=push_state", "follows env and observation by itself"),
+        ("planner._target_=os.system", "no config key 'planner._target_'"),
+    ],
+)
+def test_a_typo_is_one_sentence(override, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        compose_config([override])
+    assert "\n" not in str(error.value)
+
+
+def test_a_saved_config_is_the_base_and_the_command_line_lies_on_top(tmp_path):
+    save_config(compose_config(["env=push", "seed=3", "planner.num_samples=99"]), tmp_path)
+    config = compose_config(["num_episodes=5"], section="evaluate", base=read_config(tmp_path))
+    assert (config.choices["env"], config.values.seed) == ("push", 3)
+    assert (config.values.planner.num_samples, config.values.evaluate.num_episodes) == (99, 5)
+
+
+def test_another_choice_on_top_of_a_saved_config_comes_with_its_own_values(tmp_path):
+    save_config(compose_config(["planner.num_samples=99"]), tmp_path)
+    shipped_value = compose_config([]).values.planner.num_samples
+    assert compose_config(["planner=cem"], base=read_config(tmp_path)).values.planner.num_samples == shipped_value
+
+
+def test_an_experiment_lies_on_top_of_a_saved_config(tmp_path):
+    save_config(compose_config(["evaluate.split=validation"]), tmp_path)
+    config = compose_config(["experiment=smoke"], base=read_config(tmp_path))
+    assert config.values.evaluate.num_episodes == compose_config(["experiment=smoke"]).values.evaluate.num_episodes
+    assert config.values.evaluate.split == "validation"
+
+
+def test_what_is_saved_is_names_and_plain_values(tmp_path):
+    save_config(compose_config([]), tmp_path)
+    text = (tmp_path / "config.yaml").read_text()
+    assert "_target_" not in text and "${" not in text
+    assert yaml.safe_load(text)["choices"]["planner"] == "cem"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "choices: {planner: cem}\nvalues: {planner: {_target_: os.system}}",
+        "choices: {planner: cem}\nvalues: {planner: [{_target_: os.system}]}",
+        "choices: {planner: cem}\nvalues: {seed: '${oc.env:HOME}'}",
+        "choices: {planner: cem}\nvalues: !!python/object/apply:os.system ['touch pwned']",
+        "choices: {planner: ../../../etc/passwd}\nvalues: {}",
+        "choices: {hydra/launcher: evil}\nvalues: {}",
+        "choices: {planner: cem}\nvalues: {planner: {num_samples: {a: 1}}}",
+        "choices: {planner: cem}\nvalues: {planner: {depth: 1}}",
+        "just text",
+        "\x00",
+    ],
+)
+def test_a_malicious_run_folder_is_refused_and_nothing_is_executed(tmp_path, monkeypatch, attack):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(attack)
+    with pytest.raises(ConfigError) as error:
+        compose_config([], base=read_config(tmp_path))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_run_goes_on_under_its_own_config_only(tmp_path):
+    save_config(compose_config([]), tmp_path)
+    check_same_run(compose_config(["evaluate.num_workers=1", "output=elsewhere"]), tmp_path)
+    with pytest.raises(ConfigError, match=r"seed=0, this one has seed=1: choose another output="):
+        check_same_run(compose_config(["seed=1"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"name": "mlp", "values": {"_target_": "os.system"}},
+        {"name": "../planner/cem", "values": {}},
+        {"name": "nonesuch", "values": {}},
+        {"name": "mlp", "values": {"depth": 3}},
+        {"name": "mlp"},
+        "mlp",
+    ],
+)
+def test_a_checkpoint_cannot_name_what_is_not_shipped(named):
+    with pytest.raises(ConfigError):
+        shipped("encoder", named)
+
+
+def test_hyper_parameters_that_do_not_fit_are_a_users_mistake():
+    with pytest.raises(ConfigError, match="num_elites must be in"):
+        build(compose_config(["planner.num_elites=100000"]).values.planner)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [
+        (["seed=0"], [["seed=0"]]),
+        (["-m", "seed=0,1", "output=x"], [["seed=0", "output=x", "output=x/0"], ["seed=1", "output=x", "output=x/1"]]),
+        (["-m", "seed=0,1"], [["seed=0"], ["seed=1"]]),
+        (["-m", "env=reach,push", "seed=2"], [["env=reach", "seed=2"], ["env=push", "seed=2"]]),
+        (["-m", "seed=range(3)"], [["seed=0"], ["seed=1"], ["seed=2"]]),
+    ],
+)
+def test_a_sweep_runs_every_combination(arguments, runs):
+    assert split_sweep(arguments) == runs
+
+
+def test_every_config_group_has_at_least_one_yaml():
+    assert all(names for group, names in group_names().items())
