@@ -2,10 +2,11 @@
 
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
+
+from envs.simulator import mujoco
 
 NUM_JOINTS = 7
 
@@ -21,7 +22,7 @@ AXIS_WEIGHT = 0.3
 DAMPING = 1e-4
 """Keeps the solution bounded near singular postures, m^2."""
 
-PLACING_ITERATIONS = 50
+PLACING_ITERATIONS = 20
 PLACING_TOLERANCE = 1e-5
 
 
@@ -78,7 +79,7 @@ class TipControl:
     def joint_velocity(self, displacement: NDArray[np.float64], *, duration: float) -> NDArray[np.float64]:
         """Returns the joint velocities `[7]`, rad/s, that cover `displacement` `[3]`, m, in `duration`, s.
 
-        Where a joint would be too fast, all are slowed by the same factor: the tip falls short, but keeps its direction.
+        Where a joint would be too fast, all are slowed by the same factor: the tip falls short and keeps its direction.
         """
         velocity = self.joint_step(displacement) / duration
         excess: float = np.abs(velocity / self._speed_limits).max()

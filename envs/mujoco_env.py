@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import gymnasium
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS, TipControl
 from envs.rendering import Marker, Renderer
+from envs.simulator import mujoco
 from envs.spec import Box, EnvSpec
 
 ASSETS = Path(__file__).parent / "assets"

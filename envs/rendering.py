@@ -1,32 +1,37 @@
 """Camera images of a simulation, by whichever OpenGL backend the machine has.
 
-MuJoCo reads `MUJOCO_GL` when it is first imported and does not fall back by itself. Here the backend is chosen when the
-first renderer is made, and nothing of OpenGL is touched before.
+MuJoCo itself reads `MUJOCO_GL` when it is first imported and does not fall back. Here the backend is chosen when the
+first renderer is made; until then nothing of OpenGL is touched, and state observations need none of it.
 """
 
+import atexit
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-BACKENDS = ("egl", "osmesa", "glfw")
-"""Without a display: egl, osmesa. With one: glfw."""
+from envs.simulator import mujoco
 
 FIXES = {
-    "egl": "apt-get install -y --no-install-recommends libegl1 libgl1",
-    "osmesa": "apt-get install -y --no-install-recommends libosmesa6 libgl1",
-    "glfw": "run it where a display is, so that DISPLAY is set, or use egl",
+    "egl": "install it with `apt-get install -y --no-install-recommends libegl1 libgl1`",
+    "osmesa": "install it with `apt-get install -y --no-install-recommends libosmesa6 libgl1`",
+    "glfw": "start it where DISPLAY names a display, or use egl",
 }
+"""Backend to what helps where it fails, in the order in which they are tried."""
 
 CAMERA = "fixed"
+
+MARKER_COLOR = (0.1, 0.8, 0.3, 0.5)
+
+PROBE_TIMEOUT = 60
+"""s."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Marker:
     """A translucent ball for human eyes; no sensor sees it.
 
     Attributes:
-        position: m, `[3]`.
+        position: `[3]`, m.
         radius: m.
     """
 
@@ -42,8 +47,25 @@ class Marker:
     radius: float
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What became of one frame that was rendered in a process of its own.
+
+    Attributes:
+        backend: Its name.
+        works: Whether there was a picture.
+        message: One sentence; it holds the exact fix where there was none.
+    """
+
+    backend: str
+    works: bool
+    message: str
+
+
 class Renderer:
-    """Draws a simulation off screen. One a process, never before a fork, closed explicitly.
+    """Draws a simulation off screen, as the model's camera `fixed` sees it.
+
+    Make one a process, never before a fork, and close it.
 
     Args:
         model: What is drawn.
@@ -51,71 +73,81 @@ class Renderer:
         height: Of an image, pixels.
 
     Raises:
-        RuntimeError: No backend renders here.
+        RuntimeError: No backend renders here; the message says what helps.
     """
 
     def __init__(self, model: Any, *, width: int, height: int) -> None:
-        backend = choose_backend()
         self._model = model
-        self._shape = (height, width, 3)
-        self._context = import_module(f"mujoco.{backend}").GLContext(width, height)
-        self._context.make_current()
-        self._resources = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        self._context, self._resources = _open(choose_backend(), model, width=width, height=height)
         mujoco.mjr_resizeOffscreen(width, height, self._resources)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._resources)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._resources)
         self._viewport = mujoco.MjrRect(0, 0, width, height)
-        self._scene = mujoco.MjvScene(model, maxgeom=200)
+        self._scene = mujoco.MjvScene(model, maxgeom=2 * model.ngeom + 100)
         self._options = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
         self._camera.fixedcamid = model.camera(CAMERA).id
+        self._release = partial(_release, self._context, self._resources)
+        atexit.register(self._release)  # else a forgotten renderer ends in a traceback of the driver
 
     def image(self, data: Any, *, markers: Sequence[Marker] = ()) -> NDArray[np.uint8]:
         """Returns what the camera sees, `[height, width, 3]`."""
         self._context.make_current()
         mujoco.mj_camlight(self._model, data)  # kinematics alone leaves cameras and lights where they were
-        mujoco.mjv_updateScene(
-            self._model, data, self._options, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, data, self._options, None, self._camera, everything, self._scene)
         for marker in markers:
             self._add(marker)
-        image = np.empty(self._shape, np.uint8)
         mujoco.mjr_render(self._viewport, self._scene, self._resources)
+        image = np.empty((self._viewport.height, self._viewport.width, 3), np.uint8)
         mujoco.mjr_readPixels(image, None, self._viewport, self._resources)
         return image[::-1].copy()  # OpenGL counts rows from below
 
     def close(self) -> None:
-        """Frees what the graphics driver holds."""
-        self._context.make_current()
-        self._resources.free()
-        self._context.free()
+        """Frees what the graphics driver holds; the renderer is of no use afterwards."""
+        atexit.unregister(self._release)
+        self._release()
 
     def _add(self, marker: Marker) -> None:
-        geom = self._scene.geoms[self._scene.ngeom]
         mujoco.mjv_initGeom(
-            geom,
-            mujoco.mjtGeom.mjGEOM_SPHERE,
+            self._scene.geoms[self._scene.ngeom],
+            mujoco.mjtGeom.mjGEOM_SPHERE.value,
             np.full(3, marker.radius),
             np.asarray(marker.position, np.float64),
             np.eye(3).ravel(),
-            np.array([0.1, 0.8, 0.3, 0.45], np.float32),
+            np.array(MARKER_COLOR, np.float32),
         )
         self._scene.ngeom += 1
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What became of rendering one frame with a backend in a process of its own.
+@cache
+def choose_backend() -> str:
+    """Returns the backend that `MUJOCO_GL` names, else the first that renders, and lets `MUJOCO_GL` name it.
 
-    Attributes:
-        backend: Its name.
-        works: Whether there was a picture.
-        message: One sentence; the exact fix where it does not work.
+    Worker processes inherit the choice, and only the first process pays for the search.
+
+    Raises:
+        RuntimeError: Nothing renders, or `MUJOCO_GL` names no backend that we know.
     """
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # Mesa's software renderer is faster on small frames without threads
+    named = os.environ.get("MUJOCO_GL", "")
+    if named in FIXES:
+        return named
+    if named:
+        raise RuntimeError(f"MUJOCO_GL must be unset or one of {', '.join(FIXES)} to render, got {named!r}")
+    messages = []
+    for backend in FIXES:
+        probe = probe_backend(backend)
+        if probe.works:
+            os.environ["MUJOCO_GL"] = backend
+            return backend
+        messages.append(probe.message)
+    raise RuntimeError("nothing renders here: " + "; ".join(messages))
 
-    backend: str
-    works: bool
-    message: str
+
+def available_backends() -> tuple[str, ...]:
+    """Returns the backends that render on this machine."""
+    return tuple(backend for backend in FIXES if probe_backend(backend).works)
 
 
 def probe_backend(backend: str) -> Probe:
@@ -124,65 +156,60 @@ def probe_backend(backend: str) -> Probe:
     Raises:
         ValueError: No such backend.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    environment = {**os.environ, "MUJOCO_GL": backend}
-    environment.pop("PYOPENGL_PLATFORM", None)
-    command = [sys.executable, "-m", "envs.rendering"]
+    if backend not in FIXES:
+        raise ValueError(f"backend must be one of {', '.join(FIXES)}, got {backend!r}")
+    # MuJoCo would fail at import where the variable names a backend that is not there.
+    environment = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    command = [sys.executable, "-m", "envs.rendering", backend]
     try:
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        reason = (result.stderr.strip().splitlines() or ["no picture"])[-1]
-        works = result.returncode == 0
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired:
-        works, reason = False, "no answer within 60 s"
-    message = f"{backend} renders" if works else f"{backend} does not render ({reason}): {FIXES[backend]}"
-    return Probe(backend=backend, works=works, message=message)
+        return Probe(backend, False, _failure(backend, f"no picture within {PROBE_TIMEOUT} s"))
+    if result.returncode == 0:
+        return Probe(backend, True, f"{backend} renders")
+    told = [line for line in result.stderr.splitlines() if line.startswith(f"{backend} does not render")]
+    return Probe(backend, False, told[-1] if told else _failure(backend, f"exit status {result.returncode}"))
 
 
-def available_backends() -> tuple[str, ...]:
-    """Returns the backends that render on this machine; each is tried in a subprocess."""
-    return tuple(backend for backend in BACKENDS if probe_backend(backend).works)
+def _open(backend: str, model: Any, *, width: int, height: int) -> tuple[Any, Any]:
+    """Returns an OpenGL context and the model's resources in it."""
+    os.environ["MUJOCO_GL"] = backend  # the native library reads it as well
+    try:
+        context = import_module(f"mujoco.{backend}").GLContext(width, height)
+        context.make_current()
+        return context, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+    except Exception as error:  # whatever a driver, or PyOpenGL without one, may raise
+        raise RuntimeError(_failure(backend, " ".join(str(error).split()) or type(error).__name__)) from error
 
 
-@cache
-def choose_backend() -> str:
-    """Returns `MUJOCO_GL` where it is set, else the first backend that renders, and sets `MUJOCO_GL` to it.
-
-    Raises:
-        RuntimeError: Nothing renders, or `MUJOCO_GL` names no backend.
-    """
-    named = os.environ.get("MUJOCO_GL", "")
-    if named:
-        if named not in BACKENDS:
-            raise RuntimeError(f"nothing is rendered with MUJOCO_GL={named!r}: unset it, or set one of {BACKENDS}")
-        return named
-    probes = []
-    for backend in BACKENDS:
-        probes.append(probe_backend(backend))
-        if probes[-1].works:
-            os.environ["MUJOCO_GL"] = backend
-            return backend
-    raise RuntimeError("no backend renders here: " + "; ".join(probe.message for probe in probes))
+def _release(context: Any, resources: Any) -> None:
+    context.make_current()
+    resources.free()
+    context.free()
 
 
-def _render_test_frame() -> None:
-    """Draws a white ball; fails where the picture is black."""
-    xml = """
-    <mujoco><worldbody>
-      <light pos="0 0 3"/>
-      <camera name="fixed" pos="0 0 2"/>
-      <geom size=".5"/>
-    </worldbody></mujoco>
-    """
-    model = mujoco.MjModel.from_xml_string(xml)
+def _failure(backend: str, reason: str) -> str:
+    return f"{backend} does not render ({reason}): {FIXES[backend]}"
+
+
+def _draw_test_frame(backend: str) -> None:
+    os.environ["MUJOCO_GL"] = backend
+    model = mujoco.MjModel.from_xml_string(
+        '<mujoco><worldbody><camera name="fixed" pos="0 0 2"/><geom size=".5"/></worldbody></mujoco>'
+    )
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     renderer = Renderer(model, width=64, height=64)
     image = renderer.image(data)
     renderer.close()
     if not image.any():
-        raise RuntimeError("the picture is black")
+        raise RuntimeError(_failure(backend, "the picture is black"))
 
 
 if __name__ == "__main__":
-    _render_test_frame()
+    try:
+        _draw_test_frame(sys.argv[1])
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -1,0 +1,17 @@
+"""MuJoCo, imported so that it works where nothing can be drawn.
+
+With `MUJOCO_GL` naming a backend that is not installed, MuJoCo's own import fails, although a simulation draws nothing.
+"""
+
+import os
+
+try:
+    import mujoco
+except (AttributeError, ImportError):  # what PyOpenGL raises without a driver
+    backend = os.environ["MUJOCO_GL"]
+    os.environ["MUJOCO_GL"] = "disabled"
+    import mujoco
+
+    os.environ["MUJOCO_GL"] = backend
+
+__all__ = ["mujoco"]
