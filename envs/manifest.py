@@ -15,6 +15,9 @@ SCHEMA = 1
 FILE_NAME = "manifest.json"
 DTYPES = ("float32", "uint8")
 _MAX_BYTES = 64 * 2**20
+_ENV_ID = re.compile(r"[A-Za-z0-9_./-]+")
+"""No colon: `gymnasium.make("module:id")` would import the module."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = (
@@ -170,6 +173,7 @@ def _env(data: Any) -> EnvSpec:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"env is no description of an environment ({error!r}): {_short(data)}") from None
     _require(faithful, "env", data, "the keys and types of an EnvSpec and no others")
+    _require(_ENV_ID.fullmatch(env.env_id) is not None, "env.env_id", env.env_id, "letters, digits and any of _./-")
     _require(bool(env.sensors), "env.sensors", data["sensors"], "at least one sensor")
     for name, shape in env.sensors.items():
         _require(_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _")
