@@ -1,13 +1,13 @@
 """What the world model takes and gives. Read this first.
 
-Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`. A step here is a *model step* of
-`action_repeat` control steps; its action is the concatenation of their control actions.
+Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`. A step here is a *model step*
+of `action_repeat` control steps; its action is the concatenation of their control actions.
 
 Dimension words: `batch` independent problems; `time` recorded steps; `context` steps that the predictor sees; `horizon`
 imagined steps; `num_samples` candidates; `embed_dim`, `action_dim`.
 
-An embedding is a concatenation of *blocks*, one a sensor, with one predictor over all of them: a partial goal is a choice
-of blocks.
+An embedding is a concatenation of *blocks*, one a sensor, with one predictor over all of them: a partial goal is a
+choice of blocks.
 """
 
 from collections.abc import Mapping
@@ -53,8 +53,8 @@ class LatentContext:
 
     Attributes:
         embeddings: `[batch, context, embed_dim]`, the newest last.
-        actions: `[batch, context, action_dim]`; `actions[:, i]` led to `embeddings[:, i]` (0 where nothing was executed yet),
-            so that the newest is the previous action.
+        actions: `[batch, context, action_dim]`; `actions[:, i]` led to `embeddings[:, i]` (0 where nothing was executed
+            yet), so that the newest is the previous action.
     """
 
     embeddings: Tensor
@@ -66,7 +66,7 @@ class LatentTrajectory:
     """Imagined futures.
 
     Attributes:
-        embeddings: `[batch, num_samples, horizon, embed_dim]`; `embeddings[:, :, t]` is what `actions[:, :, t]` leads to.
+        embeddings: `[batch, num_samples, horizon, embed_dim]`; `actions[:, :, t]` leads to `embeddings[:, :, t]`.
         actions: `[batch, num_samples, horizon, action_dim]`.
         previous_action: `[batch, action_dim]`, executed before `actions[:, :, 0]`: the newest of the context.
     """

@@ -1,0 +1,142 @@
+"""Episodes on the disk to windows in memory."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs.episode import DatasetError, EpisodeDataset
+from world_model.normalizer import Moments
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Stretches of episodes, in model steps.
+
+    Attributes:
+        observation: Sensor name to its readings, `[batch, time, *shape]`.
+        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` is executed after frame t and leads to frame t + 1.
+    """
+
+    observation: Mapping[str, Tensor]
+    actions: Tensor
+
+
+class WindowSampler:
+    """Draws windows from chosen episodes of a dataset; all windows are equally likely, none crosses an episode's end.
+
+    Args:
+        dataset: Where they come from.
+        sensors: What is read.
+        episodes: Which episodes, `[num_chosen]`.
+        num_frames: Of a window.
+        action_repeat: Control steps from one frame to the next.
+
+    Raises:
+        DatasetError: The dataset lacks a sensor, or no chosen episode is long enough.
+    """
+
+    def __init__(
+        self,
+        dataset: EpisodeDataset,
+        *,
+        sensors: Iterable[str],
+        episodes: NDArray[np.int64],
+        num_frames: int,
+        action_repeat: int,
+    ) -> None:
+        self._sensors = {name: _readings(dataset, name) for name in sensors}
+        self._actions = np.asarray(dataset.actions)
+        self._num_frames = num_frames
+        self._action_repeat = action_repeat
+        num_steps = (num_frames - 1) * action_repeat
+        lengths = dataset.lengths[episodes]
+        self._ends = np.cumsum(np.maximum(lengths + 1 - num_steps, 0))  # of the windows of each episode, in one count
+        if len(self) == 0:
+            raise DatasetError(
+                f"windows of {num_frames} frames take {num_steps} control steps, "
+                f"the longest episode has {lengths.max(initial=0)}: record longer episodes or choose a shorter rollout"
+            )
+        before = np.concatenate([[0], self._ends[:-1]])
+        self._row_shift = dataset.first_observation[episodes] - before
+        self._action_shift = dataset.first_action[episodes] - before
+
+    def __len__(self) -> int:
+        """How many different windows there are."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> Windows:
+        """Draws windows, with replacement."""
+        return self[rng.integers(len(self), size=batch_size)]
+
+    def __getitem__(self, windows: NDArray[np.int64]) -> Windows:
+        """Returns the windows of the given numbers, `[batch]`."""
+        episodes = np.searchsorted(self._ends, windows, side="right")
+        first_row = windows + self._row_shift[episodes]
+        first_action = windows + self._action_shift[episodes]
+        num_steps = self._num_frames - 1
+        rows = first_row[:, None] + self._action_repeat * np.arange(self._num_frames)
+        steps = first_action[:, None] + np.arange(num_steps * self._action_repeat)
+        actions = torch.from_numpy(np.take(self._actions, steps, axis=0))
+        return Windows(
+            observation={
+                name: torch.from_numpy(np.take(readings, rows, axis=0)) for name, readings in self._sensors.items()
+            },
+            actions=actions.view(len(windows), num_steps, -1),
+        )
+
+
+def split_episodes(
+    num_episodes: int, *, validation_fraction: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the episodes to learn from and those to validate on; each has at least one.
+
+    Raises:
+        DatasetError: There are fewer than two episodes.
+    """
+    if num_episodes < 2:
+        raise DatasetError(f"training needs at least 2 episodes, one of them to validate on, got {num_episodes}")
+    num_validation = min(max(round(validation_fraction * num_episodes), 1), num_episodes - 1)
+    order = rng.permutation(num_episodes)
+    return np.sort(order[num_validation:]), np.sort(order[:num_validation])
+
+
+def sensor_moments(dataset: EpisodeDataset, sensor: str, episodes: NDArray[np.int64]) -> Moments:
+    """Returns the moments of a sensor over all frames of the chosen episodes."""
+    rows = _rows(dataset.first_observation[episodes], dataset.lengths[episodes] + 1)
+    return _moments(_readings(dataset, sensor), rows)
+
+
+def action_moments(dataset: EpisodeDataset, episodes: NDArray[np.int64]) -> Moments:
+    """Returns the moments of the control actions of the chosen episodes."""
+    return _moments(np.asarray(dataset.actions), _rows(dataset.first_action[episodes], dataset.lengths[episodes]))
+
+
+def _readings(dataset: EpisodeDataset, sensor: str) -> NDArray[Any]:
+    if sensor not in dataset.observations:
+        raise DatasetError(
+            f"the dataset {dataset.folder} has no sensor '{sensor}', it has {sorted(dataset.observations)}"
+        )
+    return np.asarray(dataset.observations[sensor])
+
+
+def _rows(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.arange(start, start + size) for start, size in zip(first, count, strict=True)])
+
+
+def _moments(array: NDArray[Any], rows: NDArray[np.int64]) -> Moments:
+    """Returns the moments of rows that need not fit in memory; shifted by the first one, they lose no digits."""
+    shift = array[rows[0]].astype(np.float64)
+    total, total_square = np.zeros_like(shift), np.zeros_like(shift)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = array[rows[start : start + _CHUNK]] - shift
+        total += chunk.sum(axis=0)
+        total_square += np.square(chunk).sum(axis=0)
+    mean = total / len(rows)
+    return Moments(mean=shift + mean, std=np.sqrt(np.maximum(total_square / len(rows) - mean**2, 0)))

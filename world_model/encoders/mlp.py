@@ -1,0 +1,35 @@
+"""Encoder for sensors that read a few numbers."""
+
+import math
+
+from torch import Tensor, nn
+
+
+class MLPEncoder(nn.Module):
+    """Embeds a reading by a multi-layer perceptron beside a linear map: what is linear in the sensor stays so.
+
+    No normalisation layer stands at the end: it would fix the distribution that a regulariser is to shape.
+
+    Args:
+        input_shape: Of one reading.
+        embed_dim: Size of its embedding.
+        hidden_dim: Width of every hidden layer.
+        num_layers: Hidden layers, at least 1.
+    """
+
+    def __init__(self, *, input_shape: tuple[int, ...], embed_dim: int, hidden_dim: int, num_layers: int) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"an MLP encoder needs num_layers of at least 1, got {num_layers}")
+        input_dim = math.prod(input_shape)
+        layers: list[nn.Module] = []
+        for layer in range(num_layers):
+            layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
+        self.linear = nn.Linear(input_dim, embed_dim)
+        self.curved = nn.Sequential(*layers, nn.Linear(hidden_dim, embed_dim, bias=False))
+
+    def forward(self, readings: Tensor) -> Tensor:
+        """Embeds normalised readings: `[rows, *input_shape]` to `[rows, embed_dim]`."""
+        flat = readings.flatten(1)
+        embedding: Tensor = self.linear(flat) + self.curved(flat)
+        return embedding

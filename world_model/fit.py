@@ -1,0 +1,196 @@
+"""Training of anything: steps of AdamW with checkpoints, a log, and an exact resume.
+
+A training writes into its folder:
+
+    last.safetensors            what was learned, after the newest checkpointed step
+    best.safetensors            ... at the lowest validation loss
+    step_00002000.safetensors   ... every so often
+    training_state.safetensors  what is needed to go on: all modules, optimiser, step
+    log.jsonl, tensorboard/     losses and monitors
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from world_model.checkpoint import Checkpoint, save_checkpoint
+from world_model.monitors import TrainingStopped
+from world_model.run_log import RunLog
+from world_model.training_state import Progress, TrainingState
+
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+STATE = "training_state.safetensors"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long and how fast.
+
+    Attributes:
+        num_steps: Steps of the optimiser.
+        learning_rate: Highest learning rate.
+        final_learning_rate: Where a cosine takes it at the end; equal to `learning_rate`, it stays constant.
+        warmup_steps: Steps in which it rises from 0.
+        weight_decay: Of AdamW.
+        clip_norm: Longest gradient, all parameters together.
+        log_every: Steps from one line of losses to the next.
+        validation_every: Steps from one validation to the next.
+        checkpoint_every: Steps from one checkpoint to the next, after which an interrupted training goes on.
+        keep_every: Steps from one checkpoint that is kept for good to the next, a multiple of `checkpoint_every`.
+        num_threads: Of torch, in training; another number may change the last bits.
+        wandb: Whether Weights & Biases gets the log too.
+    """
+
+    num_steps: int
+    learning_rate: float
+    final_learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    clip_norm: float
+    log_every: int
+    validation_every: int
+    checkpoint_every: int
+    keep_every: int
+    num_threads: int
+    wandb: bool
+
+    def __post_init__(self) -> None:
+        counts = ("num_steps", "log_every", "validation_every", "checkpoint_every", "keep_every", "num_threads")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"training.{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.final_learning_rate <= self.learning_rate or self.learning_rate == 0:
+            raise ValueError(
+                f"training.learning_rate must be above 0 and at least final_learning_rate, "
+                f"got {self.learning_rate} and {self.final_learning_rate}"
+            )
+        if self.keep_every % self.checkpoint_every:
+            raise ValueError(
+                f"training.keep_every must be a multiple of checkpoint_every={self.checkpoint_every}, "
+                f"got {self.keep_every}"
+            )
+
+    def learning_rate_at(self, step: int) -> float:
+        """Returns the learning rate of a step, the first being 1."""
+        warmth = min(step / max(self.warmup_steps, 1), 1.0)
+        cosine = (1 + math.cos(math.pi * (step - 1) / self.num_steps)) / 2
+        return warmth * (self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine)
+
+
+class Task(Protocol):
+    """What is trained. Everything that it draws at a step is a function of that step, so that it can go on anywhere."""
+
+    @property
+    def module(self) -> nn.Module:
+        """All that is optimised, or must be restored."""
+        ...
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        """Returns scalars on a new batch; `loss` is minimised, the others are its parts."""
+        ...
+
+    def finish_step(self) -> None:
+        """Follows a step of the optimiser."""
+        ...
+
+    def validate(self, step: int) -> Mapping[str, float]:
+        """Returns monitors; the checkpoint with the lowest `loss` is the best.
+
+        Raises:
+            TrainingStopped: The training cannot succeed.
+        """
+        ...
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns what was learned."""
+        ...
+
+
+def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], output: Path) -> Path:
+    """Trains, or goes on where an interrupted training stopped: to the same bytes as if it had not.
+
+    Args:
+        task: What is trained.
+        settings: How long and how fast.
+        identity: Plain JSON that says which training this is; a folder with another one's state is refused.
+        output: Folder of all that is written.
+
+    Returns:
+        The path of the last checkpoint.
+
+    Raises:
+        TrainingStopped: The training cannot succeed.
+        CheckpointError: The folder holds another training, or a damaged one.
+        OSError: Something cannot be written.
+    """
+    parameters = [parameter for parameter in task.module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    state = TrainingState(output / STATE, module=task.module, optimizer=optimizer, identity=identity)
+    progress = state.restore()
+    best_loss = progress.best_loss
+    log = RunLog(output, step=progress.step, num_bytes=progress.log_bytes, wandb=settings.wandb)
+    steps = tqdm(
+        range(progress.step + 1, settings.num_steps + 1),
+        desc="training",
+        initial=progress.step,
+        total=settings.num_steps,
+        disable=None,
+    )
+    with _threads(settings.num_threads), closing(log):
+        for step in steps:
+            is_last = step == settings.num_steps
+            losses = _step(task, optimizer, parameters, settings, step)
+            if is_last or step % settings.log_every == 0:
+                log.write(step, {f"train/{name}": _finite(value, step) for name, value in losses.items()})
+            if is_last or step % settings.validation_every == 0:
+                monitors = task.validate(step)
+                log.write(step, {f"validation/{name}": value for name, value in monitors.items()})
+                steps.set_postfix(validation_loss=f"{monitors['loss']:.4g}")
+                if monitors["loss"] < best_loss:
+                    best_loss = monitors["loss"]
+                    save_checkpoint(output / BEST, task.checkpoint(step))
+            if is_last or step % settings.checkpoint_every == 0:
+                if step % settings.keep_every == 0:
+                    save_checkpoint(output / f"step_{step:08d}.safetensors", task.checkpoint(step))
+                save_checkpoint(output / LAST, task.checkpoint(step))
+                state.save(Progress(step=step, best_loss=best_loss, log_bytes=log.flush()))
+    return output / LAST
+
+
+def _step(
+    task: Task, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], settings: FitSettings, step: int
+) -> Mapping[str, Tensor]:
+    for group in optimizer.param_groups:
+        group["lr"] = settings.learning_rate_at(step)
+    losses = task.losses(step)
+    optimizer.zero_grad()
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    optimizer.step()
+    task.finish_step()
+    return losses
+
+
+def _finite(value: Tensor, step: int) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise TrainingStopped(f"the loss is {number} at step {step}: a smaller training.learning_rate may help")
+    return number
+
+
+@contextmanager
+def _threads(num_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,197 @@
+"""The world model: one encoder a sensor, one predictor over all of them (joint-embedding predictive architecture)."""
+
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from world_model.normalizer import Moments, Normalizer
+from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
+
+
+class JEPA(nn.Module):
+    """Embeds what the sensors read and predicts where actions lead, in embedding space (LeCun 2022, section 4.4).
+
+    Args:
+        sensors: Sensor name to the shape of its reading, of every sensor that there is.
+        embed_dims: Sensor name to the size of its block, in the order of the blocks. A sensor that is not named is not
+            used.
+        encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
+        predictor: Builds the predictor from `embed_dim`, `action_dim` (of a model step) and `context_length`.
+        context_length: Frames that the predictor sees.
+        action_dim: Size of a control action.
+        action_repeat: Control steps of a model step; a model action is the concatenation of their actions.
+
+    Raises:
+        ValueError: `embed_dims` names no sensor, or one that does not exist, or a size below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        sensors: Mapping[str, tuple[int, ...]],
+        embed_dims: Mapping[str, int],
+        encoder: Callable[..., nn.Module],
+        predictor: Callable[..., nn.Module],
+        context_length: int,
+        action_dim: int,
+        action_repeat: int,
+    ) -> None:
+        super().__init__()
+        _check_embed_dims(embed_dims, sensors)
+        if context_length < 1 or action_repeat < 1:
+            raise ValueError(
+                f"context_length and action_repeat must be at least 1, got {context_length} and {action_repeat}"
+            )
+        self._context_length = context_length
+        self._embed_dim = sum(embed_dims.values())
+        self._blocks = {
+            name: slice(end - embed_dims[name], end)
+            for name, end in zip(embed_dims, accumulate(embed_dims.values()), strict=True)
+        }
+        self._sensors = {name: tuple(sensors[name]) for name in embed_dims}
+        self.control_action_dim = action_dim
+        self.action_repeat = action_repeat
+        self.normalizers = nn.ModuleDict({name: Normalizer(shape) for name, shape in self._sensors.items()})
+        self.action_normalizer = Normalizer((self.action_dim,))
+        self.encoders = nn.ModuleDict(
+            {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
+        )
+        self.predictor = predictor(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
+
+    @property
+    def embed_dim(self) -> int:
+        """The size of an embedding, all blocks together."""
+        return self._embed_dim
+
+    @property
+    def context_length(self) -> int:
+        """How many frames the predictor sees."""
+        return self._context_length
+
+    @property
+    def blocks(self) -> Mapping[str, slice]:
+        """Sensor name to its place in the embedding."""
+        return MappingProxyType(self._blocks)
+
+    @property
+    def sensors(self) -> Mapping[str, tuple[int, ...]]:
+        """Sensor name to the shape of its reading, of the sensors that are used."""
+        return MappingProxyType(self._sensors)
+
+    @property
+    def action_dim(self) -> int:
+        """The size of a model action."""
+        return self.control_action_dim * self.action_repeat
+
+    def fit_normalizer(self, sensors: Mapping[str, Moments], actions: Moments) -> None:
+        """Takes over the moments of the training data: of each sensor, and of control actions."""
+        for name in self._sensors:
+            self._normalizer(name).fit(sensors[name])
+        self.action_normalizer.fit(
+            Moments(mean=actions.mean.repeat(self.action_repeat), std=actions.std.repeat(self.action_repeat))
+        )
+
+    def encode(self, observation: Observation) -> Tensor:
+        """Embeds each frame on its own.
+
+        Args:
+            observation: Sensor name to its readings, `[batch, time, *shape]`; sensors that are not used are ignored.
+
+        Returns:
+            `[batch, time, embed_dim]`.
+
+        Raises:
+            ValueError: A sensor is missing, or its readings have another shape.
+        """
+        embeddings = []
+        for name, shape in self._sensors.items():
+            if name not in observation:
+                raise ValueError(f"the observation lacks the sensor '{name}', it has {sorted(observation)}")
+            readings = observation[name]
+            if tuple(readings.shape[2:]) != shape or readings.ndim != 2 + len(shape):
+                raise ValueError(
+                    f"the sensor '{name}' must have shape [batch, time, {', '.join(map(str, shape))}], "
+                    f"got {[*readings.shape]}"
+                )
+            embeddings.append(self._embed(name, readings.flatten(0, 1)).view(*readings.shape[:2], -1))
+        return torch.cat(embeddings, dim=2)
+
+    def encode_goal(self, goal: Goal) -> LatentGoal:
+        """Embeds what a goal asks for; the blocks of other sensors are 0 and masked out.
+
+        Raises:
+            ValueError: The goal names no sensor, or one that is not used, or a reading has another shape.
+        """
+        if not goal.observation or goal.observation.keys() != goal.asked.keys():
+            raise ValueError(
+                f"a goal must name sensors among {sorted(self._sensors)} and say for each whether it is asked, "
+                f"got {sorted(goal.observation)} and {sorted(goal.asked)}"
+            )
+        asked = next(iter(goal.asked.values()))
+        embedding = self.action_normalizer.mean.new_zeros(len(asked), self._embed_dim)
+        mask = torch.zeros_like(embedding, dtype=torch.bool)
+        for name, readings in goal.observation.items():
+            if name not in self._sensors:
+                raise ValueError(f"a goal must name sensors among {sorted(self._sensors)}, got '{name}'")
+            if tuple(readings.shape) != (len(asked), *self._sensors[name]):
+                raise ValueError(
+                    f"the goal for '{name}' must have shape {[len(asked), *self._sensors[name]]}, "
+                    f"got {[*readings.shape]}"
+                )
+            chosen = goal.asked[name][:, None]
+            embedding[:, self._blocks[name]] = torch.where(chosen, self._embed(name, readings), 0.0)
+            mask[:, self._blocks[name]] = chosen
+        return LatentGoal(embedding=embedding, mask=mask)
+
+    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+        """Imagines where candidate actions lead, differentiably in the actions.
+
+        Args:
+            context: Of `context_length` frames.
+            actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+
+        Raises:
+            ValueError: The context has another number of frames, or the actions another size.
+        """
+        batch, num_samples, horizon, action_dim = actions.shape
+        if context.embeddings.shape[1] != self._context_length or action_dim != self.action_dim:
+            raise ValueError(
+                f"a rollout needs a context of {self._context_length} frames and actions of {self.action_dim} numbers, "
+                f"got {context.embeddings.shape[1]} and {action_dim}"
+            )
+        rows = batch * num_samples
+        frames = context.embeddings.repeat_interleave(num_samples, dim=0)  # [rows, context, embed_dim]
+        past = context.actions[:, 1:].repeat_interleave(num_samples, dim=0)
+        commands = self.action_normalizer(torch.cat([past, actions.reshape(rows, horizon, action_dim)], dim=1))
+        predictions = []
+        for step in range(horizon):
+            prediction = self.predictor(frames, commands[:, step : step + self._context_length])
+            predictions.append(prediction)
+            frames = torch.cat([frames[:, 1:], prediction[:, None]], dim=1)
+        return LatentTrajectory(
+            embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim),
+            actions=actions,
+            previous_action=context.actions[:, -1],
+        )
+
+    def _embed(self, sensor: str, readings: Tensor) -> Tensor:
+        embedding: Tensor = self.encoders[sensor](self._normalizer(sensor)(readings))
+        return embedding
+
+    def _normalizer(self, sensor: str) -> Normalizer:
+        normalizer = self.normalizers[sensor]
+        assert isinstance(normalizer, Normalizer)
+        return normalizer
+
+
+def _check_embed_dims(embed_dims: Mapping[str, int], sensors: Mapping[str, tuple[int, ...]]) -> None:
+    if not embed_dims:
+        raise ValueError(f"embed_dims must name at least one of the sensors {sorted(sensors)}, got none")
+    for name, size in embed_dims.items():
+        if name not in sensors:
+            raise ValueError(f"embed_dims must name sensors among {sorted(sensors)}, got '{name}'")
+        if size < 1:
+            raise ValueError(f"the block of '{name}' must have at least 1 dimension, got {size}")

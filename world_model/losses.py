@@ -1,0 +1,66 @@
+"""What a world model is trained to do well."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from world_model.jepa import JEPA
+from world_model.types import LatentContext
+
+
+def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
+    """Rolls the model out over recorded windows, each from its first frames.
+
+    Args:
+        model: Predicts.
+        embeddings: `[batch, time, embed_dim]`.
+        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` leads to `embeddings[:, t + 1]`.
+
+    Returns:
+        `[batch, time - context, embed_dim]`, predictions of `embeddings[:, context:]`.
+    """
+    context = model.context_length
+    # What led to the first frame lies outside the window, and no prediction depends on it.
+    before = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, : context - 1]], dim=1)
+    trajectory = model.rollout(
+        LatentContext(embeddings=embeddings[:, :context], actions=before), actions[:, None, context - 1 :]
+    )
+    return trajectory.embeddings[:, 0]
+
+
+def prediction_loss(predictions: Tensor, targets: Tensor, blocks: Mapping[str, slice]) -> Tensor:
+    """Returns the squared error, its mean over everything but the blocks; they count alike, whatever their size.
+
+    Args:
+        predictions: `[batch, horizon, embed_dim]`.
+        targets: `[batch, horizon, embed_dim]`.
+        blocks: Sensor name to its place in the embedding.
+    """
+    error = (predictions - targets).square()
+    return torch.stack([error[..., block].mean() for block in blocks.values()]).mean()
+
+
+class InverseDynamics(nn.Module):
+    """Guesses the action between two frames, so that embeddings keep what actions change (EB-JEPA 2026).
+
+    Args:
+        embed_dim: Size of an embedding.
+        action_dim: Size of a model action.
+        hidden_dim: Width of its hidden layer.
+    """
+
+    def __init__(self, *, embed_dim: int, action_dim: int, hidden_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2 * embed_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, action_dim))
+
+    def forward(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+        """Returns the mean squared error of the guesses.
+
+        Args:
+            embeddings: `[batch, time, embed_dim]`.
+            actions: `[batch, time - 1, action_dim]`, normalised.
+        """
+        pairs = torch.cat([embeddings[:, :-1], embeddings[:, 1:]], dim=2)
+        error: Tensor = self.layers(pairs) - actions
+        return error.square().mean()

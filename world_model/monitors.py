@@ -1,0 +1,94 @@
+"""Is the model alive? Measured at every validation; a model that has collapsed, or hears no action, is stopped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from world_model.data import Windows
+from world_model.jepa import JEPA
+from world_model.losses import imagine, prediction_loss
+from world_model.probes import effective_rank
+
+
+class TrainingStopped(RuntimeError):  # noqa: N818 - it is the end that matters
+    """A training that cannot succeed; the message is one sentence that says why."""
+
+
+@torch.no_grad()
+def measure(model: JEPA, windows: Windows) -> dict[str, float]:
+    """Measures a model on held-out windows.
+
+    Args:
+        model: In evaluation mode.
+        windows: Of `context_length + horizon` frames.
+
+    Returns:
+        - `error_first`, `error_last`: squared error of the first and the last predicted frame;
+        - `copy_error`: of the last frame, if the newest known embedding is the prediction;
+        - `action_sensitivity`: by which share the last error rises when each window gets another window's actions;
+        - `std/<sensor>`: standard deviation of a block, the mean over its dimensions;
+        - `rank/<sensor>`: effective rank of a block;
+        - `rank_possible/<sensor>`: what it could be, given what the sensor varies and the block's size.
+    """
+    embeddings = model.encode(windows.observation)
+    actions = windows.actions
+    future = embeddings[:, model.context_length :]
+    predicted = imagine(model, embeddings, actions)
+    shuffled = imagine(model, embeddings, actions.roll(1, dims=0))[:, -1:]
+    newest = embeddings[:, model.context_length - 1, None]
+    error_last = prediction_loss(predicted[:, -1:], future[:, -1:], model.blocks)
+    metrics = {
+        "error_first": float(prediction_loss(predicted[:, :1], future[:, :1], model.blocks)),
+        "error_last": float(error_last),
+        "copy_error": float(prediction_loss(newest, future[:, -1:], model.blocks)),
+        "action_sensitivity": float(prediction_loss(shuffled, future[:, -1:], model.blocks) / error_last - 1),
+    }
+    for name, block in model.blocks.items():
+        rows = embeddings[..., block].flatten(0, 1)
+        readings = windows.observation[name].flatten(0, 1).flatten(1).float()
+        metrics[f"std/{name}"] = float(rows.std(dim=0).mean())
+        metrics[f"rank/{name}"] = effective_rank(rows)
+        metrics[f"rank_possible/{name}"] = min(float(rows.shape[1]), effective_rank(readings))
+    return metrics
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """When a training is stopped.
+
+    Attributes:
+        grace_steps: Steps in which a model may still find its feet.
+        min_std: Least standard deviation of a block; a healthy one is near 1.
+        min_rank_share: Least effective rank of a block, as a share of what it could be.
+        min_action_sensitivity: Least rise of the prediction error when actions are shuffled.
+    """
+
+    grace_steps: int
+    min_std: float
+    min_rank_share: float
+    min_action_sensitivity: float
+
+    def check(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Raises `TrainingStopped` if what `measure` found is beyond hope."""
+        if step <= self.grace_steps:
+            return
+        for name in (key.removeprefix("std/") for key in metrics if key.startswith("std/")):
+            std, rank, possible = (metrics[f"{kind}/{name}"] for kind in ("std", "rank", "rank_possible"))
+            if not std >= self.min_std:
+                raise TrainingStopped(
+                    f"the embedding of '{name}' has collapsed at step {step}: its standard deviation is {std:.2g}, "
+                    f"a healthy one is near 1 and at least {self.min_std}; use a regularizer, or give it more weight"
+                )
+            if not rank >= self.min_rank_share * possible:
+                raise TrainingStopped(
+                    f"the embedding of '{name}' has collapsed at step {step}: its effective rank is {rank:.2g} of "
+                    f"{possible:.2g}; use a regularizer, or give it more weight"
+                )
+        sensitivity = metrics["action_sensitivity"]
+        if not sensitivity >= self.min_action_sensitivity:
+            raise TrainingStopped(
+                f"the model is deaf to actions at step {step}: with shuffled actions its prediction error rises by "
+                f"{sensitivity:.1%}, at least {self.min_action_sensitivity:.0%} is expected; are the actions of the "
+                "dataset what moves the sensors?"
+            )

@@ -1,0 +1,49 @@
+"""Readings in their own units to numbers of mean 0 and standard deviation 1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of every dimension of a reading.
+
+    Attributes:
+        mean: `[*shape]`, in the reading's units.
+        std: `[*shape]`, in the reading's units.
+    """
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+
+class Normalizer(nn.Module):
+    """Shifts and scales each dimension of a reading; a dimension that never varies is only shifted.
+
+    It starts as the identity and is saved with the model.
+
+    Args:
+        shape: Of one reading.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("std", torch.ones(shape))
+
+    def fit(self, moments: Moments) -> None:
+        """Takes over the moments of the training data."""
+        std = np.where(moments.std > 1e-6 * (1 + np.abs(moments.mean)), moments.std, 1.0)
+        self.mean.copy_(torch.from_numpy(moments.mean))
+        self.std.copy_(torch.from_numpy(std))
+
+    def forward(self, readings: Tensor) -> Tensor:
+        """Normalises readings `[..., *shape]`."""
+        return (readings - self.mean) / self.std

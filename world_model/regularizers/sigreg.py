@@ -1,0 +1,64 @@
+"""SIGReg: every one-dimensional shadow of a block should be a standard normal (LeJEPA, Balestriero & LeCun 2025)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from world_model.regularizers.base import Regularizer
+
+NUM_KNOTS = 17
+LAST_KNOT = 3.0
+
+
+class SIGReg(Regularizer):
+    """Sketched isotropic Gaussian regularisation, block by block and frame by frame over the batch.
+
+    Args:
+        weight: Of the statistic beside the prediction loss.
+        num_projections: Random directions a block and frame, drawn anew at each step.
+    """
+
+    def __init__(self, *, weight: float, num_projections: int) -> None:
+        super().__init__()
+        if weight <= 0 or num_projections < 1:
+            raise ValueError(
+                f"SIGReg needs a weight above 0 and num_projections of at least 1, got {weight} and {num_projections}"
+            )
+        self._weight = weight
+        self._num_projections = num_projections
+
+    def extra_repr(self) -> str:
+        """Returns the hyper-parameters."""
+        return f"weight={self._weight}, num_projections={self._num_projections}"
+
+    def loss(self, blocks: Mapping[str, Tensor], generator: Generator) -> Tensor:
+        """Returns the weighted mean of the statistic over the blocks."""
+        statistics = [self._statistic(block, generator) for block in blocks.values()]
+        return self._weight * torch.stack(statistics).mean()
+
+    def _statistic(self, block: Tensor, generator: Generator) -> Tensor:
+        directions = torch.randn(block.shape[2], self._num_projections, generator=generator)
+        return epps_pulley(block @ functional.normalize(directions, dim=0).to(block.device)).mean()
+
+
+def epps_pulley(samples: Tensor) -> Tensor:
+    """Measures how far samples are from a standard normal (Epps & Pulley 1983; LeJEPA, section 4).
+
+    It is the squared distance of the samples' characteristic function from the normal's, weighted by the latter and
+    integrated by the trapezoidal rule, times the number of samples. About 1 or below on a standard normal.
+
+    Args:
+        samples: `[time, batch, num_projections]`.
+
+    Returns:
+        `[time, num_projections]`.
+    """
+    knots = torch.linspace(0, LAST_KNOT, NUM_KNOTS, dtype=samples.dtype, device=samples.device)
+    normal = torch.exp(-knots.square() / 2)
+    weights = 2 * normal * LAST_KNOT / (NUM_KNOTS - 1)
+    weights[[0, -1]] /= 2
+    angles = samples[..., None, :] * knots[:, None]  # [time, batch, knots, num_projections]
+    error = (angles.cos().mean(dim=1) - normal[:, None]).square() + angles.sin().mean(dim=1).square()
+    return samples.shape[1] * torch.einsum("tkp,k->tp", error, weights)

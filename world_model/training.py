@@ -1,0 +1,220 @@
+"""Training of a world model: windows of recorded episodes in, a checkpoint out."""
+
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from envs.episode import EpisodeDataset
+from world_model.checkpoint import Checkpoint, Metadata
+from world_model.data import Windows, WindowSampler, action_moments, sensor_moments, split_episodes
+from world_model.fit import FitSettings, fit
+from world_model.jepa import JEPA
+from world_model.losses import InverseDynamics, imagine, prediction_loss
+from world_model.monitors import Alarm, TrainingStopped, measure
+from world_model.regularizers.base import Regularizer
+
+__all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
+
+SECTION = "world_model"
+_PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
+_SPLIT, _INITIAL, _TRAIN, _VALIDATION = range(4)
+
+
+@dataclass(frozen=True)
+class TrainingSettings(FitSettings):
+    """How a world model is trained.
+
+    Attributes:
+        batch_size: Windows of one step.
+        rollout_length: Imagined model steps of a window.
+        validation_fraction: Share of the episodes that is validated on.
+        num_validation_windows: Windows that are validated on, the same at every validation.
+        inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames; 0 leaves it out.
+        inverse_dynamics_dim: Width of its hidden layer.
+        alarm: When a training is stopped.
+    """
+
+    batch_size: int
+    rollout_length: int
+    validation_fraction: float
+    num_validation_windows: int
+    inverse_dynamics_weight: float
+    inverse_dynamics_dim: int
+    alarm: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("batch_size", "num_validation_windows"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"training.{name} must be at least 2, got {getattr(self, name)}")
+        if self.rollout_length < 1:
+            raise ValueError(f"training.rollout_length must be at least 1, got {self.rollout_length}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"training.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+
+
+def train_world_model(
+    *,
+    build_model: Callable[[], JEPA],
+    regularizer: Regularizer,
+    dataset: EpisodeDataset,
+    settings: TrainingSettings,
+    configs: Mapping[str, Any],
+    seed: int,
+    output: Path,
+) -> Path:
+    """Trains a world model, or goes on with an interrupted training, to the same bytes.
+
+    Args:
+        build_model: Builds it; its first weights come from torch's global generator, which is set to `seed` for that
+            moment.
+        regularizer: Keeps it from collapsing.
+        dataset: What it learns from.
+        settings: How.
+        configs: Config group to `{"name", "values"}`, plain JSON: what the checkpoint says the model was built from.
+        seed: Of all randomness.
+        output: Folder of all that is written.
+
+    Returns:
+        The path of the last checkpoint.
+
+    Raises:
+        DatasetError: The dataset lacks a sensor, or its episodes are too few or too short.
+        TrainingStopped: The model has collapsed, is deaf to actions, or diverged.
+        CheckpointError: The folder holds another training, or a damaged one.
+        OSError: Something cannot be written.
+    """
+    identity = {
+        "seed": seed,
+        "data": dataset.fingerprint,
+        "configs": configs,
+        "training": asdict(settings),
+        "regularizer": repr(regularizer),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(_rng(seed, _INITIAL, 0).integers(2**63)))
+        task = WorldModelTask(
+            model=build_model(),
+            regularizer=regularizer,
+            dataset=dataset,
+            settings=settings,
+            configs=configs,
+            seed=seed,
+        )
+    return fit(task, settings=settings, identity=identity, output=output)
+
+
+class WorldModelTask:
+    """The world model's losses, monitors and checkpoint.
+
+    Args:
+        model: With its first weights.
+        regularizer: Keeps it from collapsing.
+        dataset: What it learns from.
+        settings: How.
+        configs: For the checkpoint's metadata.
+        seed: Of all randomness.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: JEPA,
+        regularizer: Regularizer,
+        dataset: EpisodeDataset,
+        settings: TrainingSettings,
+        configs: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        self._model, self._regularizer, self._settings, self._seed = model, regularizer, settings, seed
+        self._alarm = Alarm(**settings.alarm)
+        learned, held_out = split_episodes(
+            dataset.num_episodes, validation_fraction=settings.validation_fraction, rng=_rng(seed, _SPLIT, 0)
+        )
+        self._train, validation = (
+            WindowSampler(
+                dataset,
+                sensors=model.sensors,
+                episodes=episodes,
+                num_frames=model.context_length + settings.rollout_length,
+                action_repeat=model.action_repeat,
+            )
+            for episodes in (learned, held_out)
+        )
+        self._validation = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
+        model.fit_normalizer(
+            {sensor: sensor_moments(dataset, sensor, learned) for sensor in model.sensors},
+            action_moments(dataset, learned),
+        )
+        regularizer.attach(model)
+        self.module = nn.ModuleDict({"model": model, "regularizer": regularizer})
+        if settings.inverse_dynamics_weight > 0:
+            self.module["inverse_dynamics"] = InverseDynamics(
+                embed_dim=model.embed_dim, action_dim=model.action_dim, hidden_dim=settings.inverse_dynamics_dim
+            )
+        self._metadata = Metadata(
+            configs=configs,
+            env=dataset.manifest.env.to_json(),
+            action_repeat=model.action_repeat,
+            versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+            data_fingerprint=dataset.fingerprint,
+            training_step=0,
+        )
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Returns the loss on a new batch, and its parts."""
+        self.module.train()
+        rng = _rng(self._seed, _TRAIN, step)
+        return self._losses(self._train.sample(self._settings.batch_size, rng), rng)
+
+    def finish_step(self) -> None:
+        """Lets the regulariser follow the model."""
+        self._regularizer.update(self._model)
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Returns losses and monitors on held-out windows.
+
+        Raises:
+            TrainingStopped: The model has collapsed, or is deaf to actions.
+        """
+        self.module.eval()
+        with torch.no_grad():
+            losses = self._losses(self._validation, _rng(self._seed, _VALIDATION, 1))
+        monitors = measure(self._model, self._validation)
+        self._alarm.check(step, monitors)
+        return {name: float(value) for name, value in losses.items()} | monitors
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns the model and what is to be said of it."""
+        metadata = replace(self._metadata, training_step=step)
+        return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
+
+    def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
+        model, context = self._model, self._model.context_length
+        embeddings = model.encode(windows.observation)
+        targets = self._regularizer.targets(model, windows.observation, embeddings)
+        predictions = imagine(model, embeddings, windows.actions)
+        frames = embeddings.transpose(0, 1)  # [time, batch, embed_dim]
+        parts = {
+            "prediction": prediction_loss(predictions, targets[:, context:], model.blocks),
+            "regularization": self._regularizer.loss(
+                {name: frames[..., block] for name, block in model.blocks.items()},
+                Generator().manual_seed(int(rng.integers(2**63))),
+            ),
+        }
+        if "inverse_dynamics" in self.module:
+            guess = self.module["inverse_dynamics"](embeddings, model.action_normalizer(windows.actions))
+            parts["inverse_dynamics"] = self._settings.inverse_dynamics_weight * guess
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
+def _rng(seed: int, purpose: int, step: int) -> np.random.Generator:
+    """Returns a generator for one purpose at one step, so that no generator is carried from step to step."""
+    return np.random.default_rng((seed, purpose, step))
