@@ -34,7 +34,13 @@ def admit(proposals: Sequence[Tensor], *, bounds: ActionBounds, batch_size: int,
 
 def pick(candidates: Tensor, index: Tensor) -> Tensor:
     """Returns the candidates that `index`, `[batch, num_picked]`, names: `[batch, num_picked, horizon, action_dim]`."""
-    return torch.take_along_dim(candidates, index[:, :, None, None], dim=1)
+    return candidates.gather(1, index[:, :, None, None].expand(-1, -1, *candidates.shape[2:]))
+
+
+def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the cheapest candidate of each problem, `[batch, horizon, action_dim]`, and its cost, `[batch]`."""
+    least, index = cost.min(dim=1, keepdim=True)
+    return pick(candidates, index)[:, 0], least[:, 0]
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,15 @@ class Incumbent:
         """Returns the incumbent that any candidate of finite cost replaces."""
         return cls(actions=actions, cost=actions.new_full(actions.shape[:1], math.inf))
 
-    def challenged(self, candidates: Tensor, cost: Tensor) -> "Incumbent":
-        """Returns the better of the incumbent and the best of the candidates.
+    def challenged(self, actions: Tensor, cost: Tensor) -> "Incumbent":
+        """Returns the cheaper of the incumbent and a challenger, problem by problem.
 
         Args:
-            candidates: `[batch, num_samples, horizon, action_dim]`.
-            cost: `[batch, num_samples]`, from `evaluate`.
+            actions: `[batch, horizon, action_dim]`.
+            cost: `[batch]`, from `evaluate`.
         """
-        challenger_cost, index = cost.min(dim=1)  # [batch]
-        challenger = pick(candidates, index[:, None])[:, 0]
-        better = challenger_cost < self.cost
+        cheaper = cost < self.cost
         return Incumbent(
-            actions=torch.where(better[:, None, None], challenger, self.actions),
-            cost=torch.where(better, challenger_cost, self.cost),
+            actions=torch.where(cheaper[:, None, None], actions, self.actions),
+            cost=torch.minimum(cost, self.cost),
         )

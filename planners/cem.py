@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import Incumbent, admit, pick
+from planners.candidates import Incumbent, admit, cheapest, pick
 from planners.noise import white_noise
 from planners.types import ActionBounds, Budget, Objective, Plan, evaluate
 from planners.warm_start import resize_steps, shift_steps
@@ -114,24 +114,37 @@ class CEM:
         sizes = self._iteration_sizes(budget)
         for iteration, size in enumerate(sizes):
             # Sample
-            num_given = given.shape[1]
-            sampled = torch.addcmul(mean[:, None], std[:, None], noise[:, iteration, : max(size - num_given, 0)])
+            num_sampled = max(size - given.shape[1], 0)
+            sampled = torch.addcmul(mean[:, None], std[:, None], noise[:, iteration, :num_sampled])
             candidates = torch.cat([given[:, :size], bounds.clip(sampled)], dim=1)
 
             # Price
             cost = evaluate(objective, candidates).cost
-            eligible = num_given + 1 if self.return_mean else size
-            best = best.challenged(candidates[:, :eligible], cost[:, :eligible])
-            history.append(best.cost)
 
-            # Fit
-            mean, std = self._fit(mean, std, candidates, cost)
-            std = torch.maximum(std, min_std)
+            # Select, the cheapest first
+            num_elites = max(1, self.num_elites * size // self.num_samples)
+            elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites]
+            priced = elite_cost < math.inf
+            elites = pick(candidates, torch.where(priced, index, index[:, :1]))  # the best stands in for the unpriced
+
+            # Fit, except where nothing is priced
+            step = (1 - self.momentum) * priced[:, :1, None].to(mean.dtype)
+            elite_std, elite_mean = torch.std_mean(elites, dim=1, correction=0)
+            mean = torch.lerp(mean, elite_mean, step)
+            std = torch.maximum(torch.lerp(std, elite_std, step), min_std)
+
+            # Remember
+            if self.return_mean:
+                num_eligible = given.shape[1] + 1
+                best = best.challenged(*cheapest(candidates[:, :num_eligible], cost[:, :num_eligible]))
+            else:
+                best = best.challenged(elites[:, 0], elite_cost[:, 0])
+            history.append(best.cost)
             given = given[:, :0]
 
         if self.return_mean:
-            final_mean = bounds.clip(mean)[:, None]
-            best = best.challenged(final_mean, evaluate(objective, final_mean).cost)
+            final_mean = bounds.clip(mean)
+            best = best.challenged(final_mean, evaluate(objective, final_mean[:, None]).cost[:, 0])
             history.append(best.cost)
 
         plan = Plan(
@@ -178,13 +191,3 @@ class CEM:
         num_evaluations = budget.cap(self.num_iterations * self.num_samples + reserved) - reserved
         num_full, rest = divmod(num_evaluations, self.num_samples)
         return [self.num_samples] * num_full + [rest] * (rest > 0)
-
-    def _fit(self, mean: Tensor, std: Tensor, candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
-        """Moves the Gaussian towards the elites; where no candidate has a finite cost it stays."""
-        num_elites = max(1, self.num_elites * cost.shape[1] // self.num_samples)
-        elite_cost, elite = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites], the best first
-        priced = torch.isfinite(elite_cost)
-        elite = torch.where(priced, elite, elite[:, :1])  # the best stands in for elites without a cost
-        elite_std, elite_mean = torch.std_mean(pick(candidates, elite), dim=1, correction=0)
-        step = (1 - self.momentum) * priced[:, :1, None].to(mean.dtype)
-        return torch.lerp(mean, elite_mean, step), torch.lerp(std, elite_std, step)

@@ -7,6 +7,7 @@ Dimension words: `batch` independent problems, `num_samples` candidate action se
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -67,12 +68,12 @@ class ActionBounds:
         if not bool((self.low < self.high).all()):
             raise ValueError(f"low must be below high, got low={self.low.tolist()}, high={self.high.tolist()}")
 
-    @property
+    @cached_property
     def center(self) -> Tensor:
         """The middle of the box, `[action_dim]`."""
         return (self.low + self.high) / 2
 
-    @property
+    @cached_property
     def half_range(self) -> Tensor:
         """Half the width of the box, `[action_dim]`."""
         return (self.high - self.low) / 2
@@ -223,4 +224,6 @@ def evaluate(objective: Objective, actions: Tensor) -> Score:
 
 
 def _not_finite_to_inf(values: Tensor) -> Tensor:
+    if values.numel() == 0:
+        return values
     return torch.nan_to_num(values, nan=math.inf, posinf=math.inf, neginf=math.inf)

@@ -1,0 +1,302 @@
+"""What every planner of the config group promises."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Generator, Tensor
+
+import configs
+from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score
+
+YAMLS = sorted((Path(configs.__file__).parent / "planner").glob("*.yaml"))
+HORIZON = 3
+UNLIMITED = Budget()
+
+
+@pytest.fixture(params=YAMLS, ids=lambda path: path.stem)
+def config(request: pytest.FixtureRequest) -> DictConfig:
+    loaded = OmegaConf.load(request.param)
+    assert isinstance(loaded, DictConfig)
+    return loaded
+
+
+@pytest.fixture
+def planner(config: DictConfig) -> Planner[Any]:
+    return instantiate(config)
+
+
+def generators(seeds: Sequence[int]) -> list[Generator]:
+    return [Generator().manual_seed(seed) for seed in seeds]
+
+
+def solve(
+    planner: Planner[Any],
+    objective: Objective,
+    bounds: ActionBounds,
+    *,
+    seeds: Sequence[int] = range(8),
+    horizon: int = HORIZON,
+    state: Any = None,
+    budget: Budget = UNLIMITED,
+    proposals: Sequence[Tensor] = (),
+) -> tuple[Plan, Any]:
+    """Plans for one problem a seed, from `init` unless a state is given."""
+    noise = planner.sample_noise(generators(seeds), bounds=bounds, horizon=horizon)
+    if state is None:
+        state = planner.init(bounds, batch_size=len(seeds), horizon=horizon)
+    return planner.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
+
+
+def score(cost: Tensor) -> Score:
+    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
+
+
+def hopeless(actions: Tensor) -> Score:
+    return score(torch.full(actions.shape[:2], math.nan))
+
+
+def same(first: Plan, second: Plan) -> bool:
+    return all(bool(torch.as_tensor(getattr(first, it.name) == getattr(second, it.name)).all()) for it in fields(Plan))
+
+
+def test_it_is_a_planner(planner):
+    assert isinstance(planner, Planner)
+
+
+def test_it_comes_within_one_percent_of_the_riccati_optimum(planner, lqr):
+    state = None
+    for call in range(20):
+        seeds = range(100 * call, 100 * call + 8)
+        plan, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds, seeds=seeds, state=state)
+    assert (plan.cost <= 1.01 * lqr.optimum(lqr.starts)).all()
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_every_action_lies_in_the_bounds_to_the_last_bit(planner, record, sign, dtype):
+    bounds = ActionBounds(
+        low=torch.tensor([-0.1, 1 / 3, -1e3], dtype=dtype), high=torch.tensor([0.3, 0.7, 1e-3], dtype=dtype)
+    )
+    objective = record(lambda actions: score(sign * actions.sum(dim=(2, 3))))
+    plan, state = solve(planner, objective, bounds)
+    plan, _ = solve(planner, objective, bounds, state=planner.shift(state, 1), proposals=[torch.full((8, 3, 3), 1e9)])
+    for actions in [*objective.candidates, plan.actions]:
+        assert actions.dtype == dtype
+        assert torch.equal(actions, bounds.clip(actions))
+
+
+def test_the_plan_costs_what_the_objective_says(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    plan, _ = solve(planner, objective, lqr.bounds)
+    torch.testing.assert_close(plan.cost, objective(plan.actions[:, None]).cost[:, 0])
+
+
+def test_the_best_so_far_never_rises(planner, lqr):
+    plan, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    assert plan.cost_history.shape[1] == 8
+    assert (plan.cost_history.diff(dim=0) <= 0).all()
+    assert torch.equal(plan.cost_history[-1], plan.cost)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf])
+def test_a_candidate_without_a_finite_cost_never_wins(planner, lqr, bad):
+    def objective(actions: Tensor) -> Score:
+        first = actions[:, :, 0, 0]
+        return score(torch.where(first > 0, bad, -first))  # its infimum lies on the side without costs
+
+    plan, _ = solve(planner, objective, lqr.bounds)
+    assert torch.isfinite(plan.cost).all()
+    assert (plan.actions[:, 0, 0] <= 0).all()
+
+
+def test_without_any_finite_cost_the_plan_is_the_centre_and_says_so(planner):
+    bounds = ActionBounds(low=torch.tensor([-1.0, 0.0]), high=torch.tensor([1.0, 4.0]))
+    plan, state = solve(planner, hopeless, bounds)
+    assert not plan.found.any()
+    assert torch.equal(plan.cost, torch.full((8,), math.inf))
+    assert torch.equal(plan.actions, torch.tensor([0.0, 2.0]).expand(8, HORIZON, 2))
+    again, _ = solve(planner, lambda actions: score(actions.square().sum(dim=(2, 3))), bounds, state=state)
+    assert again.found.all()
+
+
+def test_without_any_finite_cost_the_plan_is_the_warm_start(planner, lqr):
+    before, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    plan, _ = solve(planner, hopeless, lqr.bounds, state=planner.shift(state, 1))
+    assert not plan.found.any()
+    torch.testing.assert_close(plan.actions[:, :-1], before.actions[:, 1:])
+
+
+def test_a_problem_without_finite_costs_does_not_disturb_the_others(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    lame = torch.arange(8) == 2
+    expected, _ = solve(planner, objective, lqr.bounds)
+    plan, _ = solve(planner, lambda a: score(torch.where(lame[:, None], math.nan, objective(a).cost)), lqr.bounds)
+    assert torch.equal(plan.found, ~lame)
+    assert torch.equal(plan.actions[~lame], expected.actions[~lame])
+
+
+def test_the_same_noise_gives_the_same_plan(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    _, warm = solve(planner, objective, lqr.bounds)
+    for state in (None, warm):
+        first, _ = solve(planner, objective, lqr.bounds, state=state)
+        second, _ = solve(planner, objective, lqr.bounds, state=state)
+        assert same(first, second)
+
+
+def test_a_problem_alone_is_the_problem_in_a_batch(planner, lqr):
+    batched, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    for index in range(8):
+        alone, _ = solve(planner, lqr.objective(lqr.starts[[index]]), lqr.bounds, seeds=[index])
+        torch.testing.assert_close(alone.cost[0], batched.cost[index], rtol=1e-5, atol=0)
+
+
+def test_a_permutation_of_the_batch_permutes_the_plans(planner, lqr):
+    order = torch.tensor([3, 1, 4, 0, 7, 5, 2, 6])
+    plan, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    permuted, _ = solve(planner, lqr.objective(lqr.starts[order]), lqr.bounds, seeds=order.tolist())
+    torch.testing.assert_close(permuted.cost, plan.cost[order], rtol=1e-5, atol=0)
+    torch.testing.assert_close(permuted.actions, plan.actions[order], rtol=1e-4, atol=1e-4)
+
+
+def test_init_forgets(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    first, _ = solve(planner, objective, lqr.bounds)
+    solve(planner, lqr.objective(-lqr.starts), lqr.bounds, seeds=range(8, 16))
+    again, _ = solve(planner, objective, lqr.bounds)
+    assert same(first, again)
+
+
+def test_planning_leaves_its_inputs_as_they_were(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    proposal = lqr.optimal_actions(lqr.starts, HORIZON)
+    state = planner.init(lqr.bounds, batch_size=8, horizon=HORIZON)
+    noise = planner.sample_noise(generators(range(8)), bounds=lqr.bounds, horizon=HORIZON)
+    copies = noise.clone(), proposal.clone()
+    planner.plan(objective, state, noise=noise, bounds=lqr.bounds, budget=UNLIMITED, proposals=[proposal])
+    assert torch.equal(noise, copies[0])
+    assert torch.equal(proposal, copies[1])
+    from_used, _ = solve(planner, objective, lqr.bounds, state=state)
+    from_fresh, _ = solve(planner, objective, lqr.bounds)
+    assert same(from_used, from_fresh)
+
+
+@pytest.mark.parametrize("num_evaluations", [1, 2, 37, 128, 200, 511, None])
+def test_the_budget_is_respected_to_the_evaluation(planner, lqr, record, num_evaluations):
+    objective = record(lqr.objective(lqr.starts))
+    plan, _ = solve(planner, objective, lqr.bounds, budget=Budget(num_evaluations))
+    assert plan.num_evaluations == sum(actions.shape[1] for actions in objective.candidates)
+    assert num_evaluations is None or plan.num_evaluations <= num_evaluations
+    assert plan.found.all()
+
+
+def test_the_budget_changes_the_plan(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    full, _ = solve(planner, objective, lqr.bounds)
+    half, _ = solve(planner, objective, lqr.bounds, budget=Budget(full.num_evaluations // 2))
+    assert half.num_evaluations == full.num_evaluations // 2
+    assert half.cost.mean() > full.cost.mean()
+
+
+@pytest.mark.parametrize("num_evaluations", [1, None])
+def test_a_proposal_is_the_plan_when_it_is_best(planner, lqr, num_evaluations):
+    best = lqr.optimal_actions(lqr.starts, HORIZON)
+    plan, state = solve(
+        planner, lqr.objective(lqr.starts), lqr.bounds, proposals=[best], budget=Budget(num_evaluations)
+    )
+    torch.testing.assert_close(plan.actions, best, rtol=0, atol=1e-3)
+    assert (plan.cost <= lqr.optimum(lqr.starts) * (1 + 1e-5)).all()
+    kept, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds, state=state, seeds=range(8, 16))
+    assert (kept.cost <= lqr.optimum(lqr.starts) * (1 + 1e-5)).all()
+
+
+def test_a_proposal_that_is_nan_or_out_of_bounds_enters_inside_the_bounds(planner, lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    proposals = [torch.full((8, HORIZON, 2), value) for value in (math.nan, math.inf, -1e9)]
+    solve(planner, objective, lqr.bounds, proposals=proposals)
+    for candidates in objective.candidates:
+        assert torch.equal(candidates, lqr.bounds.clip(candidates))
+
+
+def test_a_warm_start_lowers_the_first_iterations_cost(planner, lqr):
+    plan, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    states = lqr.step(lqr.starts, plan.actions[:, 0])
+    seeds = range(8, 16)
+    cold, _ = solve(planner, lqr.objective(states), lqr.bounds, seeds=seeds)
+    warm, _ = solve(planner, lqr.objective(states), lqr.bounds, seeds=seeds, state=planner.shift(state, 1))
+    assert warm.cost_history[0].mean() < cold.cost_history[0].mean()
+
+
+def test_a_shift_by_nothing_and_a_resize_to_the_same_change_nothing(planner, lqr):
+    objective = lqr.objective(lqr.starts)
+    _, state = solve(planner, objective, lqr.bounds)
+    expected, _ = solve(planner, objective, lqr.bounds, state=state)
+    for moved in (planner.shift(state, 0), planner.resize(state, HORIZON)):
+        plan, _ = solve(planner, objective, lqr.bounds, state=moved)
+        assert same(plan, expected)
+
+
+@pytest.mark.parametrize("num_steps", [HORIZON, HORIZON + 2])
+def test_a_shift_by_the_whole_horizon_forgets(planner, lqr, num_steps):
+    _, state = solve(planner, lqr.objective(-lqr.starts), lqr.bounds)
+    plan, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds, state=planner.shift(state, num_steps))
+    expected, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    assert same(plan, expected)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+def test_a_resized_state_plans_that_far_and_remembers_the_start(planner, lqr, horizon):
+    plan, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
+    resized = planner.resize(state, horizon)
+    longer, _ = solve(planner, hopeless, lqr.bounds, state=resized, horizon=horizon)
+    kept = min(horizon, HORIZON)
+    torch.testing.assert_close(longer.actions[:, :kept], plan.actions[:, :kept])
+    assert torch.equal(longer.actions[:, kept:], torch.zeros(8, horizon - kept, 2))
+
+
+def test_plans_carry_no_gradient(planner, lqr):
+    weight = torch.ones((), requires_grad=True)
+    objective = lqr.objective(lqr.starts)
+    plan, _ = solve(planner, lambda actions: score(weight * objective(actions).cost), lqr.bounds)
+    assert not plan.cost.requires_grad
+    assert not plan.actions.requires_grad
+
+
+def test_a_cost_of_the_wrong_shape_is_refused_in_one_sentence(planner, lqr):
+    with pytest.raises(ValueError, match=r"cost \[batch, num_samples\] = \[8, \d+\], got \[8\]$"):
+        solve(planner, lambda actions: score(actions.sum(dim=(2, 3))[:, 0]), lqr.bounds)
+
+
+def test_a_proposal_of_the_wrong_shape_is_refused_in_one_sentence(planner, lqr):
+    with pytest.raises(ValueError, match=r"proposal must be .* = \[8, 3, 2\], got \[8, 4, 2\]$"):
+        solve(planner, lqr.objective(lqr.starts), lqr.bounds, proposals=[torch.zeros(8, 4, 2)])
+
+
+def test_noise_for_another_horizon_is_refused_in_one_sentence(planner, lqr):
+    state = planner.init(lqr.bounds, batch_size=8, horizon=HORIZON)
+    with pytest.raises(ValueError, match=r"noise must be .* = \[8, .*\], got \[8, .*\]$"):
+        solve(planner, lqr.objective(lqr.starts), lqr.bounds, state=state, horizon=HORIZON + 1)
+
+
+@pytest.mark.parametrize("horizon", [0, -1])
+def test_a_horizon_below_one_is_refused_in_one_sentence(planner, lqr, horizon):
+    with pytest.raises(ValueError, match=f"horizon.* must be at least 1, got .*{horizon}$"):
+        planner.init(lqr.bounds, batch_size=1, horizon=horizon)
+    state = planner.init(lqr.bounds, batch_size=1, horizon=HORIZON)
+    with pytest.raises(ValueError, match=f"horizon must be at least 1, got {horizon}$"):
+        planner.resize(state, horizon)
+
+
+def test_every_number_of_the_yaml_is_checked(config):
+    for name, value in config.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            with pytest.raises(Exception, match=rf"{name}.*-1") as raised:
+                instantiate(config, **{str(name): -1})
+            assert isinstance(raised.value.__cause__, ValueError)

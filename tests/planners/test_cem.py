@@ -1,0 +1,195 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from planners.cem import CEM
+from planners.types import Budget, Score
+
+CEM_SMALL = CEM(
+    num_samples=32,
+    num_iterations=3,
+    num_elites=4,
+    init_std=0.5,
+    warm_std=0.2,
+    min_std=0.05,
+    momentum=0.1,
+    return_mean=False,
+)
+
+UNLIMITED = Budget()
+
+
+def solve(cem, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=None, budget=UNLIMITED, proposals=()):
+    generators = [torch.Generator().manual_seed(seed + index) for index in range(batch_size)]
+    noise = cem.sample_noise(generators, bounds=bounds, horizon=horizon)
+    state = cem.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
+    return cem.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
+
+
+def score(cost):
+    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
+
+
+@pytest.mark.parametrize("return_mean", [False, True])
+def test_cem_comes_within_one_percent_of_the_riccati_optimum(lqr, return_mean):
+    cem = CEM(
+        num_samples=1000,
+        num_iterations=25,
+        num_elites=50,
+        init_std=0.5,
+        warm_std=0.5,
+        min_std=0.002,
+        momentum=0.0,
+        return_mean=return_mean,
+    )
+    plan, _ = solve(cem, lqr.objective(lqr.starts), lqr.bounds, horizon=10)
+    optimal = lqr.optimal_actions(lqr.starts, horizon=10)
+    assert optimal.abs().max() < 0.9  # the optimum is inside the bounds
+    assert (plan.cost <= 1.01 * lqr.optimum(lqr.starts)).all()
+    assert (plan.cost >= (1 - 1e-5) * lqr.optimum(lqr.starts)).all()
+
+
+def test_an_iteration_fits_the_gaussian_to_the_cheapest(lqr, record):
+    cem = replace(CEM_SMALL, num_iterations=1, min_std=1e-6)
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(cem, objective, lqr.bounds)
+    (candidates,) = objective.candidates
+    cost = lqr.objective(lqr.starts)(candidates).cost
+    for problem in range(8):
+        elites = candidates[problem, cost[problem].argsort()[:4]]
+        torch.testing.assert_close(state.mean[problem], 0.9 * elites.mean(dim=0))
+        torch.testing.assert_close(state.std[problem], 0.9 * elites.std(dim=0, correction=0) + 0.1 * 0.5)
+
+
+def test_the_samples_of_a_cold_start_have_the_initial_std(lqr, record):
+    cem = replace(CEM_SMALL, num_samples=20_000, num_iterations=1, init_std=0.2)
+    objective = record(lqr.objective(lqr.starts[:1]))
+    solve(cem, objective, lqr.bounds, batch_size=1)
+    (candidates,) = objective.candidates
+    assert candidates.mean(dim=1).abs().max() < 0.01
+    torch.testing.assert_close(candidates.std(dim=1), torch.full((1, 3, 2), 0.2), rtol=0.03, atol=0)
+
+
+def test_a_warm_start_explores_new_steps_widely_and_known_ones_narrowly(lqr, record):
+    cem = replace(CEM_SMALL, num_samples=20_000, num_elites=100, warm_std=0.1, init_std=0.2)
+    _, state = solve(cem, lqr.objective(lqr.starts[:1]), lqr.bounds, batch_size=1)
+    objective = record(lqr.objective(lqr.starts[:1]))
+    solve(cem, objective, lqr.bounds, batch_size=1, state=cem.shift(state, 1), seed=1)
+    std = objective.candidates[0].std(dim=1)
+    torch.testing.assert_close(std[:, :-1], torch.full((1, 2, 2), 0.1), rtol=0.03, atol=0)
+    torch.testing.assert_close(std[:, -1], torch.full((1, 2), 0.2), rtol=0.03, atol=0)
+
+
+def test_proposals_last_plan_and_mean_are_the_first_candidates(lqr, record):
+    plan, state = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    proposal = torch.full((8, 3, 2), 0.5)
+    objective = record(lqr.objective(lqr.starts))
+    solve(CEM_SMALL, objective, lqr.bounds, state=state, proposals=[proposal])
+    first, *later = objective.candidates
+    assert torch.equal(first[:, 0], proposal)
+    assert torch.equal(first[:, 1], plan.actions)
+    assert torch.equal(first[:, 2], state.mean)
+    assert not any((candidates == proposal[:, None]).all(dim=(2, 3)).any() for candidates in later)
+
+
+def test_elites_without_a_cost_do_not_move_the_gaussian(lqr):
+    cem = replace(CEM_SMALL, num_iterations=1, momentum=0.0)
+    plan, state = solve(
+        cem, lambda actions: score(torch.where(torch.arange(32) == 9, 1.0, math.nan).expand(8, 32)), lqr.bounds
+    )
+    torch.testing.assert_close(state.mean, plan.actions)
+    torch.testing.assert_close(state.std, torch.full((8, 3, 2), cem.min_std))
+
+
+def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
+    _, state = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    _, after = solve(CEM_SMALL, lambda actions: score(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state)
+    assert torch.equal(after.mean, state.mean)
+    assert torch.equal(after.std, state.std.clamp(min=CEM_SMALL.warm_std))
+    assert torch.equal(after.plan, state.plan)
+
+
+def test_the_std_keeps_its_floor(lqr):
+    cem = replace(CEM_SMALL, num_iterations=30)
+    _, state = solve(cem, lqr.objective(lqr.starts), lqr.bounds)
+    assert (state.std >= 0.05).all()
+    assert state.std.min() == pytest.approx(0.05)
+
+
+def test_the_returned_mean_is_the_cheapest_mean(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    plan, state = solve(replace(CEM_SMALL, return_mean=True), objective, lqr.bounds)
+    cold, *later = objective.candidates  # the mean of a cold start is its last plan
+    means = torch.stack([cold[:, 0], *(candidates[:, 0] for candidates in later)], dim=1)
+    assert torch.equal(means[:, -1], state.mean)
+    cost, cheapest = lqr.objective(lqr.starts)(means).cost.min(dim=1)
+    torch.testing.assert_close(plan.cost, cost)
+    assert torch.equal(plan.actions, means[range(8), cheapest])
+    assert plan.num_evaluations == 3 * 32 + 1
+
+
+def test_where_no_mean_has_a_cost_the_best_proposal_is_returned(lqr):
+    proposals = [torch.full((8, 3, 2), 0.5), torch.full((8, 3, 2), -0.5)]
+
+    def price_only_proposals(actions):
+        cost = actions.sum(dim=(2, 3))
+        return score(torch.where(cost.abs() == 3.0, cost, math.nan))
+
+    plan, _ = solve(replace(CEM_SMALL, return_mean=True), price_only_proposals, lqr.bounds, proposals=proposals)
+    assert torch.equal(plan.actions, proposals[1])
+
+
+def test_a_budget_takes_iterations_from_the_end(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    plan, _ = solve(CEM_SMALL, objective, lqr.bounds, budget=Budget(40))
+    full, _ = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    assert [candidates.shape[1] for candidates in objective.candidates] == [32, 8]
+    assert torch.equal(plan.cost_history[0], full.cost_history[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_samples": 33},
+        {"num_iterations": 4},
+        {"num_elites": 5},
+        {"init_std": 0.6},
+        {"warm_std": 0.3},
+        {"min_std": 0.06},
+        {"momentum": 0.2},
+        {"return_mean": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_parameter_changes_the_result(lqr, change):
+    def second_plan(cem):
+        _, state = solve(cem, lqr.objective(lqr.starts), lqr.bounds)
+        plan, _ = solve(cem, lqr.objective(lqr.starts), lqr.bounds, state=cem.shift(state, 1), seed=8)
+        return plan.actions
+
+    assert not torch.equal(second_plan(CEM_SMALL), second_plan(replace(CEM_SMALL, **change)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_elites": 33}, "num_elites must be in 2..num_samples=32, got 33"),
+        ({"num_elites": 1}, "num_elites must be in 2..num_samples=32, got 1"),
+        ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
+        ({"min_std": 0.0}, "0 < min_std <= warm_std <= init_std, got min_std=0.0, warm_std=0.2, init_std=0.5"),
+        ({"warm_std": 0.6}, "warm_std=0.6, init_std=0.5"),
+        ({"init_std": math.nan}, "init_std=nan"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(CEM_SMALL, **change)
+
+
+def test_more_proposals_than_samples_are_refused_in_one_sentence(lqr):
+    proposals = [torch.zeros(8, 3, 2)] * 31
+    with pytest.raises(ValueError, match=r"num_samples must be at least 33 to hold 31 proposals, .*, got 32"):
+        solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds, proposals=proposals)
