@@ -120,18 +120,17 @@ def measures(episode: Episode, env: EnvSpec) -> dict[str, float]:
     """Returns what is reported of an episode; none of it reaches a learner.
 
     `goal_hit` is 1 where the environment's own goal, of which the policy knows nothing, was reached in any step. Where
-    there is a block, `block_moving` is the share of steps in which it moves, and `block_left` is 1 where its centre
-    left the area of the goals.
+    there is a block, `block_moving` is the share of steps in which it moves along the table, and `block_left` is 1 where
+    its centre left the area of the goals.
     """
     result = {"goal_hit": float(episode.is_success.any())}
-    if "block_position" in episode.observations:
-        position = episode.observations["block_position"].astype(np.float64)
-        moves = np.linalg.norm(np.diff(position, axis=0), axis=1)
-        result["block_moving"] = float((moves > MIN_MOVE).mean())
+    if "block_position" in env.goal:
         area = env.goal["block_position"]
-        bounded = np.less(area.low, area.high)
-        outside = (position < area.low) | (position > area.high)
-        result["block_left"] = float(outside[:, bounded].any())
+        planar = np.less(area.low, area.high)
+        position = episode.observations["block_position"][:, planar].astype(np.float64)
+        low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
+        result["block_moving"] = float((np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE).mean())
+        result["block_left"] = float(((position < low) | (position > high)).any())
     return result
 
 
