@@ -120,8 +120,8 @@ def measures(episode: Episode, env: EnvSpec) -> dict[str, float]:
     """Returns what is reported of an episode; none of it reaches a learner.
 
     `goal_hit` is 1 where the environment's own goal, of which the policy knows nothing, was reached in any step. Where
-    there is a block, `block_moving` is the share of steps in which it moves along the table, and `block_left` is 1 where
-    its centre left the area of the goals.
+    there is a block, `block_moving` is the share of steps in which it moves along the table, and `block_left` is 1
+    where its centre left the area of the goals.
     """
     result = {"goal_hit": float(episode.is_success.any())}
     if "block_position" in env.goal:

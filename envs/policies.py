@@ -105,7 +105,7 @@ class Switching(ABC):
         self._high = np.asarray(spec.workspace.high)[: spec.action_dim]
         self._rng = np.random.default_rng(0)
         self._steps_left = 0
-        self._behaviour: Behaviour | None = None
+        self._behaviour = self._hold()
 
     def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
         """Starts anew from the seed."""
@@ -114,7 +114,7 @@ class Switching(ABC):
 
     def act(self, observation: Sensors) -> NDArray[np.float32]:
         """Returns what the behaviour of the moment does."""
-        if self._steps_left == 0 or self._behaviour is None:
+        if self._steps_left == 0:
             self._behaviour = self._next_behaviour(observation)
             self._steps_left = int(self._rng.integers(self._min_hold, self._max_hold + 1))
         self._steps_left -= 1
@@ -130,15 +130,15 @@ class Switching(ABC):
         return lambda _: action
 
     def _pace(self, slowest: float) -> float:
-        """Draws a pace as a share of the fastest; slow and fast ones are as frequent on a logarithmic scale."""
+        """Draws a pace as a share of the fastest, evenly on a logarithmic scale."""
         return float(slowest ** self._rng.uniform())
 
     def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
-        """Goes to a point, m, at most at `speed` of the fastest, slows down before it and stays, with some jitter."""
+        """Goes to a point, m, with actions in the cube of half-width `speed`, slows down before it and stays."""
 
         def action(observation: Sensors) -> NDArray[np.float64]:
             way = (point - observation["tip"][: len(point)]) / self._spec.max_displacement
-            step = way * (speed / max(speed, float(np.linalg.norm(way))))
+            step = way * (speed / max(speed, float(np.abs(way).max())))
             return step + self._rng.normal(0, jitter, len(point))
 
         return action
@@ -160,7 +160,7 @@ class RandomPoints(Switching):
         max_hold: Most steps for a point.
         margin: How far outside the workspace points are drawn, m, at least 0; they are then moved onto its border, so
             that walls, edges and corners are visited too.
-        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own.
+        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
         max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
     """
 
@@ -195,7 +195,7 @@ class ContactSeeking(Switching):
         hold_share: Share of held actions among the behaviours, in [0, 1].
         block_share: Share of points at or around the block; what is left are points anywhere.
         block_radius: How far from the block's centre those points may lie, m, above 0.
-        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own.
+        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
         max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
     """
 
