@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
 from envs.collection import collect
-from envs.manifest import Manifest
+from envs.manifest import DatasetError, Manifest
 
 SECTION = "collect"
 
@@ -28,17 +28,22 @@ def main(overrides: Sequence[str]) -> int:
 def collect_data(config: Config, output: Path) -> Manifest:
     """Collects what the config asks for, and prints what it came to."""
     values = config.values
-    manifest = collect(
-        env_id=values.env.env_id,
-        make_policy=build(values.exploration),
-        policy_name=str(config.choices["exploration"]),
-        policy_values=config.named("exploration")["values"],
-        seed=values.seed,
-        num_episodes=values.collect.num_episodes,
-        num_steps=values.collect.num_steps,
-        num_workers=values.collect.num_workers,
-        output=output,
-    )
+    try:
+        manifest = collect(
+            env_id=values.env.env_id,
+            make_policy=build(values.exploration),
+            policy_name=str(config.choices["exploration"]),
+            policy_values=config.named("exploration")["values"],
+            seed=values.seed,
+            num_episodes=values.collect.num_episodes,
+            num_steps=values.collect.num_steps,
+            num_workers=values.collect.num_workers,
+            output=output,
+        )
+    except DatasetError:
+        raise
+    except ValueError as error:  # a number out of its range
+        raise ConfigError(str(error)) from error
     for measure, value in manifest.report.items():
         if value is not None:
             print(f"  {measure.replace('_', ' ')}: {value:.3f}")

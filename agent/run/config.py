@@ -279,7 +279,7 @@ def _flat(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        if not isinstance(value, dict) or not value or inner:
+        if inner or not isinstance(value, dict):
             flat[name] = value
         if isinstance(value, dict):
             flat |= _flat(value, f"{name}.", inner=inner)

@@ -9,11 +9,16 @@ from agent.run.building import build, shipped
 from agent.run.config import Config, compose_config, read_config
 from envs.spec import EnvSpec
 from world_model.checkpoint import CheckpointError, load_checkpoint
+from world_model.fit import LAST
 from world_model.jepa import JEPA
 from world_model.types import WorldModel
 
 MODEL_GROUPS = ("world_model", "encoder", "predictor")
 """Config groups that say how a world model is built; a checkpoint keeps their names and values."""
+
+
+TRAINING_FOLDER = "training"
+"""Where in a run folder the training lies."""
 
 
 def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
@@ -34,7 +39,7 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
 
 def checkpoint_path(run_folder: Path) -> Path:
     """Returns where a run keeps the world model that acts."""
-    return run_folder / "training" / "last.safetensors"
+    return run_folder / TRAINING_FOLDER / LAST
 
 
 def load_world_model(path: Path) -> tuple[JEPA, EnvSpec]:

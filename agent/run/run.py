@@ -12,6 +12,7 @@ from agent.run.collect import collect_data, output_folder
 from agent.run.config import CONFIG_FILE, check_same_run, compose_config, save_config
 from agent.run.evaluate import evaluate_run
 from agent.run.train import train_model
+from envs.episode import open_dataset
 
 SECTION = "run"
 
@@ -29,7 +30,7 @@ def main(overrides: Sequence[str]) -> int:
     print("1/3 collect")
     collect_data(config, output / "data")
     print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-    train_model(config, data=output / "data", output=output)
+    train_model(config, open_dataset(output / "data"), output)
     print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
     code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")

@@ -1,8 +1,70 @@
 """jepa-mpc train: train a world model on recorded episodes.
 
-An interrupted training goes on from its last checkpoint. A model that collapses, or that is deaf to actions, stops it.
+An interrupted training goes on from its last checkpoint, to the same bytes. A model that has collapsed, or that is deaf
+to actions, stops the training with one sentence and exit code 1.
 
-usage: jepa-mpc train data=DIR [output=DIR] [seed=N] [regularizer=sigreg|vicreg|ema_target|none] [key=value ...]
+usage: jepa-mpc train data=DIR [output=DIR] [seed=N] [regularizer=NAME] [key=value ...] [-m]
 """
 
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+
+from agent.run.building import build
+from agent.run.collect import output_folder
+from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, group_names, save_config
+from agent.run.loading import MODEL_GROUPS, TRAINING_FOLDER, build_world_model
+from envs.episode import EpisodeDataset, open_dataset
+from world_model.training import train_world_model
+
 SECTION = "train"
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Runs the command."""
+    config = compose_config(overrides, section=SECTION)
+    if config.values.train.data is None:
+        raise ConfigError("train needs a folder of episodes, as in `jepa-mpc train data=runs/reach_state_data_seed0`")
+    dataset = open_dataset(Path(str(config.values.train.data)))
+    env = env_name(dataset)
+    if any(text.startswith("env=") for text in overrides) and config.choices["env"] != env:
+        raise ConfigError(f"the episodes in '{dataset.folder}' are of env={env}, got env={config.choices['env']}")
+    config = compose_config([*overrides, f"env={env}"], section=SECTION)
+    output = output_folder(config, "model")
+    print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
+    if (output / CONFIG_FILE).exists():
+        check_same_run(config, output)
+    save_config(config, output)
+    train_model(config, dataset, output)
+    print(f"the model lies in {output}; next: jepa-mpc evaluate run={output}")
+    return 0
+
+
+def train_model(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
+    """Trains the world model that the config asks for; returns its checkpoint."""
+    values = config.values
+    configs = {group: config.named(group) for group in MODEL_GROUPS}
+    return train_world_model(
+        build_model=partial(build_world_model, configs, dataset.manifest.env),
+        regularizer=build(values.regularizer),
+        dataset=dataset,
+        settings=build(values.training),
+        configs=configs,
+        seed=values.seed,
+        output=output / TRAINING_FOLDER,
+    )
+
+
+def env_name(dataset: EpisodeDataset) -> str:
+    """Returns which of the shipped environments a dataset comes from.
+
+    Raises:
+        ConfigError: None of them.
+    """
+    names = {name: compose_config([f"env={name}"]).values.env.env_id for name in group_names()["env"]}
+    recorded = dataset.manifest.env.env_id
+    for name, env_id in names.items():
+        if env_id == recorded:
+            return name
+    raise ConfigError(f"the episodes in '{dataset.folder}' are of {recorded}, which is none of {sorted(names.values())}")
