@@ -1,13 +1,11 @@
-"""Sets of candidate action sequences: what enters from outside, what is picked, and the best so far."""
+"""Sets of candidate action sequences: what enters from outside, what is picked, and what is best."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from planners.types import ActionBounds
+from planners.types import ActionBounds, Plan
 
 
 def admit(proposals: Sequence[Tensor], *, bounds: ActionBounds, batch_size: int, horizon: int) -> list[Tensor]:
@@ -43,32 +41,20 @@ def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
     return pick(candidates, index)[:, 0], least[:, 0]
 
 
-@dataclass(frozen=True)
-class Incumbent:
-    """The best sequence so far of each problem.
+def best_plan(finalists: Sequence[tuple[Tensor, Tensor]], *, fallback: Tensor, num_evaluations: int) -> Plan:
+    """Returns the plan that the iterations of a search come to.
 
-    Attributes:
-        actions: `[batch, horizon, action_dim]`.
-        cost: `[batch]`, +inf while no candidate had a finite cost.
+    Args:
+        finalists: The best of each iteration, as `cheapest` returns it.
+        fallback: `[batch, horizon, action_dim]`, the plan of a problem for which no finalist has a finite cost.
+        num_evaluations: Spent on each problem.
     """
-
-    actions: Tensor
-    cost: Tensor
-
-    @classmethod
-    def unpriced(cls, actions: Tensor) -> "Incumbent":
-        """Returns the incumbent that any candidate of finite cost replaces."""
-        return cls(actions=actions, cost=actions.new_full(actions.shape[:1], math.inf))
-
-    def challenged(self, actions: Tensor, cost: Tensor) -> "Incumbent":
-        """Returns the cheaper of the incumbent and a challenger, problem by problem.
-
-        Args:
-            actions: `[batch, horizon, action_dim]`.
-            cost: `[batch]`, from `evaluate`.
-        """
-        cheaper = cost < self.cost
-        return Incumbent(
-            actions=torch.where(cheaper[:, None, None], actions, self.actions),
-            cost=torch.minimum(cost, self.cost),
-        )
+    sequences, costs = zip(*finalists, strict=True)
+    cost_by_iteration = torch.stack(costs, dim=1)  # [batch, num_iterations]
+    actions, cost = cheapest(torch.stack(sequences, dim=1), cost_by_iteration)
+    return Plan(
+        actions=torch.where(torch.isfinite(cost)[:, None, None], actions, fallback),
+        cost=cost,
+        cost_history=cost_by_iteration.cummin(dim=1).values.T,
+        num_evaluations=num_evaluations,
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import Incumbent, admit, cheapest, pick
+from planners.candidates import admit, best_plan, cheapest, pick
 from planners.noise import white_noise
 from planners.types import ActionBounds, Budget, Objective, Plan, evaluate
 from planners.warm_start import resize_steps, shift_steps
@@ -110,8 +110,8 @@ class CEM:
         admitted = admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)
         given = torch.stack([*admitted, last_plan], dim=1)
 
-        best, history = Incumbent.unpriced(last_plan), []
         sizes = self._iteration_sizes(budget)
+        finalists = []
         for iteration, size in enumerate(sizes):
             # Sample
             num_sampled = max(size - given.shape[1], 0)
@@ -136,24 +136,17 @@ class CEM:
             # Remember
             if self.return_mean:
                 num_eligible = given.shape[1] + 1
-                best = best.challenged(*cheapest(candidates[:, :num_eligible], cost[:, :num_eligible]))
+                finalists.append(cheapest(candidates[:, :num_eligible], cost[:, :num_eligible]))
             else:
-                best = best.challenged(elites[:, 0], elite_cost[:, 0])
-            history.append(best.cost)
+                finalists.append((elites[:, 0], elite_cost[:, 0]))
             given = given[:, :0]
 
         if self.return_mean:
             final_mean = bounds.clip(mean)
-            best = best.challenged(final_mean, evaluate(objective, final_mean[:, None]).cost[:, 0])
-            history.append(best.cost)
+            finalists.append((final_mean, evaluate(objective, final_mean[:, None]).cost[:, 0]))
 
-        plan = Plan(
-            actions=best.actions,
-            cost=best.cost,
-            cost_history=torch.stack(history),
-            num_evaluations=sum(sizes) + self.return_mean,
-        )
-        return plan, CEMState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=bounds.to_unit(best.actions))
+        plan = best_plan(finalists, fallback=last_plan, num_evaluations=sum(sizes) + self.return_mean)
+        return plan, CEMState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=bounds.to_unit(plan.actions))
 
     def shift(self, state: CEMState, num_steps: int) -> CEMState:
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from planners.candidates import Incumbent, admit, cheapest, pick
+from planners.candidates import admit, best_plan, cheapest, pick
 from planners.types import ActionBounds
 
 BOUNDS = ActionBounds(low=torch.tensor([0.0]), high=torch.tensor([4.0]))
@@ -41,13 +41,13 @@ def test_the_cheapest_is_found_for_each_problem():
     assert cost.tolist() == [8.0, 6.0]
 
 
-def test_the_incumbent_is_replaced_where_the_challenger_is_cheaper():
-    incumbent = Incumbent(actions=torch.zeros(4, 1, 1), cost=torch.tensor([5.0, 1.0, 1.0, math.inf]))
-    winner = incumbent.challenged(torch.ones(4, 1, 1), torch.tensor([4.0, 2.0, math.inf, math.inf]))
-    assert winner.cost.tolist() == [4.0, 1.0, 1.0, math.inf]
-    assert winner.actions.flatten().tolist() == [1.0, 0.0, 0.0, 0.0]
-
-
-def test_any_finite_cost_replaces_an_unpriced_incumbent():
-    winner = Incumbent.unpriced(torch.zeros(1, 1, 1)).challenged(torch.ones(1, 1, 1), torch.tensor([1e30]))
-    assert winner.actions.item() == 1.0
+def test_the_plan_is_the_cheapest_finalist_and_the_fallback_where_there_is_none():
+    finalists = [
+        (torch.full((3, 1, 1), 1.0), torch.tensor([5.0, 2.0, math.inf])),
+        (torch.full((3, 1, 1), 2.0), torch.tensor([4.0, 3.0, math.inf])),
+    ]
+    plan = best_plan(finalists, fallback=torch.full((3, 1, 1), 7.0), num_evaluations=6)
+    assert plan.actions.flatten().tolist() == [2.0, 1.0, 7.0]
+    assert plan.cost.tolist() == [4.0, 2.0, math.inf]
+    assert plan.cost_history.tolist() == [[5.0, 2.0, math.inf], [4.0, 2.0, math.inf]]
+    assert plan.num_evaluations == 6

@@ -1,5 +1,5 @@
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 import torch
@@ -130,6 +130,15 @@ def test_the_returned_mean_is_the_cheapest_mean(lqr, record):
     assert plan.num_evaluations == 3 * 32 + 1
 
 
+def test_a_lucky_sample_is_not_the_returned_mean(lqr):
+    def price_samples_low(actions):
+        is_sample = torch.arange(actions.shape[1]) >= 2  # after the last plan and the mean
+        return score(torch.where(is_sample, -1.0, 0.0).expand(8, -1))
+
+    plan, _ = solve(replace(CEM_SMALL, num_iterations=1, return_mean=True), price_samples_low, lqr.bounds)
+    assert torch.equal(plan.cost, torch.zeros(8))
+
+
 def test_where_no_mean_has_a_cost_the_best_proposal_is_returned(lqr):
     proposals = [torch.full((8, 3, 2), 0.5), torch.full((8, 3, 2), -0.5)]
 
@@ -147,6 +156,25 @@ def test_a_budget_takes_iterations_from_the_end(lqr, record):
     full, _ = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     assert [candidates.shape[1] for candidates in objective.candidates] == [32, 8]
     assert torch.equal(plan.cost_history[0], full.cost_history[0])
+
+
+def test_an_iteration_cut_short_keeps_its_share_of_elites(lqr, record):
+    cem = replace(CEM_SMALL, momentum=0.0)
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(cem, objective, lqr.bounds, budget=Budget(16))
+    (candidates,) = objective.candidates
+    cost = lqr.objective(lqr.starts)(candidates).cost
+    for problem in range(8):
+        elites = candidates[problem, cost[problem].argsort()[:2]]
+        torch.testing.assert_close(state.mean[problem], elites.mean(dim=0))
+
+
+def test_a_longer_horizon_begins_where_the_shorter_stood_and_ends_as_a_cold_start(lqr):
+    _, state = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    longer, cold = CEM_SMALL.resize(state, 5), CEM_SMALL.init(lqr.bounds, batch_size=8, horizon=5)
+    for before, after, fresh in zip(astuple(state), astuple(longer), astuple(cold), strict=True):
+        assert torch.equal(after[:, :3], before)
+        assert torch.equal(after[:, 3:], fresh[:, 3:])
 
 
 @pytest.mark.parametrize(
