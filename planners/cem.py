@@ -48,7 +48,7 @@ class CEM:
         min_std: Least std within a call, in units of the box, above 0.
         momentum: Share of the old mean and std that an iteration keeps, in [0, 1).
         return_mean: False: the plan is the cheapest candidate of all. True: it is the cheapest of the means, the
-            proposals and the last plan, none of which was lucky by chance; the final mean is one evaluation more.
+            proposals and the last plan, none of them a random draw; the final mean is one evaluation more.
 
     Raises:
         ValueError: A parameter is out of its range.
