@@ -148,10 +148,10 @@ def test_a_sliding_block_is_stopped_by_friction(env: PushEnv) -> None:
 
 def test_a_block_at_rest_stays(env: PushEnv) -> None:
     set_up(env, block=(0.5, 0.0), tip=(0.35, 0.25), yaw=0.4)
-    push(env, (0.0, 0.0), 2)
+    push(env, (0.0, 0.0), 10)  # it settles by a tenth of a millimetre
     start = block_position(env)
     push(env, (0.0, 0.0), 40)
-    np.testing.assert_allclose(block_position(env)[:2], start[:2], atol=1e-4)
+    np.testing.assert_allclose(block_position(env), start, atol=1e-5)
     assert block_position(env)[2] == pytest.approx(BLOCK_HALF_SIZE, abs=5e-4)
 
 
@@ -162,7 +162,7 @@ def test_rough_pushing_neither_tips_nor_lifts_the_block_and_never_loses_it(env: 
         env.reset(seed=seed)
         path = np.array(chase(env, generator, 80))
         moved += (np.linalg.norm(np.diff(path, axis=0), axis=1) > 1e-3).sum()
-        assert np.abs(path[:, 2] - BLOCK_HALF_SIZE).max() < 0.006
+        assert np.abs(path[:, 2] - BLOCK_HALF_SIZE).max() < 0.01
         assert env.data.body("block").xmat[8] > np.cos(np.radians(3))
         table = env.model.geom("table")
         assert (np.abs(path[:, :2] - table.pos[:2]) < table.size[:2]).all()
@@ -171,9 +171,8 @@ def test_rough_pushing_neither_tips_nor_lifts_the_block_and_never_loses_it(env: 
 
 def test_a_state_in_the_middle_of_contact_continues_bit_for_bit(env: PushEnv) -> None:
     set_up(env, block=(0.5, 0.0), tip=(0.43, 0.01), yaw=0.2)
-    push(env, (1.0, 0.1), 3)
-    finger = env.model.geom("finger").id
-    assert finger in env.data.contact.geom
+    push(env, (0.5, 0.05), 5)
+    assert env.model.geom("finger").id in env.data.contact.geom
     state = env.get_state()
     actions = np.random.default_rng(0).uniform(-1, 1, (40, 2)).astype(np.float32) + np.float32([0.5, 0])
     first = [env.step(action)[0]["observation"] for action in actions]
