@@ -19,6 +19,7 @@ CONFIG_FILE = "config.yaml"
 
 _SECTIONS = ("collect", "train", "evaluate")
 _TASK = "task"
+_FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _NOT_OF_THE_RESULT = ("output", "num_workers", "num_threads")
 
 
@@ -208,12 +209,10 @@ def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task_name(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> str:
-    """Returns the yaml that holds what an env under an observation mode needs differently."""
+    """Returns the yaml that holds what an env under an observation mode needs differently, "default" if nothing."""
     chosen = {**_compose({}).choices, **choices}
     name = f"{chosen['env']}_{chosen['observation']}"
-    if name not in groups[_TASK]:
-        raise ConfigError(f"there is no configs/{_TASK}/{name}.yaml, which env and observation ask for")
-    return name
+    return name if name in groups[_TASK] else "default"
 
 
 def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:
@@ -279,9 +278,10 @@ def _flat(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        if inner or not isinstance(value, dict):
+        nested = isinstance(value, dict) and name not in _FREE_FORM
+        if inner or not nested:
             flat[name] = value
-        if isinstance(value, dict):
+        if nested:
             flat |= _flat(value, f"{name}.", inner=inner)
     return flat
 

@@ -1,5 +1,6 @@
 """From a run folder to an agent, without an environment and without executing anything that was saved."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
         spec: Of the task.
     """
     groups = {group: shipped(group, configs[group]) for group in MODEL_GROUPS}
+    if groups["world_model"].embed_dims is None:
+        groups["world_model"].embed_dims = {name: math.prod(shape) for name, shape in spec.sensors.items()}
     model = build(
         groups["world_model"],
         sensors=spec.sensors,

@@ -7,8 +7,8 @@ from agent.run.sweep import split_sweep
 
 def test_what_a_task_needs_differently_follows_env_and_observation():
     assert compose_config(["env=push"]).choices["task"] == "push_state"
-    assert "block_position" in compose_config(["env=push"]).values.world_model.embed_dims
-    assert "block_position" not in compose_config(["env=reach"]).values.world_model.embed_dims
+    assert compose_config(["env=push"]).choices["exploration"] == "contact_seeking"
+    assert compose_config(["env=reach"]).choices["exploration"] != "contact_seeking"
 
 
 def test_in_its_own_section_a_bare_key_will_do():
@@ -51,6 +51,15 @@ def test_another_choice_on_top_of_a_saved_config_comes_with_its_own_values(tmp_p
     save_config(compose_config(["planner.num_samples=99"]), tmp_path)
     shipped_value = compose_config([]).values.planner.num_samples
     assert compose_config(["planner=cem"], base=read_config(tmp_path)).values.planner.num_samples == shipped_value
+
+
+def test_the_blocks_of_an_embedding_are_what_was_asked_for_and_no_more(tmp_path):
+    for override in ("world_model.embed_dims={block_position:2}", "seed=0"):
+        config = compose_config(["env=push", override])
+        save_config(config, tmp_path)
+        read_back = compose_config([], base=read_config(tmp_path))
+        assert read_back.values.world_model.embed_dims == config.values.world_model.embed_dims
+    assert config.values.world_model.embed_dims != {"block_position": 2}
 
 
 def test_an_experiment_lies_on_top_of_a_saved_config(tmp_path):
