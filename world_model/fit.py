@@ -180,7 +180,7 @@ def _step(
 
 
 def _finite(value: Tensor, step: int) -> float:
-    number = float(value)
+    number = value.item()
     if not math.isfinite(number):
         raise TrainingStopped(f"the loss is {number} at step {step}: a smaller training.learning_rate may help")
     return number

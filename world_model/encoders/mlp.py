@@ -25,8 +25,12 @@ class MLPEncoder(nn.Module):
         layers: list[nn.Module] = []
         for layer in range(num_layers):
             layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
-        self.linear = nn.Linear(input_dim, embed_dim)
-        self.curved = nn.Sequential(*layers, nn.Linear(hidden_dim, embed_dim, bias=False))
+        self.linear = nn.Linear(input_dim, embed_dim, bias=False)
+        nn.init.orthogonal_(self.linear.weight)
+        last = nn.Linear(hidden_dim, embed_dim)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.curved = nn.Sequential(*layers, last)
 
     def forward(self, readings: Tensor) -> Tensor:
         """Embeds normalised readings: `[rows, *input_shape]` to `[rows, embed_dim]`."""

@@ -1,6 +1,7 @@
 """SIGReg: every one-dimensional shadow of a block should be a standard normal (LeJEPA, Balestriero & LeCun 2025)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -39,26 +40,43 @@ class SIGReg(Regularizer):
         return self._weight * torch.stack(statistics).mean()
 
     def _statistic(self, block: Tensor, generator: Generator) -> Tensor:
-        directions = torch.randn(block.shape[2], self._num_projections, generator=generator)
-        return epps_pulley(block @ functional.normalize(directions, dim=0).to(block.device)).mean()
+        directions = torch.randn(self._num_projections, block.shape[2], generator=generator).to(block.device)
+        return epps_pulley(functional.normalize(directions, dim=1) @ block.transpose(1, 2)).mean()
 
 
 def epps_pulley(samples: Tensor) -> Tensor:
     """Measures how far samples are from a standard normal (Epps & Pulley 1983; LeJEPA, section 4).
 
     It is the squared distance of the samples' characteristic function from the normal's, weighted by the latter and
-    integrated by the trapezoidal rule, times the number of samples. About 1 or below on a standard normal.
+    integrated by the trapezoidal rule, times the number of samples. On a standard normal it is near 1.
 
     Args:
-        samples: `[time, batch, num_projections]`.
+        samples: `[..., num_samples]`.
 
     Returns:
-        `[time, num_projections]`.
+        `[...]`.
     """
     knots = torch.linspace(0, LAST_KNOT, NUM_KNOTS, dtype=samples.dtype, device=samples.device)
     normal = torch.exp(-knots.square() / 2)
     weights = 2 * normal * LAST_KNOT / (NUM_KNOTS - 1)
     weights[[0, -1]] /= 2
-    angles = samples[..., None, :] * knots[:, None]  # [time, batch, knots, num_projections]
-    error = (angles.cos().mean(dim=1) - normal[:, None]).square() + angles.sin().mean(dim=1).square()
-    return samples.shape[1] * torch.einsum("tkp,k->tp", error, weights)
+    cosine, sine = _CharacteristicFunction.apply(samples, knots)
+    return samples.shape[-1] * (((cosine - normal).square() + sine.square()) * weights).sum(dim=-1)
+
+
+class _CharacteristicFunction(torch.autograd.Function):
+    """The mean cosine and sine of samples at each knot; it keeps both for the gradient, where they swap places."""
+
+    @staticmethod
+    def forward(ctx: Any, samples: Tensor, knots: Tensor) -> tuple[Tensor, Tensor]:
+        angles = samples[..., None, :] * knots[:, None]  # [..., knots, num_samples]
+        cosine, sine = angles.cos(), angles.sin()
+        ctx.save_for_backward(cosine, sine, knots)
+        return cosine.mean(dim=-1), sine.mean(dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, grad_cosine: Tensor, grad_sine: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        cosine, sine, knots = ctx.saved_tensors
+        from_sine = (grad_sine * knots)[..., None, :] @ cosine
+        from_cosine = (grad_cosine * knots)[..., None, :] @ sine
+        return (from_sine - from_cosine).squeeze(-2) / cosine.shape[-1], None
