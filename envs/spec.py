@@ -26,8 +26,8 @@ class EnvSpec:
         env_id: Registered id with its version, as in `gymnasium.make`.
         xml_hash: SHA-256 of the compiled MJCF source; another hash is another physics.
         sensors: Sensor name to the shape of its reading, in the order of the flat observation.
-        goal: Goal sensor name to the box that its wished reading is drawn from. Sensors that are not named are not asked
-            for.
+        goal: Goal sensor name to the box that its wished reading is drawn from. Sensors that are not named are not
+            asked for.
         workspace: Where the tip may be sent, m, in the base's frame.
         action_dim: Size of an action; every component lies in [-1, 1].
         max_displacement: Longest way of the tip in one control step, m.

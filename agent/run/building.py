@@ -21,7 +21,7 @@ def build(config: DictConfig, /, **arguments: Any) -> Any:
     Raises:
         ConfigError: The values do not fit.
     """
-    factory = instantiate(OmegaConf.masked_copy(config, [key for key in config if key != "_partial_"]), **_BIND)
+    factory = instantiate(OmegaConf.masked_copy(config, [str(key) for key in config if key != "_partial_"]), **_BIND)
     if config.get("_partial_", False):
         return factory
     try:

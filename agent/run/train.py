@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-
 from agent.run.building import build
 from agent.run.collect import output_folder
 from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, group_names, save_config
@@ -67,4 +66,4 @@ def env_name(dataset: EpisodeDataset) -> str:
     for name, env_id in names.items():
         if env_id == recorded:
             return name
-    raise ConfigError(f"the episodes in '{dataset.folder}' are of {recorded}, which is none of {sorted(names.values())}")
+    raise ConfigError(f"the episodes in '{dataset.folder}' are of {recorded}, none of {sorted(names.values())}")

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 import torch
-from envs.spec import Box, EnvSpec
 from torch import Tensor
+
+from envs.spec import Box, EnvSpec
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
 
 STEP = 0.1

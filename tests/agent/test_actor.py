@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from agent.actor import Actor, ObservationError
 from agent.configurator import FixedConfigurator
 from agent.cost.intrinsic import GoalDistance
@@ -52,7 +53,8 @@ def run(actor, *, num_steps, seed=0):
 
 def test_the_closed_loop_reaches_a_partial_goal_and_stays(spec, integrator):
     for seed in range(3):
-        distances = np.linalg.norm(run(make_actor(spec, integrator), num_steps=12, seed=seed) - [0.5, -0.3, 0.2], axis=1)
+        positions = run(make_actor(spec, integrator), num_steps=12, seed=seed)
+        distances = np.linalg.norm(positions - [0.5, -0.3, 0.2], axis=1)
         assert (np.diff(distances[:5]) < 0).all()
         assert (distances[-4:] < 0.02).all()
 

@@ -1,5 +1,6 @@
 import pytest
 import yaml
+
 from agent.run.building import build, shipped
 from agent.run.config import ConfigError, check_same_run, compose_config, group_names, read_config, save_config
 from agent.run.sweep import split_sweep

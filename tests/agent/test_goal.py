@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from agent.goal import GoalError, make_goal
 
 
@@ -18,7 +19,7 @@ def test_a_goal_asks_for_the_named_sensors_and_no_others(spec):
         ({"position": [0, 0]}, r"must have shape \(3,\), got \(2,\)"),
         ({"position": "there"}, "must be numbers of shape"),
         ({"position": [0, 0, np.nan]}, "must be finite"),
-        ({"position": [0, 0, 1.5]}, r"must lie between \[-1.0, -1.0, -1.0\] and \[1.0, 1.0, 1.0\], got \[0.0, 0.0, 1.5\]"),
+        ({"position": [0, 0, 1.5]}, r"must lie between \[-1.0.*\] and \[1.0.*\], got \[0.0, 0.0, 1.5\]"),
     ],
 )
 def test_a_goal_that_cannot_be_pursued_is_refused_in_one_sentence(spec, readings, message):

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch import Tensor
+
 from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.types import CostModule
-from torch import Tensor
 from world_model.types import LatentGoal, LatentTrajectory
 
 
@@ -69,7 +70,8 @@ def test_gradients_to_the_actions_agree_with_finite_differences(cost):
 def test_the_cost_module_is_the_weighted_sum():
     terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
     imagined = trajectory(torch.zeros(1, 1, 1, 2), torch.full((1, 1, 1, 2), 2.0))
-    assert CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0})(imagined, goal(torch.zeros(1, 2))) == 10.0
+    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0})
+    assert cost(imagined, goal(torch.zeros(1, 2))).item() == 10.0
 
 
 @pytest.mark.parametrize(

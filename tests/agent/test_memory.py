@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from agent.memory import Moment, ShortTermMemory
 
 

@@ -1,0 +1,15 @@
+"""One whole run in seconds, shared by the tests of what comes after it."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.run.cli import main
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the folder of a finished run on reach that learned next to nothing."""
+    folder = tmp_path_factory.mktemp("smoke") / "run"
+    assert main(["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]) == 0
+    return folder

@@ -1,0 +1,87 @@
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+
+from agent import load_agent
+from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
+from agent.run.config import read_config
+from agent.run.evaluate import PolicyFactory
+from envs.rollout import policy_seed, rollout
+
+TASKS = [EpisodeTask("actor", 2_000_000_000 + index) for index in range(6)]
+
+
+@pytest.fixture(scope="module")
+def factory(smoke_run):
+    return PolicyFactory(run_folder=smoke_run, config=read_config(smoke_run))
+
+
+@pytest.fixture(scope="module")
+def run(factory, tmp_path_factory):
+    def records(tasks, num_workers):
+        folder = tmp_path_factory.mktemp("records")
+        episodes = evaluate(
+            tasks,
+            env_id="jepa-mpc/Reach-v0",
+            make_policy=factory,
+            num_workers=num_workers,
+            fingerprint="",
+            output=folder,
+        )
+        return {task: episode.record for task, episode in episodes.items()}
+
+    return records
+
+
+def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
+    reference = run(TASKS, 1)
+    assert len({record.final_distance_m for record in reference.values()}) == len(TASKS)
+    assert run(TASKS, 2) == reference
+    assert run(TASKS, 4) == reference
+    shuffled = random.Random(0).sample(TASKS, len(TASKS))
+    assert run(shuffled, 2) == reference
+    assert run(TASKS[3:4], 1) == {TASKS[3]: reference[TASKS[3]]}
+
+
+def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_same_actions(smoke_run, factory):
+    env = gymnasium.make("jepa-mpc/Reach-v0").unwrapped
+    seed = TASKS[0].seed
+    episode = rollout(env, factory("actor", env), seed=seed, num_steps=50)
+    goal = env.goal_observation(env.reset(seed=seed)[0]["desired_goal"])
+
+    fresh = load_agent(smoke_run)
+    fresh.reset(goal, seed=policy_seed(seed))
+    for time, action in enumerate(episode.actions):
+        observation = {name: readings[time] for name, readings in episode.observations.items()}
+        assert np.array_equal(fresh.act(observation), action)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_records(factory, tmp_path):
+    arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "fingerprint": "a"}
+    whole = evaluate(TASKS[:3], **arguments, output=tmp_path)
+    path = tmp_path / "records.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:2]) + lines[2][:40])  # killed while the second record was written
+    resumed = evaluate(TASKS[:3], **arguments, output=tmp_path)
+    assert {task: episode.record for task, episode in resumed.items()} == {
+        task: episode.record for task, episode in whole.items()
+    }
+    assert resumed[TASKS[0]].latencies_ms == whole[TASKS[0]].latencies_ms  # read, not run again
+    assert resumed[TASKS[1]].latencies_ms != whole[TASKS[1]].latencies_ms
+
+
+def test_records_under_another_fingerprint_are_not_used(factory, tmp_path):
+    arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "output": tmp_path}
+    first = evaluate(TASKS[:1], **arguments, fingerprint="a")
+    second = evaluate(TASKS[:1], **arguments, fingerprint="b")
+    assert first[TASKS[0]].record == second[TASKS[0]].record
+    assert first[TASKS[0]].latencies_ms != second[TASKS[0]].latencies_ms
+
+
+def test_the_oracle_model_closes_the_loop(factory):
+    runner = EpisodeRunner("jepa-mpc/Reach-v0", factory)
+    for task in TASKS[:2]:
+        record = runner(EpisodeTask("oracle", task.seed)).record
+        assert record.success_at_end

@@ -1,0 +1,77 @@
+import json
+import shutil
+
+import pytest
+
+from agent.run.cli import main
+
+RUN = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0"]
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_a_run_leaves_what_others_build_on(smoke_run):
+    content = results(smoke_run)
+    assert {"checkpoint", "agents", "latency_ms", "versions"} < set(content)
+    assert (content["schema"], content["env"], content["observation"]) == (1, "reach", "state")
+    assert (content["planner"], content["seed"], content["solved_at_start_redrawn"]) == ("cem", 0, 0)
+    assert set(content["agents"]) == {"actor", "random", "zero", "expert"}
+    assert set(content["latency_ms"]) == {"p50", "p90", "p99"}
+    for agent in content["agents"].values():
+        assert {"rate", "low", "high", "n"} == set(agent["success_once"]) == set(agent["success_at_end"])
+        assert [set(episode) for episode in agent["episodes"]] == 4 * [
+            {"seed", "success_once", "success_at_end", "final_distance_m", "steps_to_success"}
+        ]
+    assert content["agents"]["expert"]["success_at_end"]["rate"] == 1.0
+    assert content["agents"]["zero"]["success_once"]["rate"] == 0.0
+
+
+def test_a_finished_run_is_not_done_again(smoke_run, capsys):
+    before = (smoke_run / "results.json").read_bytes()
+    assert main([*RUN, f"output={smoke_run}"]) == 0
+    assert (smoke_run / "results.json").read_bytes() == before
+    assert "at the end" in capsys.readouterr().out
+
+
+def test_a_run_is_not_continued_under_another_config(smoke_run, capsys):
+    assert main([*RUN, f"output={smoke_run}", "planner.num_samples=33"]) == 2
+    assert "planner.num_samples=32, this one has planner.num_samples=33" in capsys.readouterr().err
+
+
+def test_every_stage_that_is_lost_is_done_again_to_the_same_records(smoke_run, tmp_path):
+    agents = results(smoke_run)["agents"]
+    for lost in ("data", "training", "records.jsonl"):
+        folder = tmp_path / lost
+        shutil.copytree(smoke_run, folder)
+        shutil.rmtree(folder / lost) if (folder / lost).is_dir() else (folder / lost).unlink()
+        assert main([*RUN, f"output={folder}"]) == 0
+        assert results(folder)["agents"] == agents
+
+
+def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
+    command = ["evaluate", f"run={smoke_run}", "num_episodes=2", "videos=0"]
+    assert main([*command, "fail_under=0.99", f"output={tmp_path}/strict"]) == 1
+    assert main([*command, "fail_under=0.0", f"output={tmp_path}/lax"]) == 0
+
+
+def test_push_runs_to_the_end_by_the_same_command(tmp_path):
+    command = ["run", "env=push", "experiment=smoke", "evaluate.videos=0", "evaluate.num_episodes=1"]
+    assert main([*command, f"output={tmp_path}/push"]) == 0
+    assert results(tmp_path / "push")["env"] == "push"
+
+
+def test_train_takes_the_environment_from_the_data(smoke_run, tmp_path, capsys):
+    command = ["train", f"data={smoke_run}/data", "experiment=smoke"]
+    assert main([*command, f"output={tmp_path}/model"]) == 0
+    assert main([*command, "env=push", f"output={tmp_path}/other"]) == 2
+    assert "are of env=reach, got env=push" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_main_job_reaches_its_targets(tmp_path):
+    assert main(["run", "env=reach", f"output={tmp_path}/reach", "evaluate.videos=0", "evaluate.fail_under=0.95"]) == 0
+    agents = results(tmp_path / "reach")["agents"]
+    assert agents["random"]["success_at_end"]["rate"] <= 0.05
+    assert agents["expert"]["success_at_end"]["rate"] >= 0.99
