@@ -138,7 +138,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     @cached_property
     def description(self) -> EnvSpec:
         """The contract between this task and whoever learns from its episodes."""
-        num_steps = gymnasium.spec(self.env_id.rpartition(":")[2]).max_episode_steps
+        num_steps = gymnasium.spec(self.env_id).max_episode_steps
         assert num_steps is not None
         return EnvSpec(
             env_id=self.env_id,

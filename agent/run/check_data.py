@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.run.config import ConfigError
+from agent.run.tasks import env_name
 from envs.check import check_dataset
+from envs.episode import open_dataset
 
 NUM_REPLAYS = 10
 
@@ -19,6 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise ConfigError(f"check-data takes one folder, as in `jepa-mpc check-data runs/data`, got {list(arguments)}")
-    report = check_dataset(Path(arguments[0]), num_replays=NUM_REPLAYS)
+    folder = Path(arguments[0])
+    env_name(open_dataset(folder))
+    report = check_dataset(folder, num_replays=NUM_REPLAYS)
     print(report)
-    return 0
+    return 1 if report.problems else 0

@@ -6,6 +6,7 @@ from agent.actor import ObservationError
 from agent.goal import GoalError
 from agent.run.config import ConfigError
 from envs.episode import DatasetError
+from envs.parallel import WorkerError
 from world_model.checkpoint import CheckpointError
 from world_model.training import TrainingStopped
 
@@ -16,7 +17,7 @@ def exit_code(error: Exception) -> int | None:
     """Returns 2 for a user's mistake, 1 for a result that falls short, None for a fault of ours."""
     if isinstance(error, _MISTAKES) or (isinstance(error, OSError) and error.errno is not None):
         return 2
-    return 1 if isinstance(error, TrainingStopped) else None
+    return 1 if isinstance(error, TrainingStopped | WorkerError) else None
 
 
 def sentence(error: Exception) -> str:

@@ -63,13 +63,13 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     checkpoint = checkpoint_path(run_folder)
     checkpoint_sha256 = file_sha256(checkpoint)
-    spec = load_world_model(checkpoint)[1]
+    env_id = str(config.values.env.env_id)
     agents = ["actor", *BASELINES]
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
     episodes = evaluate(
         tasks,
-        env_id=spec.env_id,
+        env_id=env_id,
         make_policy=make_policy,
         num_workers=values.num_workers,
         fingerprint=_fingerprint(config, checkpoint_sha256),
@@ -90,7 +90,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     results = make_results(description, by_agent, {package: version(package) for package in _PACKAGES})
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
-    _film(seeds[: values.videos], spec.env_id, make_policy, output / "videos")
+    _film(seeds[: values.videos], env_id, make_policy, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
         print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")

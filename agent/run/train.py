@@ -12,8 +12,9 @@ from pathlib import Path
 
 from agent.run.building import build
 from agent.run.collect import output_folder
-from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, group_names, save_config
+from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, save_config
 from agent.run.loading import MODEL_GROUPS, TRAINING_FOLDER, build_world_model
+from agent.run.tasks import env_name
 from envs.episode import EpisodeDataset, open_dataset
 from world_model.training import train_world_model
 
@@ -53,17 +54,3 @@ def train_model(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
         seed=values.seed,
         output=output / TRAINING_FOLDER,
     )
-
-
-def env_name(dataset: EpisodeDataset) -> str:
-    """Returns which of the shipped environments a dataset comes from.
-
-    Raises:
-        ConfigError: None of them.
-    """
-    names = {name: compose_config([f"env={name}"]).values.env.env_id for name in group_names()["env"]}
-    recorded = dataset.manifest.env.env_id
-    for name, env_id in names.items():
-        if env_id == recorded:
-            return name
-    raise ConfigError(f"the episodes in '{dataset.folder}' are of {recorded}, none of {sorted(names.values())}")

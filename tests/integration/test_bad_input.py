@@ -1,0 +1,159 @@
+"""Whatever a user gets wrong is one sentence on stderr and exit code 2; nothing is executed, nothing is lost."""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.run.cli import main
+
+
+def copy(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    return folder
+
+
+def complaint(capsys, arguments):
+    """Returns the one sentence that a user's mistake gets."""
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err.strip()
+    assert sentence.startswith("jepa-mpc") and "\n" not in sentence and "Traceback" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rnu"], "there is no command 'rnu'; there are: run, collect"),
+        (["run", "planer.num_samples=1"], "did you mean 'planner.num_samples'"),
+        (["run", "env=ant"], "there is no env 'ant'"),
+        (["run", "--verbose"], "there is no option '--verbose'"),
+        (["run", "seed=1000"], "seed must be in 0..999, got 1000"),
+        (["collect", "num_episodes=0"], "num_episodes must be in 1..1000000, got 0"),
+        (["collect", "num_workers=0"], "num_workers"),
+        (["train"], "train needs a folder of episodes"),
+        (["train", "data=nowhere"], "nowhere"),
+        (["evaluate"], "evaluate needs the folder of a finished run"),
+        (["evaluate", "run=nowhere"], "'nowhere' is no run folder"),
+        (["check-data"], "check-data takes one folder"),
+        (["check-data", "nowhere"], "nowhere"),
+        (["doctor", "please"], "doctor takes no arguments"),
+    ],
+)
+def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in complaint(capsys, arguments)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["num_episodes=1001"], "num_episodes must be in 1..1000, the entries of the manifest, got 1001"),
+        (["split=training"], "split must be one of ['evaluation', 'validation'], got 'training'"),
+        (["planner.num_elites=1000"], "num_elites must be in"),
+        (["configurator.horizon=0"], "horizon must be at least 1, got 0"),
+        (["cost.goal_distance.weight=-1"], "must be at least 0 and finite, got -1"),
+        (["cost.goal_distance.weight=0"], "at least one cost weight must be above 0"),
+        (["guardrails.max_change=0"], "max_change must be above 0 and at most 2, got 0"),
+    ],
+)
+def test_a_value_that_an_evaluation_cannot_use(capsys, smoke_run, tmp_path, overrides, message):
+    command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1"]
+    assert message in complaint(capsys, [*command, *overrides])
+
+
+class Bomb:
+    def __reduce__(self):
+        return (os.system, ("touch pwned",))
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_refused_and_not_executed(capsys, smoke_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = copy(smoke_run, tmp_path)
+    (folder / "training" / "last.safetensors").write_bytes(pickle.dumps(Bomb()))
+    assert "is no checkpoint" in complaint(capsys, ["evaluate", f"run={folder}"])
+    assert not Path("pwned").exists()
+
+
+def test_a_truncated_checkpoint_is_refused(capsys, smoke_run, tmp_path):
+    folder = copy(smoke_run, tmp_path)
+    path = folder / "training" / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "is no checkpoint" in complaint(capsys, ["evaluate", f"run={folder}"])
+
+
+def test_a_target_in_a_run_folder_is_refused_and_not_executed(capsys, smoke_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = copy(smoke_run, tmp_path)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text() + "  evil:\n    _target_: os.system\n    command: touch pwned\n")
+    assert "holds the key '_target_'" in complaint(capsys, ["evaluate", f"run={folder}"])
+    assert not Path("pwned").exists()
+
+
+def test_a_checkpoint_of_another_environment_is_refused(capsys, smoke_run, tmp_path):
+    message = complaint(capsys, ["evaluate", f"run={smoke_run}", "env=push", f"output={tmp_path}/out", "videos=0"])
+    assert "jepa-mpc/Reach-v0" in message and "jepa-mpc/Push-v0" in message
+
+
+def test_a_truncated_dataset_is_refused(capsys, smoke_run, tmp_path):
+    folder = copy(smoke_run, tmp_path) / "data"
+    path = folder / "observations" / "tip.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    assert "tip.npy" in complaint(capsys, ["train", f"data={folder}", f"output={tmp_path}/model"])
+    assert "tip.npy" in complaint(capsys, ["check-data", str(folder)])
+
+
+def test_a_manifest_that_points_elsewhere_is_refused(capsys, smoke_run, tmp_path):
+    folder = copy(smoke_run, tmp_path) / "data"
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"tip"', '"../../tip"'))
+    assert "manifest.json" in complaint(capsys, ["train", f"data={folder}", f"output={tmp_path}/model"])
+
+
+def test_a_sound_dataset_passes_its_check(capsys, smoke_run):
+    assert main(["check-data", str(smoke_run / "data")]) == 0
+
+
+def test_an_output_that_is_a_file_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "must be a folder" in complaint(capsys, ["collect", f"output={tmp_path}/file"])
+
+
+def test_a_full_disk_is_one_sentence(capsys, smoke_run, tmp_path, monkeypatch):
+    folder = copy(smoke_run, tmp_path)
+    (folder / "results.json").unlink()
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device", "results.part")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]
+    assert "the disk is full (results.part)" in complaint(capsys, command)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_says_so_and_the_same_command_goes_on(smoke_run, tmp_path):
+    output = tmp_path / "run"
+    arguments = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={output}"]
+    command = [sys.executable, "-m", "agent.run.cli", *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (output / "records.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in stderr and "Traceback" not in stderr
+    assert main(arguments) == 0
+    agents = [json.loads((folder / "results.json").read_text())["agents"] for folder in (output, smoke_run)]
+    assert agents[0] == agents[1]

@@ -1,0 +1,77 @@
+"""The README does what it says: its commands run, its Python runs, and what it tells newcomers to write works."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    return [line.split() for block in blocks("bash") for line in block.splitlines()]
+
+
+def run_all(folder, *, extra):
+    """Runs the README's commands in an empty folder, and then its Python, as a user would."""
+    for program, command, *arguments in commands():
+        assert program == "jepa-mpc"
+        extras = extra if any("=" in argument for argument in arguments) else []
+        subprocess.run([sys.executable, "-m", "agent.run.cli", command, *arguments, *extras], cwd=folder, check=True)
+    agent, environment = blocks("python")[:2]
+    for code in (agent, environment):
+        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+def test_the_commands_and_the_python_run(tmp_path):
+    run_all(tmp_path, extra=["experiment=smoke"])
+
+
+@pytest.mark.slow
+def test_the_commands_and_the_python_run_exactly_as_written(tmp_path):
+    run_all(tmp_path, extra=[])
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """Returns a copy of this tree that a newcomer may change, and how to run a module in it."""
+    for name in ("agent", "configs", "envs", "planners", "world_model", "tests", "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, tmp_path / name)
+
+    def run(*arguments):
+        bootstrap = "import runpy, sys; sys.path.insert(0, '.'); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+        return subprocess.run([sys.executable, "-c", bootstrap, *arguments], cwd=tmp_path, check=True)
+
+    return tmp_path, run
+
+
+def test_an_environment_is_one_file_and_one_yaml(checkout):
+    folder, run = checkout
+    code = next(block for block in blocks("python") if "SlideEnv" in block)
+    (folder / "envs" / "slide.py").write_text(code)
+    (folder / "configs" / "env" / "slide.yaml").write_text(blocks("yaml")[0])
+    command = ("agent.run.cli", "run", "env=slide", "experiment=smoke", "evaluate.num_episodes=1", "output=slide")
+    run(*command)
+    run("agent.run.cli", "check-data", "slide/data")
+
+
+def test_a_planner_is_one_file_and_one_yaml(checkout, smoke_run):
+    folder, run = checkout
+    code = (folder / "planners" / "cem.py").read_text()
+    (folder / "planners" / "twin.py").write_text(code.replace("class CEM:", "class Twin:"))
+    yaml = (folder / "configs" / "planner" / "cem.yaml").read_text()
+    (folder / "configs" / "planner" / "twin.yaml").write_text(yaml.replace("planners.cem.CEM", "planners.twin.Twin"))
+    run("pytest", "-q", "tests/contracts/test_planners.py", "-k", "twin")
+    run("agent.run.cli", "evaluate", f"run={smoke_run}", "planner=twin", "num_episodes=1", "videos=0", "output=out")
