@@ -1,0 +1,112 @@
+import gymnasium
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from agent.evaluation.episodes import evaluate_episode
+from agent.evaluation.results import format_results, make_results
+from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
+from agent.evaluation.statistics import percentiles, success_rate
+from envs.collection import MAX_EPISODES, MAX_SEED, episode_seed
+from envs.spec import EnvSpec
+
+
+def test_the_interval_is_wilsons():
+    z, n, p = norm.ppf(0.975), 50, 0.9
+    center, width = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    rate = success_rate([True] * 45 + [False] * 5)
+    assert rate.rate == 0.9 and rate.n == 50
+    assert rate.low == pytest.approx((center - width) / (1 + z**2 / n))
+    assert rate.high == pytest.approx((center + width) / (1 + z**2 / n))
+
+
+def test_percentiles_of_known_values():
+    assert percentiles([float(value) for value in range(101)]) == {"p50": 50.0, "p90": 90.0, "p99": 99.0}
+
+
+def test_no_seed_is_in_two_splits_or_in_a_collection():
+    evaluation, validation = (set(episode_seeds(split, SPLIT_SIZE)) for split in FIRST_SEED)
+    assert len(evaluation) == len(validation) == SPLIT_SIZE
+    assert not evaluation & validation
+    assert episode_seed(MAX_SEED, MAX_EPISODES - 1) < min(evaluation | validation)
+
+
+def test_a_smaller_evaluation_is_the_start_of_a_larger_one():
+    assert episode_seeds("evaluation", 20) == episode_seeds("evaluation", 300)[:20]
+
+
+@pytest.mark.parametrize("env_id", ["envs:jepa-mpc/Reach-v0", "envs:jepa-mpc/Push-v0"])
+def test_the_starts_and_goals_of_the_manifest_fill_the_workspace(env_id):
+    env = gymnasium.make(env_id).unwrapped
+    goals, starts = [], []
+    for seed in episode_seeds("evaluation", SPLIT_SIZE):
+        observation, info = env.reset(seed=seed)
+        assert info["redrawn"] == 0
+        goals.append(observation["desired_goal"])
+        starts.append(observation["achieved_goal"])
+    assert np.linalg.norm(np.subtract(goals, starts), axis=1).min() >= 0.1
+    smallest = {"Reach": [0.30, 0.50, 0.25], "Push": [0.30, 0.50]}["Reach" if "Reach" in env_id else "Push"]
+    for points in (goals, starts):
+        assert (np.ptp(points, axis=0) >= 0.98 * np.array(smallest)).all()
+
+
+class ScriptedEnv:
+    """Is solved in the control steps that it is told."""
+
+    def __init__(self, solved):
+        self._solved = solved
+        self.description = EnvSpec("test/Scripted-v0", "", {"x": (1,)}, {}, None, 1, 1.0, 1.0, 20)
+
+    def reset(self, *, seed):
+        self._time = 0
+        return self._state(), {"is_success": False, "redrawn": 2}
+
+    def step(self, action):
+        self._time += 1
+        return self._state(), 0.0, False, False, {"is_success": self._time in self._solved}
+
+    def _state(self):
+        return {key: np.full(1, self._time, np.float32) for key in ("observation", "achieved_goal", "desired_goal")}
+
+    def split_observation(self, flat):
+        return {"x": flat}
+
+    def goal_observation(self, goal):
+        return {"x": goal}
+
+    def distance_to_goal(self, achieved, desired):
+        return 0.25
+
+
+class Still:
+    def reset(self, goal, *, seed):
+        pass
+
+    def act(self, observation):
+        return np.zeros(1, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("solved", "once", "at_end", "steps"),
+    [
+        (set(), False, False, None),
+        ({7}, True, False, 7),
+        ({16, 17, 18, 19, 20}, True, True, 16),
+        ({3, 17, 18, 19, 20}, True, False, 3),
+        (set(range(1, 21)) - {18}, True, False, 1),
+    ],
+)
+def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, once, at_end, steps):
+    episode = evaluate_episode(ScriptedEnv(solved), Still(), seed=1, num_steps=20)
+    assert (episode.record.success_once, episode.record.success_at_end) == (once, at_end)
+    assert episode.record.steps_to_success == steps
+    assert (episode.record.final_distance_m, episode.redrawn, len(episode.latencies_ms)) == (0.25, 2, 20)
+
+
+def test_the_table_names_every_agent_with_its_interval():
+    episodes = [evaluate_episode(ScriptedEnv({1}), Still(), seed=seed, num_steps=20) for seed in range(4)]
+    description = {"env": "reach", "observation": "state", "planner": "cem", "seed": 0}
+    results = make_results(description, {"actor": episodes, "zero": episodes}, {})
+    assert results["solved_at_start_redrawn"] == 8
+    table = format_results(results)
+    assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
