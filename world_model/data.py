@@ -27,6 +27,14 @@ class Windows:
     observation: Mapping[str, Tensor]
     actions: Tensor
 
+    def split(self, batch_size: int) -> list["Windows"]:
+        """Returns the windows in batches; the last may be smaller."""
+        readings = {name: torch.split(tensor, batch_size) for name, tensor in self.observation.items()}
+        return [
+            Windows(observation={name: parts[index] for name, parts in readings.items()}, actions=actions)
+            for index, actions in enumerate(torch.split(self.actions, batch_size))
+        ]
+
 
 class WindowSampler:
     """Draws windows from chosen episodes of a dataset; all windows are equally likely, none crosses an episode's end.

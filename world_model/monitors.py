@@ -45,11 +45,11 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
         "action_sensitivity": float(prediction_loss(shuffled, future[:, -1:], model.blocks) / error_last - 1),
     }
     for name, block in model.blocks.items():
-        rows = embeddings[..., block].flatten(0, 1)
-        readings = windows.observation[name].flatten(0, 1).flatten(1).float()
-        metrics[f"std/{name}"] = float(rows.std(dim=0).mean())
-        metrics[f"rank/{name}"] = effective_rank(rows)
-        metrics[f"rank_possible/{name}"] = min(float(rows.shape[1]), effective_rank(readings))
+        first = embeddings[:, 0, block]
+        readings = model.normalizers[name](windows.observation[name][:, 0]).flatten(1)
+        metrics[f"std/{name}"] = float(first.std(dim=0).mean())
+        metrics[f"rank/{name}"] = effective_rank(first)
+        metrics[f"rank_possible/{name}"] = min(float(first.shape[1]), effective_rank(readings))
     return metrics
 
 

@@ -1,4 +1,4 @@
-"""Readings in their own units to numbers of mean 0 and standard deviation 1."""
+"""Readings in their own units to numbers around 0 of a size near 1."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,12 @@ class Moments:
     std: NDArray[np.float64]
 
 
+LEAST_SHARE = 0.1
+"""Of the liveliest dimension's standard deviation: a dimension that varies less is scaled as if it varied so much."""
+
+
 class Normalizer(nn.Module):
-    """Shifts and scales each dimension of a reading; a dimension that never varies is only shifted.
+    """Shifts and scales each dimension of a reading; what hardly varies beside the others is not blown up to be noise.
 
     It starts as the identity and is saved with the model.
 
@@ -40,7 +44,8 @@ class Normalizer(nn.Module):
 
     def fit(self, moments: Moments) -> None:
         """Takes over the moments of the training data."""
-        std = np.where(moments.std > 1e-6 * (1 + np.abs(moments.mean)), moments.std, 1.0)
+        liveliest = moments.std.max()
+        std = np.maximum(moments.std, LEAST_SHARE * liveliest) if liveliest > 0 else np.ones_like(moments.std)
         self.mean.copy_(torch.from_numpy(moments.mean))
         self.std.copy_(torch.from_numpy(std))
 

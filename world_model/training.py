@@ -51,9 +51,13 @@ class TrainingSettings(FitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_size", "num_validation_windows"):
-            if getattr(self, name) < 2:
-                raise ValueError(f"training.{name} must be at least 2, got {getattr(self, name)}")
+        if self.batch_size < 2:
+            raise ValueError(f"training.batch_size must be at least 2, got {self.batch_size}")
+        if self.num_validation_windows < self.batch_size or self.num_validation_windows % self.batch_size:
+            raise ValueError(
+                f"training.num_validation_windows must be a multiple of batch_size={self.batch_size}, "
+                f"got {self.num_validation_windows}"
+            )
         if self.rollout_length < 1:
             raise ValueError(f"training.rollout_length must be at least 1, got {self.rollout_length}")
         if not 0 < self.validation_fraction < 1:
@@ -185,11 +189,12 @@ class WorldModelTask:
             TrainingStopped: The model has collapsed, or is deaf to actions.
         """
         self.module.eval()
-        with torch.no_grad():
-            losses = self._losses(self._validation, _rng(self._seed, _VALIDATION, 1))
         monitors = measure(self._model, self._validation)
         self._alarm.check(step, monitors)
-        return {name: float(value) for name, value in losses.items()} | monitors
+        rng = _rng(self._seed, _VALIDATION, 1)
+        with torch.no_grad():
+            losses = [self._losses(batch, rng) for batch in self._validation.split(self._settings.batch_size)]
+        return {name: float(torch.stack([part[name] for part in losses]).mean()) for name in losses[0]} | monitors
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the model and what is to be said of it."""
