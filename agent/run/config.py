@@ -20,7 +20,8 @@ CONFIG_FILE = "config.yaml"
 _SECTIONS = ("collect", "train", "evaluate")
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
-_NOT_OF_THE_RESULT = ("output", "num_workers", "num_threads")
+_FREE_TO_DIFFER = ("values.output", "values.evaluate.", "values.train.", "values.collect.num_workers")
+_MAX_SEED = 999
 
 
 class ConfigError(ValueError):
@@ -94,6 +95,8 @@ def compose_config(
     for override in parsed:
         if override.key_or_group not in groups:
             _change(config.values, _full_key(override.key_or_group, config.values, section), override.value())
+    if not 0 <= config.values.seed <= _MAX_SEED:
+        raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
     return config
 
 
@@ -127,7 +130,9 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def check_same_run(config: Config, folder: Path) -> None:
-    """Refuses to continue a run under another config; where the results go and how many workers there are may differ.
+    """Refuses to continue a run under another config.
+
+    What the results do not depend on may differ: the number of workers, and how many episodes are evaluated.
 
     Raises:
         ConfigError: The first key that differs, with both values.
@@ -137,7 +142,7 @@ def check_same_run(config: Config, folder: Path) -> None:
         for plain in (read_config(folder), config.plain())
     )
     for key in sorted(saved.keys() | current.keys()):
-        if key.split(".")[-1] not in _NOT_OF_THE_RESULT and saved.get(key) != current.get(key):
+        if not key.startswith(_FREE_TO_DIFFER) and saved.get(key) != current.get(key):
             name = key.partition(".")[2]
             raise ConfigError(
                 f"'{folder}' holds a run with {name}={saved.get(key)}, this one has {name}={current.get(key)}: "

@@ -20,14 +20,14 @@ import torch
 from agent.evaluation.baselines import BASELINES, make_baseline
 from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.oracle import OracleModel
-from agent.evaluation.results import RESULTS_FILE, format_results, make_results, write_results
+from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
-from agent.run.config import Config, ConfigError, check_same_run, compose_config, read_config, save_config
+from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, read_config, save_config
 from agent.run.loading import build_actor, checkpoint_path, load_world_model
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
-from world_model.checkpoint import file_sha256
+from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
@@ -43,6 +43,10 @@ def main(overrides: Sequence[str]) -> int:
     config = compose_config(overrides, section=SECTION, base=_without_output(read_config(run_folder)))
     named = config.values.output
     output = Path(str(named)) if named is not None else run_folder / f"evaluate_{config.choices['planner']}"
+    if output.resolve() == run_folder.resolve():
+        raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
+    if (output / CONFIG_FILE).exists():
+        check_same_run(config, output)
     print(f"writing to {output}")
     return evaluate_run(config, run_folder, output)
 
@@ -54,14 +58,18 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         The exit code.
     """
     values = config.values.evaluate
+    for key, lowest in (("num_workers", 1), ("oracle", 0), ("videos", 0)):
+        if values[key] < lowest:
+            raise ConfigError(f"evaluate.{key} must be at least {lowest}, got {values[key]}")
     seeds = _seeds(values.split, values.num_episodes)
     oracle_seeds = _seeds(values.split, values.oracle) if values.oracle else []
-    if (output / RESULTS_FILE).exists() and output != run_folder:
-        check_same_run(config, output)
     save_config(config, output)
 
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     checkpoint = checkpoint_path(run_folder)
+    step, last_step = load_checkpoint(checkpoint).metadata.training_step, config.values.training.num_steps
+    if step < last_step:
+        print(f"note: the training in {run_folder} was interrupted at step {step} of {last_step}")
     checkpoint_sha256 = file_sha256(checkpoint)
     env_id = str(config.values.env.env_id)
     agents = ["actor", *BASELINES]

@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 from agent.run.config import ConfigError
 
 _FLAGS = ("-m", "--multirun")
+_NAMED_IN_FOLDER = ("env", "observation", "seed")  # the default output folder is named after them
 
 
 def split_sweep(arguments: Sequence[str]) -> list[list[str]]:
@@ -25,10 +26,17 @@ def split_sweep(arguments: Sequence[str]) -> list[list[str]]:
             )
     if len(overrides) == len(arguments):
         return [overrides]
-    runs = [list(combination) for combination in product(*(_values(override) for override in overrides))]
+    runs = [list(combination) for combination in product(*map(_values, overrides))]
+    output = next((text for text in overrides if text.startswith("output=")), None)
     if len(runs) == 1:
         return runs
-    return [[*run, f"output={_folder(run)}/{index}"] if _folder(run) else run for index, run in enumerate(runs)]
+    if output is not None:
+        return [[*run, f"{output}/{index}"] for index, run in enumerate(runs)]
+    for override in overrides:
+        key = override.partition("=")[0]
+        if len(_values(override)) > 1 and key not in _NAMED_IN_FOLDER:
+            raise ConfigError(f"a sweep over {key} needs output=DIR, in which each run gets a numbered folder")
+    return runs
 
 
 def _values(override: str) -> list[str]:
@@ -39,8 +47,3 @@ def _values(override: str) -> list[str]:
     if not parsed.is_sweep_override():
         return [override]
     return [f"{parsed.key_or_group}={value}" for value in parsed.sweep_string_iterator()]
-
-
-def _folder(overrides: Sequence[str]) -> str:
-    """Returns the output folder of a sweep: each run gets a numbered folder in it."""
-    return next((text.partition("=")[2] for text in overrides if text.startswith("output=")), "")

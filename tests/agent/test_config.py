@@ -135,12 +135,21 @@ def test_hyper_parameters_that_do_not_fit_are_a_users_mistake():
         (["seed=0"], [["seed=0"]]),
         (["-m", "seed=0,1", "output=x"], [["seed=0", "output=x", "output=x/0"], ["seed=1", "output=x", "output=x/1"]]),
         (["-m", "seed=0,1"], [["seed=0"], ["seed=1"]]),
+        (
+            ["-m", "planner.num_samples=8,9", "output=x"],
+            [["planner.num_samples=8", "output=x", "output=x/0"], ["planner.num_samples=9", "output=x", "output=x/1"]],
+        ),
         (["-m", "env=reach,push", "seed=2"], [["env=reach", "seed=2"], ["env=push", "seed=2"]]),
         (["-m", "seed=range(3)"], [["seed=0"], ["seed=1"], ["seed=2"]]),
     ],
 )
 def test_a_sweep_runs_every_combination(arguments, runs):
     assert split_sweep(arguments) == runs
+
+
+def test_runs_of_a_sweep_never_share_a_folder():
+    with pytest.raises(ConfigError, match=r"a sweep over planner.num_samples needs output=DIR"):
+        split_sweep(["-m", "planner.num_samples=8,9"])
 
 
 def test_every_config_group_has_at_least_one_yaml():

@@ -63,12 +63,20 @@ def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments,
         (["configurator.horizon=0"], "horizon must be at least 1, got 0"),
         (["cost.goal_distance.weight=-1"], "must be at least 0 and finite, got -1"),
         (["cost.goal_distance.weight=0"], "at least one cost weight must be above 0"),
+        (["num_workers=0"], "evaluate.num_workers must be at least 1, got 0"),
+        (["videos=-1"], "evaluate.videos must be at least 0, got -1"),
         (["guardrails.max_change=0"], "max_change must be above 0 and at most 2, got 0"),
     ],
 )
 def test_a_value_that_an_evaluation_cannot_use(capsys, smoke_run, tmp_path, overrides, message):
     command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1"]
     assert message in complaint(capsys, [*command, *overrides])
+
+
+def test_an_evaluation_never_overwrites_its_run(capsys, smoke_run):
+    assert "another folder than the run's own" in complaint(
+        capsys, ["evaluate", f"run={smoke_run}", f"output={smoke_run}"]
+    )
 
 
 class Bomb:
