@@ -1,23 +1,43 @@
 """What `--help` says of a command's keys."""
 
-import yaml
+from importlib.resources import files
 
 from agent.run.config import compose_config, group_names
 
+_HIDDEN = ("_target_", "_partial_", "# @package", "defaults:", "- ")
+
 
 def config_help(section: str | None) -> str:
-    """Returns the config groups with their choices, and the keys with their default values."""
-    groups = {name: choices for name, choices in group_names().items() if name != "task"}
-    config = compose_config([])
+    """Returns the config groups with their choices, and the keys with their values and what they mean.
+
+    Args:
+        section: The command's own, in which a bare key will do, or None.
+    """
+    groups, config = group_names(), compose_config([])
     width = max(map(len, groups))
-    lines = ["Config groups, chosen as group=name:"]
-    for name, choices in groups.items():
-        chosen = config.choices[name]
-        chosen = ", ".join(chosen) if isinstance(chosen, list) else chosen
-        lines.append(f"  {name.ljust(width)}  {' | '.join(choices)}   (now: {chosen})")
-    lines += ["", "Keys, changed as key.key=value; these are the values for env=reach:"]
-    if section is not None:
-        lines[-1] = lines[-1].removesuffix(":") + f", and those under {section} need no prefix:"
-    values = config.plain()["values"]
-    lines += ["  " + line for line in yaml.safe_dump(values, sort_keys=False).splitlines()]
+    lines = ["Config groups, chosen as group=name (* unless told otherwise):"]
+    for group, names in groups.items():
+        chosen = _chosen(config.choices[group])
+        if group != "task":
+            marked = (f"{name}*" if name in chosen else name for name in names)
+            lines.append(f"  {group.ljust(width)}  {' | '.join(marked)}")
+    bare = "" if section is None else f"; those under {section} need no prefix"
+    lines += ["", f"Keys, changed as key.key=value{bare}:", *_keys("run")]
+    for group in groups:
+        for name in _chosen(config.choices[group]):
+            prefix = f"{group}.{name}" if isinstance(config.choices[group], list) else group
+            title = f"{group}={name}, changed as {prefix}.key=value"
+            if group == "task":
+                title = "What this task needs differently"
+            lines += ["", f"{title}:", *_keys(f"{group}/{name}")]
     return "\n".join(lines)
+
+
+def _chosen(choice: str | list[str] | None) -> list[str]:
+    return choice if isinstance(choice, list) else [] if choice is None else [choice]
+
+
+def _keys(name: str) -> list[str]:
+    """Returns the lines of a shipped yaml that a user may change, with their comments."""
+    text = files("configs").joinpath(f"{name}.yaml").read_text()
+    return ["  " + line for line in text.splitlines() if line and not line.lstrip().startswith(_HIDDEN)]

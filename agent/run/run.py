@@ -14,7 +14,7 @@ from agent.run.evaluate import evaluate_run
 from agent.run.train import train_model
 from envs.episode import open_dataset
 
-SECTION = "run"
+SECTION = None
 
 
 def main(overrides: Sequence[str]) -> int:
