@@ -21,13 +21,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from world_model.checkpoint import Checkpoint, save_checkpoint
-from world_model.monitors import TrainingStopped
 from world_model.run_log import RunLog
 from world_model.training_state import Progress, TrainingState
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 STATE = "training_state.safetensors"
+
+
+class TrainingStopped(RuntimeError):  # noqa: N818 - it is the end that matters
+    """A training that cannot succeed; the message is one sentence that says why."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -91,7 +92,7 @@ class JEPA(nn.Module):
         for name in self._sensors:
             self._normalizer(name).fit(sensors[name])
         self.action_normalizer.fit(
-            Moments(mean=actions.mean.repeat(self.action_repeat), std=actions.std.repeat(self.action_repeat))
+            Moments(mean=np.tile(actions.mean, self.action_repeat), std=np.tile(actions.std, self.action_repeat))
         )
 
     def encode(self, observation: Observation) -> Tensor:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from world_model.data import Windows
+from world_model.fit import TrainingStopped
 from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
 from world_model.probes import effective_rank
-
-
-class TrainingStopped(RuntimeError):  # noqa: N818 - it is the end that matters
-    """A training that cannot succeed; the message is one sentence that says why."""
 
 
 @torch.no_grad()

@@ -14,10 +14,10 @@ from torch import Generator, Tensor, nn
 from envs.episode import EpisodeDataset
 from world_model.checkpoint import Checkpoint, Metadata
 from world_model.data import Windows, WindowSampler, action_moments, sensor_moments, split_episodes
-from world_model.fit import FitSettings, fit
+from world_model.fit import FitSettings, TrainingStopped, fit
 from world_model.jepa import JEPA
 from world_model.losses import InverseDynamics, imagine, prediction_loss
-from world_model.monitors import Alarm, TrainingStopped, measure
+from world_model.monitors import Alarm, measure
 from world_model.regularizers.base import Regularizer
 
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]

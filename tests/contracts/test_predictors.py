@@ -1,0 +1,73 @@
+"""What every predictor in configs/predictor promises."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from agent.run.building import build
+from agent.run.config import compose_config, group_names
+
+EMBED_DIM, ACTION_DIM = 5, 3
+
+
+@pytest.fixture(params=group_names()["predictor"])
+def config(request):
+    return compose_config([f"predictor={request.param}"]).values.predictor
+
+
+@pytest.fixture(params=[1, 3], ids=lambda length: f"context {length}")
+def context_length(request):
+    return request.param
+
+
+def make(config, context_length, **changes):
+    """Builds a predictor with weights that make all of its inputs count."""
+    predictor = build(OmegaConf.merge(config, changes))(
+        embed_dim=EMBED_DIM, action_dim=ACTION_DIM, context_length=context_length
+    )
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in predictor.parameters():
+            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return predictor.eval()
+
+
+def inputs(context_length, rows=6, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(1)
+    embeddings = torch.randn(rows, context_length, EMBED_DIM, generator=generator, dtype=dtype)
+    return embeddings, torch.randn(rows, context_length, ACTION_DIM, generator=generator, dtype=dtype)
+
+
+def test_a_row_alone_is_predicted_as_in_a_batch(config, context_length):
+    predictor, (embeddings, actions) = make(config, context_length), inputs(context_length)
+    together = predictor(embeddings, actions)
+    assert together.shape == (6, EMBED_DIM)
+    for row in range(6):
+        alone = predictor(embeddings[row, None], actions[row, None])[0]
+        torch.testing.assert_close(alone, together[row], rtol=1e-5, atol=1e-5)
+
+
+def test_every_frame_and_action_counts(config, context_length):
+    predictor, (embeddings, actions) = make(config, context_length), inputs(context_length)
+    prediction = predictor(embeddings, actions)
+    for frame in range(context_length):
+        for changed in (embeddings, actions):
+            before = changed[:, frame].clone()
+            changed[:, frame] += 1
+            assert (predictor(embeddings, actions) - prediction).abs().amax(dim=1).min() > 1e-4
+            changed[:, frame] = before
+
+
+def test_its_gradient_is_that_of_finite_differences(config, context_length):
+    predictor = make(config, context_length).double()
+    arguments = [tensor.requires_grad_() for tensor in inputs(context_length, rows=2, dtype=torch.float64)]
+    assert torch.autograd.gradcheck(predictor, arguments)
+
+
+def test_every_value_of_the_yaml_matters(config):
+    def sizes(**changes):
+        return [tensor.shape for tensor in make(config, 1, **changes).state_dict().values()]
+
+    for key, value in config.items():
+        if not str(key).startswith("_"):
+            assert sizes(**{key: value + 1}) != sizes(), key

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import torch
+
+from envs.episode import DatasetError
+from world_model.data import WindowSampler, action_moments, sensor_moments, split_episodes
+
+LENGTHS = [7, 3, 12, 5]
+
+
+@pytest.fixture(scope="module")
+def stamped(record, tmp_path_factory):
+    """Episodes in which every reading and every action says where it belongs: (episode, step)."""
+
+    def stamps(episode, num_rows):
+        return np.stack([np.full(num_rows, episode), np.arange(num_rows)], axis=1)
+
+    readings = [{"stamp": stamps(episode, length + 1)} for episode, length in enumerate(LENGTHS)]
+    actions = [stamps(episode, length) for episode, length in enumerate(LENGTHS)]
+    return record(tmp_path_factory.mktemp("stamped"), readings, actions)
+
+
+def sampler(dataset, episodes=(0, 1, 2, 3), num_frames=3, action_repeat=1):
+    return WindowSampler(
+        dataset,
+        sensors=["stamp"],
+        episodes=np.array(episodes),
+        num_frames=num_frames,
+        action_repeat=action_repeat,
+    )
+
+
+@pytest.mark.parametrize("action_repeat", [1, 2])
+@pytest.mark.parametrize("episodes", [(0, 1, 2, 3), (1, 3), (2,)])
+def test_the_windows_are_all_those_inside_the_chosen_episodes(stamped, episodes, action_repeat):
+    windows = sampler(stamped, episodes, action_repeat=action_repeat)
+    found = [tuple(row) for row in windows[np.arange(len(windows))].observation["stamp"][:, 0].int().tolist()]
+    span = 2 * action_repeat
+    assert found == [(e, start) for e in episodes for start in range(LENGTHS[e] + 1 - span)]
+
+
+@pytest.mark.parametrize("action_repeat", [1, 3])
+def test_an_action_stands_between_the_frames_that_it_leads_from_and_to(stamped, action_repeat):
+    windows = sampler(stamped, action_repeat=action_repeat).sample(500, np.random.default_rng(0))
+    frames = windows.observation["stamp"]
+    actions = windows.actions.view(500, 2, action_repeat, 2)
+    assert (frames[:, :, 0] == frames[:, :1, 0]).all() and (actions[..., 0] == frames[:, :1, :1]).all()
+    for repeat in range(action_repeat):
+        assert (actions[:, :, repeat, 1] == frames[:, :-1, 1] + repeat).all()
+    assert (frames[:, 1:, 1] == frames[:, :-1, 1] + action_repeat).all()
+
+
+def test_all_windows_are_equally_likely(stamped):
+    windows = sampler(stamped)
+    starts = windows.sample(60_000, np.random.default_rng(0)).observation["stamp"][:, 0]
+    counts = torch.unique(starts, dim=0, return_counts=True)[1]
+    assert len(counts) == len(windows)
+    expected = 60_000 / len(windows)
+    assert ((counts - expected).abs() < 5 * expected**0.5).all()
+
+
+def test_a_batch_is_a_function_of_its_generator_alone(stamped):
+    windows = sampler(stamped)
+    first = windows.sample(8, np.random.default_rng((3, 14)))
+    windows.sample(8, np.random.default_rng(1))
+    assert torch.equal(first.actions, windows.sample(8, np.random.default_rng((3, 14))).actions)
+    assert not torch.equal(first.actions, windows.sample(8, np.random.default_rng((3, 15))).actions)
+
+
+def test_batches_of_windows_are_the_windows(stamped):
+    windows = sampler(stamped).sample(10, np.random.default_rng(0))
+    parts = windows.split(4)
+    assert [len(part.actions) for part in parts] == [4, 4, 2]
+    assert torch.equal(torch.cat([part.actions for part in parts]), windows.actions)
+    assert torch.equal(torch.cat([part.observation["stamp"] for part in parts]), windows.observation["stamp"])
+
+
+def test_no_episode_is_on_both_sides_and_none_is_lost():
+    learned, held_out = split_episodes(200, validation_fraction=0.1, rng=np.random.default_rng(0))
+    assert len(held_out) == 20
+    assert sorted([*learned, *held_out]) == list(range(200))
+    others = split_episodes(200, validation_fraction=0.1, rng=np.random.default_rng(1))[1]
+    assert not np.array_equal(held_out, others)
+    assert [len(side) for side in split_episodes(2, validation_fraction=0.9, rng=np.random.default_rng(0))] == [1, 1]
+
+
+def test_moments_are_those_of_the_chosen_episodes(linear):
+    chosen = np.array([3, 5, 190])
+    rows = [linear.episode(index) for index in chosen]
+    positions = np.concatenate([readings["position"] for readings, _ in rows]).astype(np.float64)
+    actions = np.concatenate([done for _, done in rows]).astype(np.float64)
+    for moments, values in (
+        (sensor_moments(linear, "position", chosen), positions),
+        (action_moments(linear, chosen), actions),
+    ):
+        np.testing.assert_allclose(moments.mean, values.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(moments.std, values.std(axis=0), rtol=1e-9)
+
+
+def test_what_nothing_can_be_learned_from_is_refused(stamped):
+    with pytest.raises(DatasetError, match="take 12 control steps, the longest episode has 7"):
+        sampler(stamped, (0, 1), num_frames=13)
+    with pytest.raises(DatasetError, match=r"no sensor 'elbow', it has \['stamp'\]"):
+        sensor_moments(stamped, "elbow", np.array([0]))
+    with pytest.raises(DatasetError, match="at least 2 episodes, one of them to validate on, got 1"):
+        split_episodes(1, validation_fraction=0.1, rng=np.random.default_rng(0))

@@ -1,0 +1,193 @@
+import pytest
+import torch
+
+from world_model.normalizer import Moments
+from world_model.types import Goal, LatentContext
+
+
+@pytest.fixture
+def model(build_model):
+    return with_random_weights(build_model())
+
+
+def with_random_weights(model):
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model.eval()
+
+
+def observe(batch=3, time=4, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(1)
+    return {name: torch.randn(batch, time, 2, generator=generator, dtype=dtype) for name in ("velocity", "position")}
+
+
+def context_of(model, batch=3, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(2)
+    frames = torch.randn(batch, model.context_length, model.embed_dim, generator=generator, dtype=dtype)
+    actions = torch.randn(batch, model.context_length, model.action_dim, generator=generator, dtype=dtype)
+    return LatentContext(embeddings=frames, actions=actions)
+
+
+def candidates(model, batch=3, num_samples=5, horizon=4, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(batch, num_samples, horizon, model.action_dim, generator=generator, dtype=dtype)
+
+
+def test_an_embedding_is_the_blocks_of_the_sensors_one_after_the_other(model):
+    observation = observe()
+    embeddings = model.encode(observation)
+    assert embeddings.shape == (3, 4, model.embed_dim)
+    assert list(model.blocks) == ["position", "velocity"]
+    changed = model.encode(observation | {"velocity": observation["velocity"] + 1})
+    torch.testing.assert_close(changed[..., model.blocks["position"]], embeddings[..., model.blocks["position"]])
+    assert not torch.isclose(changed[..., model.blocks["velocity"]], embeddings[..., model.blocks["velocity"]]).all()
+
+
+def test_a_sensor_that_is_not_named_is_not_used(build_model):
+    model = build_model(embed_dims={"velocity": 3})
+    assert model.embed_dim == 3
+    assert model.encode({"velocity": torch.zeros(1, 1, 2)}).shape == (1, 1, 3)
+
+
+def test_a_frame_alone_is_embedded_as_in_a_batch(model):
+    observation = observe()
+    together = model.encode(observation)
+    for batch in range(3):
+        for time in range(4):
+            frame = {name: values[batch, time][None, None] for name, values in observation.items()}
+            torch.testing.assert_close(model.encode(frame)[0, 0], together[batch, time], rtol=1e-5, atol=1e-5)
+
+
+def test_a_goal_is_embedded_as_the_observation_that_it_wishes(model):
+    observation = observe(time=1)
+    goal = model.encode_goal(
+        Goal(
+            observation={name: values[:, 0] for name, values in observation.items()},
+            asked={name: torch.ones(3, dtype=torch.bool) for name in observation},
+        )
+    )
+    assert goal.mask.all()
+    torch.testing.assert_close(goal.embedding, model.encode(observation)[:, 0])
+
+
+def test_what_a_partial_goal_does_not_ask_for_is_masked_and_zero(model):
+    asked = torch.tensor([True, False, True])
+    goal = model.encode_goal(Goal(observation={"velocity": torch.randn(3, 2)}, asked={"velocity": asked}))
+    expected = torch.zeros(3, model.embed_dim, dtype=torch.bool)
+    expected[asked, model.blocks["velocity"]] = True
+    assert torch.equal(goal.mask, expected)
+    assert (goal.embedding[~goal.mask] == 0).all() and (goal.embedding[goal.mask] != 0).all()
+
+
+@pytest.mark.parametrize("context_length", [1, 3])
+def test_a_rollout_is_the_predictor_step_by_step(build_model, context_length):
+    model = with_random_weights(build_model(context_length=context_length))
+    model.action_normalizer.fit(Moments(mean=torch.tensor([0.5, -0.5]).numpy(), std=torch.tensor([2.0, 1.0]).numpy()))
+    context, actions = context_of(model), candidates(model)
+    imagined = model.rollout(context, actions)
+    for batch in range(3):
+        for sample in range(5):
+            frames = list(context.embeddings[batch])
+            done = list(context.actions[batch, 1:])
+            for time in range(4):
+                done.append(actions[batch, sample, time])
+                window = torch.stack(done[-context_length:])
+                frames.append(
+                    model.predictor(
+                        torch.stack(frames[-context_length:])[None],
+                        ((window - model.action_normalizer.mean) / model.action_normalizer.std)[None],
+                    )[0]
+                )
+                torch.testing.assert_close(imagined.embeddings[batch, sample, time], frames[-1], rtol=1e-5, atol=1e-5)
+    assert torch.equal(imagined.actions, actions)
+    assert torch.equal(imagined.previous_action, context.actions[:, -1])
+
+
+@pytest.mark.parametrize("context_length", [1, 2])
+def test_a_problem_alone_is_imagined_as_in_a_batch(build_model, context_length):
+    model = with_random_weights(build_model(context_length=context_length))
+    context, actions = context_of(model), candidates(model)
+    together = model.rollout(context, actions).embeddings
+    for batch in range(3):
+        own = LatentContext(embeddings=context.embeddings[batch, None], actions=context.actions[batch, None])
+        for sample in range(5):
+            alone = model.rollout(own, actions[batch, None, sample, None]).embeddings
+            torch.testing.assert_close(alone[0, 0], together[batch, sample], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("context_length", [1, 2])
+def test_the_gradient_of_a_rollout_is_that_of_finite_differences(build_model, context_length):
+    model = with_random_weights(build_model(context_length=context_length)).double()
+    context = context_of(model, batch=2, dtype=torch.float64)
+    actions = candidates(model, batch=2, num_samples=2, horizon=3, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda a: model.rollout(context, a).embeddings, (actions,))
+
+
+def test_an_action_changes_its_own_future_alone(model):
+    context, actions = context_of(model), candidates(model)
+    changed = actions.clone()
+    changed[1, 2, 2] += 1
+    same = model.rollout(context, actions).embeddings == model.rollout(context, changed).embeddings
+    assert same[:, :, :2].all() and same[0].all() and same[2].all() and same[1, :2].all() and same[1, 3:].all()
+    assert not same[1, 2, 2:].all(dim=1).any()
+
+
+def test_the_action_of_a_model_step_is_the_concatenation_of_control_actions(build_model):
+    model = build_model(action_repeat=3)
+    model.action_normalizer.fit(Moments(mean=torch.zeros(6).numpy(), std=torch.ones(6).numpy()))
+    assert model.action_dim == 6
+    assert model.rollout(context_of(model), candidates(model)).embeddings.shape == (3, 5, 4, model.embed_dim)
+
+
+def test_normalised_training_data_have_mean_0_and_std_1(build_model):
+    model = build_model(action_repeat=2)
+    generator = torch.Generator().manual_seed(0)
+    readings = 5 + torch.tensor([2.0, 3.0]) * torch.randn(100_000, 2, generator=generator, dtype=torch.float64)
+    moments = Moments(mean=readings.mean(dim=0).numpy(), std=readings.std(dim=0, correction=0).numpy())
+    model.fit_normalizer({"position": moments, "velocity": moments}, moments)
+    normalised = model.normalizers["position"](readings)
+    torch.testing.assert_close(normalised.mean(dim=0), torch.zeros(2).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(normalised.std(dim=0), torch.ones(2).double(), atol=1e-4, rtol=0)
+    assert torch.equal(model.action_normalizer.mean, torch.from_numpy(moments.mean).float().repeat(2))
+
+
+def test_a_dimension_that_hardly_varies_is_not_blown_up(build_model):
+    model = build_model()
+    moments = Moments(mean=torch.zeros(2).numpy(), std=torch.tensor([2.0, 0.0]).double().numpy())
+    still = Moments(mean=torch.zeros(2).numpy(), std=torch.zeros(2).double().numpy())
+    model.fit_normalizer({"position": moments, "velocity": still}, moments)
+    torch.testing.assert_close(model.normalizers["position"].std, torch.tensor([2.0, 0.2]))
+    torch.testing.assert_close(model.normalizers["velocity"].std, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"embed_dims": {}}, "at least one of the sensors"),
+        ({"embed_dims": {"elbow": 3}}, "among .'position', 'velocity'., got 'elbow'"),
+        ({"embed_dims": {"position": 0}}, "at least 1 dimension, got 0"),
+        ({"context_length": 0}, "at least 1, got 0"),
+        ({"action_repeat": 0}, "at least 1, got 1 and 0"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused(build_model, changes, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(**changes)
+
+
+def test_wrong_observations_goals_and_rollouts_are_refused(model):
+    asked = {"position": torch.ones(3, dtype=torch.bool)}
+    with pytest.raises(ValueError, match="lacks the sensor 'velocity'"):
+        model.encode({"position": torch.zeros(1, 1, 2)})
+    with pytest.raises(ValueError, match=r"'position' must have shape \[batch, time, 2\], got \[1, 1, 3\]"):
+        model.encode({"position": torch.zeros(1, 1, 3), "velocity": torch.zeros(1, 1, 2)})
+    with pytest.raises(ValueError, match="must name sensors among"):
+        model.encode_goal(Goal(observation={}, asked={}))
+    with pytest.raises(ValueError, match="got 'elbow'"):
+        model.encode_goal(Goal(observation={"elbow": torch.zeros(3, 2)}, asked={"elbow": asked["position"]}))
+    with pytest.raises(ValueError, match=r"shape \[3, 2\], got \[3, 4\]"):
+        model.encode_goal(Goal(observation={"position": torch.zeros(3, 4)}, asked=asked))
+    with pytest.raises(ValueError, match="context of 1 frames and actions of 2 numbers, got 1 and 3"):
+        model.rollout(context_of(model), torch.zeros(3, 5, 4, 3))

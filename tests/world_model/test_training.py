@@ -1,0 +1,365 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from envs.spec import EnvSpec
+from world_model.checkpoint import CheckpointError, load_checkpoint
+from world_model.data import WindowSampler
+from world_model.fit import TrainingStopped
+from world_model.losses import imagine
+from world_model.monitors import Alarm, measure
+from world_model.regularizers.ema_target import EMATarget
+from world_model.regularizers.none import NoRegularizer
+from world_model.regularizers.sigreg import SIGReg
+from world_model.regularizers.vicreg import VICReg
+from world_model.training import WorldModelTask, train_world_model
+
+
+def sigreg(weight=0.02):
+    return SIGReg(weight=weight, num_projections=8)
+
+
+@pytest.fixture(scope="session")
+def train(build_model, settings, linear):
+    """Trains a small model, of what a test changes in it."""
+
+    def run(output, *, dataset=linear, regularizer=None, seed=0, build=build_model, **changes):
+        return train_world_model(
+            build_model=build,
+            regularizer=sigreg() if regularizer is None else regularizer,
+            dataset=dataset,
+            settings=settings(**changes),
+            configs={"encoder": {"name": "mlp", "values": {"hidden_dim": 16}}},
+            seed=seed,
+            output=output,
+        )
+
+    return run
+
+
+def content(folder):
+    """Returns the bytes of all files of a training but TensorBoard's, which hold the time of day."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def steps_of(folder):
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return {kind: [line["step"] for line in lines if f"{kind}/loss" in line] for kind in ("train", "validation")}
+
+
+def weights(path):
+    return torch.cat([tensor.flatten() for tensor in load_checkpoint(path).sections["world_model"].values()])
+
+
+def test_a_linear_system_is_learned_to_a_small_error_over_three_steps(train, build_model, linear, tmp_path):
+    model = build_model()
+    path = train(tmp_path, num_steps=800, batch_size=64, validation_every=400, checkpoint_every=400, keep_every=800)
+    load_checkpoint(path).restore("world_model", model)
+    windows = WindowSampler(
+        linear, sensors=model.sensors, episodes=np.arange(linear.num_episodes), num_frames=4, action_repeat=1
+    ).sample(500, np.random.default_rng(0))
+    with torch.no_grad():
+        embeddings = model.encode(windows.observation)
+        error = (imagine(model, embeddings, windows.actions) - embeddings[:, 1:]).square().mean(dim=(0, 2))
+        change = (embeddings[:, :1] - embeddings[:, 1:]).square().mean(dim=(0, 2))
+    assert (error < 0.01 * change).all()
+
+
+def test_a_training_leaves_what_it_promises(train, linear, tmp_path):
+    path = train(tmp_path)
+    assert path == tmp_path / "last.safetensors"
+    assert {"last.safetensors", "best.safetensors", "step_00000020.safetensors", "log.jsonl"} <= content(
+        tmp_path
+    ).keys()
+    assert list((tmp_path / "tensorboard").iterdir())
+    metadata = load_checkpoint(path).metadata
+    assert metadata.training_step == 40
+    assert EnvSpec.from_json(metadata.env) == linear.manifest.env
+    assert metadata.data_fingerprint == linear.fingerprint
+    assert load_checkpoint(tmp_path / "step_00000020.safetensors").metadata.training_step == 20
+    assert steps_of(tmp_path) == {"train": [*range(5, 41, 5)], "validation": [10, 20, 30, 40]}
+
+
+def test_the_last_step_is_logged_validated_and_saved_whatever_the_intervals(train, tmp_path):
+    path = train(tmp_path, num_steps=13)
+    assert load_checkpoint(path).metadata.training_step == 13
+    assert steps_of(tmp_path) == {"train": [5, 10, 13], "validation": [10, 13]}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(train, tmp_path):
+    train(tmp_path / "a")
+    torch.manual_seed(123)
+    np.random.default_rng()
+    train(tmp_path / "b")
+    train(tmp_path / "c", seed=1)
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert content(tmp_path / "a")["last.safetensors"] != content(tmp_path / "c")["last.safetensors"]
+
+
+def test_the_global_generator_is_left_as_it_was(train, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("step", [1, 17, 20, 21, 39])
+@pytest.mark.parametrize(
+    "make", [sigreg, lambda: EMATarget(decay=0.9)], ids=["sigreg with inverse dynamics", "ema_target"]
+)
+def test_a_training_interrupted_at_any_step_ends_with_the_same_bytes(train, tmp_path, monkeypatch, step, make):
+    changes = {"inverse_dynamics_weight": 0.1}
+    train(tmp_path / "whole", regularizer=make(), **changes)
+
+    finish, count = WorldModelTask.finish_step, iter(range(1, 100))
+
+    def stop(task):
+        finish(task)
+        if next(count) == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorldModelTask, "finish_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", regularizer=make(), **changes)
+    monkeypatch.undo()
+    train(tmp_path / "parts", regularizer=make(), **changes)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+KILLED = """
+import sys
+from functools import partial
+from pathlib import Path
+from envs.episode import open_dataset
+from world_model.encoders.mlp import MLPEncoder
+from world_model.jepa import JEPA
+from world_model.predictors.residual_mlp import ResidualMLPPredictor
+from world_model.regularizers.sigreg import SIGReg
+from world_model.training import TrainingSettings, train_world_model
+
+train_world_model(
+    build_model=partial(
+        JEPA, sensors={"position": (2,), "velocity": (2,)}, embed_dims={"position": 2, "velocity": 2},
+        encoder=partial(MLPEncoder, hidden_dim=16, num_layers=1),
+        predictor=partial(ResidualMLPPredictor, hidden_dim=32, num_layers=2),
+        context_length=1, action_dim=2, action_repeat=1,
+    ),
+    regularizer=SIGReg(weight=0.02, num_projections=8),
+    dataset=open_dataset(Path(sys.argv[1])),
+    settings=TrainingSettings(**eval(sys.argv[3])),
+    configs={"encoder": {"name": "mlp", "values": {"hidden_dim": 16}}},
+    seed=0,
+    output=Path(sys.argv[2]),
+)
+"""
+
+
+def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings, linear, tmp_path):
+    changes = {"num_steps": 600, "keep_every": 200}
+    train(tmp_path / "whole", **changes)
+    parts = tmp_path / "parts"
+    arguments = [sys.executable, "-c", KILLED, str(linear.folder), str(parts), repr(vars(settings(**changes)))]
+    killed = subprocess.Popen(arguments)
+    while not (parts / "training_state.safetensors").exists() and killed.poll() is None:
+        time.sleep(0.001)
+    os.kill(killed.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert load_checkpoint(parts / "last.safetensors").metadata.training_step < 600
+    train(parts, **changes)
+    left_over = {name for name in content(parts) if name.endswith(".draft")}
+    assert {name: data for name, data in content(parts).items() if name not in left_over} == content(tmp_path / "whole")
+
+
+def test_a_finished_training_is_left_as_it_is(train, tmp_path):
+    train(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    train(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")} == before
+
+
+def test_another_training_is_not_continued(train, tmp_path):
+    train(tmp_path)
+    for changes, message in (
+        ({"seed": 1}, "holds a training with seed=0, this one has seed=1"),
+        ({"batch_size": 64}, "with training="),
+        ({"regularizer": sigreg(weight=0.5)}, r"regularizer=SIGReg\(weight=0.02, num_projections=8\)"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            train(tmp_path, **changes)
+    (tmp_path / "training_state.safetensors").write_bytes(b"\x80\x04")
+    with pytest.raises(CheckpointError, match="a pickle is never read"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_steps": 41},
+        {"batch_size": 16},
+        {"rollout_length": 4},
+        {"learning_rate": 2e-3},
+        {"final_learning_rate": 1e-3},
+        {"warmup_steps": 6},
+        {"weight_decay": 0.1},
+        {"clip_norm": 0.01},
+        {"inverse_dynamics_weight": 0.1},
+        {"validation_fraction": 0.2},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_setting_changes_what_is_learned(train, tmp_path, changes):
+    ordinary = weights(train(tmp_path / "ordinary"))
+    assert not torch.equal(weights(train(tmp_path / "changed", **changes)), ordinary)
+
+
+def test_intervals_and_monitors_do_not_change_what_is_learned(train, tmp_path):
+    ordinary = weights(train(tmp_path / "ordinary"))
+    changes = {
+        "validation_every": 7,
+        "checkpoint_every": 9,
+        "keep_every": 18,
+        "log_every": 1,
+        "num_validation_windows": 128,
+    }
+    assert torch.equal(weights(train(tmp_path / "changed", **changes)), ordinary)
+
+
+def test_the_learning_rate_rises_falls_as_a_cosine_and_may_stay(settings):
+    falling = settings(num_steps=1000, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.2)
+    rates = [falling.learning_rate_at(step) for step in range(1, 1001)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0, abs=1e-3)
+    assert rates[500] == pytest.approx(0.6, abs=1e-2)
+    assert rates[-1] == pytest.approx(0.2, abs=1e-3)
+    staying = settings(num_steps=1000, warmup_steps=0, learning_rate=1.0, final_learning_rate=1.0)
+    assert {staying.learning_rate_at(step) for step in range(1, 1001)} == {1.0}
+
+
+ALARM = {"grace_steps": 200, "min_std": 0.1, "min_rank_share": 0.6, "min_action_sensitivity": 0.1}
+LONGER = {"num_steps": 1000, "validation_every": 100, "checkpoint_every": 500, "keep_every": 500, "alarm": ALARM}
+
+
+def test_without_a_regularizer_the_alarm_trips(train, windy, tmp_path):
+    with pytest.raises(
+        TrainingStopped, match=r"the embedding of '.*' has collapsed at step \d+: its standard deviation"
+    ):
+        train(tmp_path, dataset=windy, regularizer=NoRegularizer(), **LONGER)
+
+
+@pytest.mark.parametrize(
+    "regularizer",
+    [sigreg(), VICReg(variance_weight=1.0, covariance_weight=0.1), EMATarget(decay=0.99)],
+    ids=["sigreg", "vicreg", "ema_target"],
+)
+def test_with_a_regularizer_the_alarm_stays_silent(train, windy, tmp_path, regularizer):
+    train(tmp_path, dataset=windy, regularizer=regularizer, **LONGER)
+
+
+def test_a_model_of_what_no_action_moves_is_deaf(train, build_model, unheard, tmp_path):
+    def build():
+        return build_model(sensors={"position": (2,)}, embed_dims={"position": 2})
+
+    with pytest.raises(TrainingStopped, match=r"deaf to actions at step \d+: .* rises by -?\d"):
+        train(tmp_path, dataset=unheard, build=build, **LONGER)
+
+
+def test_a_loss_that_is_no_number_stops_the_training(train, tmp_path, build_model):
+    def build():
+        model = build_model()
+        with torch.no_grad():
+            model.predictor.change[-1].bias += float("nan")
+        return model
+
+    with pytest.raises(TrainingStopped, match="the loss is nan at step 5"):
+        train(tmp_path, build=build)
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+HEALTHY = {"std/tip": 1.0, "rank/tip": 2.9, "rank_possible/tip": 3.0, "action_sensitivity": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ({"std/tip": 0.05}, "its standard deviation is 0.05"),
+        ({"std/tip": float("nan")}, "its standard deviation is nan"),
+        ({"rank/tip": 1.0}, "its effective rank is 1 of 3"),
+        ({"action_sensitivity": 0.09}, "rises by 9.0%, at least 10% is expected"),
+        ({"action_sensitivity": float("nan")}, "deaf to actions"),
+    ],
+)
+def test_the_alarm_says_what_is_wrong_after_its_grace(metrics, message):
+    alarm = Alarm(**ALARM)
+    alarm.check(201, HEALTHY)
+    alarm.check(200, HEALTHY | metrics)
+    with pytest.raises(TrainingStopped, match=message):
+        alarm.check(201, HEALTHY | metrics)
+
+
+def test_the_monitors_of_a_perfect_model_are_known(build_model, linear):
+    """With identities for encoders and the true dynamics for a predictor, errors are 0 and sensitivity is boundless."""
+    model = build_model(predictor=lambda **sizes: TrueDynamics())
+    with torch.no_grad():
+        for encoder in model.encoders.values():
+            encoder.linear.weight.copy_(torch.eye(2))
+    windows = WindowSampler(
+        linear, sensors=model.sensors, episodes=np.arange(linear.num_episodes), num_frames=4, action_repeat=1
+    ).sample(300, np.random.default_rng(0))
+    metrics = measure(model, windows)
+    assert metrics["error_first"] < 1e-10 and metrics["error_last"] < 1e-10
+    assert metrics["action_sensitivity"] > 1e6
+    first, last = (windows.observation[name][:, index] for index in (0, -1) for name in ("position",))
+    velocity = windows.observation["velocity"]
+    copy_error = ((first - last).square().mean() + (velocity[:, 0] - velocity[:, -1]).square().mean()) / 2
+    assert metrics["copy_error"] == pytest.approx(float(copy_error), rel=1e-5)
+    assert metrics["std/position"] == pytest.approx(float(first.std(dim=0).mean()), rel=1e-5)
+    assert metrics["rank/position"] == pytest.approx(metrics["rank_possible/position"], rel=1e-5)
+
+
+class TrueDynamics(torch.nn.Module):
+    """The mass in the plane, in units of its sensors."""
+
+    def forward(self, embeddings, actions):
+        position, velocity = embeddings[:, -1, :2], embeddings[:, -1, 2:]
+        velocity = 0.7 * velocity + 0.3 * actions[:, -1]
+        return torch.cat([position + velocity, velocity], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": 0}, "training.num_steps must be at least 1, got 0"),
+        ({"batch_size": 1}, "training.batch_size must be at least 2, got 1"),
+        ({"num_validation_windows": 33}, "a multiple of batch_size=32, got 33"),
+        ({"rollout_length": 0}, "training.rollout_length must be at least 1, got 0"),
+        ({"validation_fraction": 1.0}, "must lie between 0 and 1, got 1.0"),
+        ({"learning_rate": 0.0}, "must be above 0"),
+        ({"final_learning_rate": 1.0}, "at least final_learning_rate, got 0.003 and 1.0"),
+        ({"keep_every": 15}, "a multiple of checkpoint_every=10, got 15"),
+    ],
+)
+def test_settings_without_meaning_are_refused(settings, changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+def test_a_log_for_wandb_needs_the_package(train, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ValueError, match=r"needs the package wandb: pip install 'jepa-mpc\[wandb\]'"):
+        train(tmp_path, wandb=True)
+
+
+def test_no_file_of_a_training_lies_elsewhere(train, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    train(tmp_path / "output")
+    assert not list(Path.cwd().iterdir())
