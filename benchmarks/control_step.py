@@ -10,7 +10,8 @@ import torch
 from agent import load_agent
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import percentiles
-from agent.run.config import compose_config, read_config
+from agent.run.config import compose_config
+from agent.run.saved_config import read_config
 
 WARM_UP_EPISODES = 2
 

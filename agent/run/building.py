@@ -7,7 +7,8 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from agent.run.config import ConfigError, group_names, refuse_code
+from agent.run.config import ConfigError, group_names
+from agent.run.saved_config import refuse_code
 
 _BIND = {"_partial_": True, "_recursive_": False, "_convert_": "all"}
 _NAMED_KEYS = {"name", "values"}

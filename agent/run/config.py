@@ -1,26 +1,20 @@
-"""Configs: shipped groups of yamls, chosen by name and changed by value; what is saved is never code."""
+"""Configs: shipped groups of yamls, chosen by name and changed by value."""
 
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-CONFIG_FILE = "config.yaml"
-"""Where a run folder keeps its resolved config."""
-
 _SECTIONS = ("collect", "train", "evaluate")
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
-_FREE_TO_DIFFER = ("values.output", "values.evaluate.", "values.train.", "values.collect.num_workers")
 _MAX_SEED = 999
 
 
@@ -88,7 +82,7 @@ def compose_config(
 
     config = _compose(choices)
     if base is not None:
-        saved = {key: value for key, value in _flat(base["values"]).items() if key.split(".")[0] not in chosen}
+        saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
         for key, value in (saved | changes).items():
             _change(config.values, key, value)
@@ -98,76 +92,6 @@ def compose_config(
     if not 0 <= config.values.seed <= _MAX_SEED:
         raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
     return config
-
-
-def save_config(config: Config, folder: Path) -> None:
-    """Writes the resolved config into a run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{CONFIG_FILE}.part"
-    part.write_text(yaml.safe_dump(config.plain(), sort_keys=False))
-    part.replace(folder / CONFIG_FILE)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Reads the resolved config of a run folder; nothing in it can execute code.
-
-    Raises:
-        ConfigError: There is none, or it is no plain config, or it holds a key such as `_target_`.
-    """
-    path = folder / CONFIG_FILE
-    if not path.is_file():
-        raise ConfigError(f"'{folder}' is no run folder: it holds no {CONFIG_FILE}")
-    try:
-        saved = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"'{path}' must be plain yaml, but it cannot be read: {' '.join(str(error).split())}"
-        ) from None
-    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("choices", "values")):
-        raise ConfigError(f"'{path}' must hold the mappings 'choices' and 'values', and does not")
-    refuse_code(saved, path)
-    return saved
-
-
-def check_same_run(config: Config, folder: Path) -> None:
-    """Refuses to continue a run under another config.
-
-    What the results do not depend on may differ: the number of workers, and how many episodes are evaluated.
-
-    Raises:
-        ConfigError: The first key that differs, with both values.
-    """
-    saved, current = (
-        {f"{part}.{key}": value for part in ("choices", "values") for key, value in _flat(plain[part]).items()}
-        for plain in (read_config(folder), config.plain())
-    )
-    for key in sorted(saved.keys() | current.keys()):
-        if not key.startswith(_FREE_TO_DIFFER) and saved.get(key) != current.get(key):
-            name = key.partition(".")[2]
-            raise ConfigError(
-                f"'{folder}' holds a run with {name}={saved.get(key)}, this one has {name}={current.get(key)}: "
-                "choose another output=, or delete that folder"
-            )
-
-
-def refuse_code(tree: Any, source: Path | str) -> None:
-    """Refuses keys such as `_target_` and interpolations: what is saved is names and plain values.
-
-    Raises:
-        ConfigError: There is such a key or interpolation.
-    """
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if not isinstance(key, str) or key.startswith("_"):
-                raise ConfigError(
-                    f"'{source}' holds the key '{key}': a saved config holds names and values, never code"
-                )
-            refuse_code(value, source)
-    elif isinstance(tree, list):
-        for value in tree:
-            refuse_code(value, source)
-    elif isinstance(tree, str) and "${" in tree:
-        raise ConfigError(f"'{source}' holds the interpolation '{tree}': a saved config holds plain values")
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
@@ -207,9 +131,9 @@ def _compose(choices: Mapping[str, Any]) -> Config:
 
 def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values that the chosen experiment changes."""
-    without = _flat(_compose({**choices, "experiment": None}).plain()["values"])
+    without = flatten(_compose({**choices, "experiment": None}).plain()["values"])
     return {
-        key: value for key, value in _flat(_compose(choices).plain()["values"]).items() if without.get(key) != value
+        key: value for key, value in flatten(_compose(choices).plain()["values"]).items() if without.get(key) != value
     }
 
 
@@ -230,7 +154,7 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
 
 
 def _full_key(key: str, values: DictConfig, section: str | None) -> str:
-    known = _flat(_without_code(OmegaConf.to_container(values, resolve=False)), inner=True)
+    known = flatten(_without_code(OmegaConf.to_container(values, resolve=False)), inner=True)
     if key in known:
         return key
     if section is not None and f"{section}.{key}" in known:
@@ -254,7 +178,9 @@ def _change(values: DictConfig, key: str, value: Any) -> None:
     current = OmegaConf.select(values, key, default=missing, throw_on_missing=False)
     if current is missing and not OmegaConf.is_missing(values, key):
         raise ConfigError(
-            _unknown(f"there is no config key '{key}'", key, set(_flat(_without_code(OmegaConf.to_container(values)))))
+            _unknown(
+                f"there is no config key '{key}'", key, set(flatten(_without_code(OmegaConf.to_container(values))))
+            )
         )
     if OmegaConf.is_config(current):
         current = OmegaConf.to_container(current)
@@ -278,7 +204,7 @@ def _same_kind(current: Any, value: Any) -> bool:
     return isinstance(value, type(current))
 
 
-def _flat(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]:
+def flatten(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]:
     """Returns dotted key to leaf; with `inner`, the mappings on the way too."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
@@ -287,7 +213,7 @@ def _flat(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]
         if inner or not nested:
             flat[name] = value
         if nested:
-            flat |= _flat(value, f"{name}.", inner=inner)
+            flat |= flatten(value, f"{name}.", inner=inner)
     return flat
 
 

@@ -23,8 +23,9 @@ from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
-from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, read_config, save_config
+from agent.run.config import Config, ConfigError, compose_config
 from agent.run.loading import build_actor, checkpoint_path, load_world_model
+from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config, save_config
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from world_model.checkpoint import file_sha256, load_checkpoint

@@ -7,7 +7,8 @@ from typing import Any
 
 from agent.actor import Actor
 from agent.run.building import build, shipped
-from agent.run.config import Config, compose_config, read_config
+from agent.run.config import Config, compose_config
+from agent.run.saved_config import read_config
 from envs.spec import EnvSpec
 from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.fit import LAST

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from agent.run.collect import collect_data, output_folder
-from agent.run.config import CONFIG_FILE, check_same_run, compose_config, save_config
+from agent.run.config import compose_config
 from agent.run.evaluate import evaluate_run
+from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.train import train_model
 from envs.episode import open_dataset
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from agent.run.building import build
 from agent.run.collect import output_folder
-from agent.run.config import CONFIG_FILE, Config, ConfigError, check_same_run, compose_config, save_config
+from agent.run.config import Config, ConfigError, compose_config
 from agent.run.loading import MODEL_GROUPS, TRAINING_FOLDER, build_world_model
+from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from envs.episode import EpisodeDataset, open_dataset
 from world_model.training import train_world_model

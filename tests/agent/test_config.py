@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from agent.run.building import build, shipped
-from agent.run.config import ConfigError, check_same_run, compose_config, group_names, read_config, save_config
+from agent.run.config import ConfigError, compose_config, group_names
+from agent.run.saved_config import check_same_run, read_config, save_config
 from agent.run.sweep import split_sweep
 
 

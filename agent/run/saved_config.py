@@ -1,0 +1,83 @@
+"""The config of a run, in its folder: names and plain values, read back without trusting them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agent.run.config import Config, ConfigError, flatten
+
+CONFIG_FILE = "config.yaml"
+"""Where a run folder keeps its resolved config."""
+
+_FREE_TO_DIFFER = ("values.output", "values.evaluate.", "values.train.", "values.collect.num_workers")
+
+
+def save_config(config: Config, folder: Path) -> None:
+    """Writes the resolved config into a run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{CONFIG_FILE}.part"
+    part.write_text(yaml.safe_dump(config.plain(), sort_keys=False))
+    part.replace(folder / CONFIG_FILE)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads the resolved config of a run folder; nothing in it can execute code.
+
+    Raises:
+        ConfigError: There is none, or it is no plain config, or it holds a key such as `_target_`.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise ConfigError(f"'{folder}' is no run folder: it holds no {CONFIG_FILE}")
+    try:
+        saved = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"'{path}' must be plain yaml, but it cannot be read: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("choices", "values")):
+        raise ConfigError(f"'{path}' must hold the mappings 'choices' and 'values', and does not")
+    refuse_code(saved, path)
+    return saved
+
+
+def check_same_run(config: Config, folder: Path) -> None:
+    """Refuses to continue a run under another config.
+
+    What the results do not depend on may differ: the number of workers, and how many episodes are evaluated.
+
+    Raises:
+        ConfigError: The first key that differs, with both values.
+    """
+    saved, current = (
+        {f"{part}.{key}": value for part in ("choices", "values") for key, value in flatten(plain[part]).items()}
+        for plain in (read_config(folder), config.plain())
+    )
+    for key in sorted(saved.keys() | current.keys()):
+        if not key.startswith(_FREE_TO_DIFFER) and saved.get(key) != current.get(key):
+            name = key.partition(".")[2]
+            raise ConfigError(
+                f"'{folder}' holds a run with {name}={saved.get(key)}, this one has {name}={current.get(key)}: "
+                "choose another output=, or delete that folder"
+            )
+
+
+def refuse_code(tree: Any, source: Path | str) -> None:
+    """Refuses keys such as `_target_` and interpolations: what is saved is names and plain values.
+
+    Raises:
+        ConfigError: There is such a key or interpolation.
+    """
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if not isinstance(key, str) or key.startswith("_"):
+                raise ConfigError(
+                    f"'{source}' holds the key '{key}': a saved config holds names and values, never code"
+                )
+            refuse_code(value, source)
+    elif isinstance(tree, list):
+        for value in tree:
+            refuse_code(value, source)
+    elif isinstance(tree, str) and "${" in tree:
+        raise ConfigError(f"'{source}' holds the interpolation '{tree}': a saved config holds plain values")
