@@ -103,8 +103,12 @@ class Budget:
     num_evaluations: int | None = None
 
     def __post_init__(self) -> None:
-        if self.num_evaluations is not None and self.num_evaluations < 1:
-            raise ValueError(f"num_evaluations must be at least 1, got {self.num_evaluations}")
+        if self.num_evaluations is not None and not (
+            isinstance(self.num_evaluations, int) and self.num_evaluations >= 1
+        ):
+            raise ValueError(
+                f"num_evaluations must be a whole number of at least 1, or None, got {self.num_evaluations!r}"
+            )
 
     def cap(self, num_evaluations: int) -> int:
         """Returns how many of the evaluations that a planner would like it may have."""

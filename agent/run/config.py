@@ -81,14 +81,15 @@ def compose_config(
     choices[_TASK] = _task_name(choices, groups)
 
     config = _compose(choices)
+    known = flatten(_without_code(OmegaConf.to_container(config.values)), inner=True)
     if base is not None:
         saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
         for key, value in (saved | changes).items():
-            _change(config.values, key, value)
+            _change(config.values, key, value, known)
     for override in parsed:
         if override.key_or_group not in groups:
-            _change(config.values, _full_key(override.key_or_group, config.values, section), override.value())
+            _change(config.values, _full_key(override.key_or_group, known, section), override.value(), known)
     if not 0 <= config.values.seed <= _MAX_SEED:
         raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
     return config
@@ -153,8 +154,7 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
                 raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
 
 
-def _full_key(key: str, values: DictConfig, section: str | None) -> str:
-    known = flatten(_without_code(OmegaConf.to_container(values, resolve=False)), inner=True)
+def _full_key(key: str, known: Mapping[str, Any], section: str | None) -> str:
     if key in known:
         return key
     if section is not None and f"{section}.{key}" in known:
@@ -172,19 +172,12 @@ def _unknown(what: str, given: str, known: Mapping[str, Any] | Sequence[str] | s
     return what + hint + (f" There are: {', '.join(names)}." if len(names) <= 12 else "")
 
 
-def _change(values: DictConfig, key: str, value: Any) -> None:
-    """Sets a value that exists to another of the same kind."""
-    missing = object()
-    current = OmegaConf.select(values, key, default=missing, throw_on_missing=False)
-    if current is missing and not OmegaConf.is_missing(values, key):
-        raise ConfigError(
-            _unknown(
-                f"there is no config key '{key}'", key, set(flatten(_without_code(OmegaConf.to_container(values))))
-            )
-        )
-    if OmegaConf.is_config(current):
-        current = OmegaConf.to_container(current)
-    if not _same_kind(current, value):
+def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]) -> None:
+    """Sets a value that is shipped to another of the same kind."""
+    if key not in shipped:
+        raise ConfigError(_unknown(f"there is no config key '{key}'", key, shipped))
+    current = shipped[key]
+    if key not in _FREE_FORM and not _same_kind(current, value):
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(
             type(current), "a list or mapping"
         )
@@ -195,7 +188,7 @@ def _change(values: DictConfig, key: str, value: Any) -> None:
 
 
 def _same_kind(current: Any, value: Any) -> bool:
-    if current is None or current == "???" or value is None:
+    if current is None:
         return True
     if isinstance(current, bool) or isinstance(value, bool):
         return isinstance(current, bool) and isinstance(value, bool)

@@ -62,6 +62,10 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     for key, lowest in (("num_workers", 1), ("oracle", 0), ("videos", 0)):
         if values[key] < lowest:
             raise ConfigError(f"evaluate.{key} must be at least {lowest}, got {values[key]}")
+    if values.fail_under is not None and not (
+        isinstance(values.fail_under, int | float) and 0 <= values.fail_under <= 1
+    ):
+        raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {values.fail_under!r}")
     seeds = _seeds(values.split, values.num_episodes)
     oracle_seeds = _seeds(values.split, values.oracle) if values.oracle else []
     save_config(config, output)

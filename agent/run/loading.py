@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.actor import Actor
 from agent.run.building import build, shipped
-from agent.run.config import Config, compose_config
+from agent.run.config import Config, ConfigError, compose_config
 from agent.run.saved_config import read_config
 from envs.spec import EnvSpec
 from world_model.checkpoint import CheckpointError, load_checkpoint
@@ -71,8 +71,11 @@ def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
         spec: Of the task.
     """
     groups = {group: shipped(group, configs[group]) for group in MODEL_GROUPS}
-    if groups["world_model"].embed_dims is None:
+    embed_dims = groups["world_model"].embed_dims
+    if embed_dims is None:
         groups["world_model"].embed_dims = {name: math.prod(shape) for name, shape in spec.sensors.items()}
+    elif not isinstance(embed_dims, Mapping) or not all(isinstance(size, int) for size in embed_dims.values()):
+        raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
     model = build(
         groups["world_model"],
         sensors=spec.sensors,

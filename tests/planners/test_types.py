@@ -57,7 +57,7 @@ def test_a_budget_caps(wished, allowed, expected):
 
 
 def test_an_empty_budget_is_refused():
-    with pytest.raises(ValueError, match="num_evaluations must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_evaluations must be a whole number of at least 1, or None, got 0"):
         Budget(0)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -138,6 +139,7 @@ KILLED = """
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from envs.episode import open_dataset
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
@@ -174,8 +176,7 @@ def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings
     assert killed.wait() == -signal.SIGKILL
     assert load_checkpoint(parts / "last.safetensors").metadata.training_step < 600
     train(parts, **changes)
-    left_over = {name for name in content(parts) if name.endswith(".draft")}
-    assert {name: data for name, data in content(parts).items() if name not in left_over} == content(tmp_path / "whole")
+    assert content(parts) == content(tmp_path / "whole")
 
 
 def test_a_finished_training_is_left_as_it_is(train, tmp_path):
@@ -355,6 +356,25 @@ def test_a_log_for_wandb_needs_the_package(train, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ValueError, match=r"needs the package wandb: pip install 'jepa-mpc\[wandb\]'"):
         train(tmp_path, wandb=True)
+
+
+def test_wandb_gets_what_the_log_gets_under_one_name_a_folder(train, tmp_path, monkeypatch):
+    started, logged = [], []
+
+    class Run:
+        def log(self, numbers, *, step):
+            logged.append({"step": step, **numbers})
+
+        def finish(self):
+            logged.append("finished")
+
+    stand_in = SimpleNamespace(init=lambda **values: started.append(values["id"]) or Run())
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    train(tmp_path, wandb=True)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert logged == [*lines, "finished"]
+    train(tmp_path, wandb=True)
+    assert len(set(started)) == 1
 
 
 def test_no_file_of_a_training_lies_elsewhere(train, tmp_path, monkeypatch):
