@@ -1,5 +1,6 @@
 """The log of a training: JSON lines, TensorBoard, and Weights & Biases for who wants it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,4 +52,5 @@ def _start_wandb(folder: Path) -> Any:
         import wandb
     except ModuleNotFoundError:
         raise ValueError("training.wandb=true needs the package wandb: pip install 'jepa-mpc[wandb]'") from None
-    return wandb.init(project="jepa-mpc", id=folder.resolve().as_posix().replace("/", "-"), dir=folder, resume="allow")
+    run_id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]  # the same where a training goes on
+    return wandb.init(project="jepa-mpc", id=run_id, dir=folder, resume="allow")
