@@ -245,7 +245,7 @@ def test_the_learning_rate_rises_falls_as_a_cosine_and_may_stay(settings):
 
 
 ALARM = {"grace_steps": 200, "min_std": 0.1, "min_rank_share": 0.6, "min_action_sensitivity": 0.1}
-LONGER = {"num_steps": 1000, "validation_every": 100, "checkpoint_every": 500, "keep_every": 500, "alarm": ALARM}
+LONGER = {"num_steps": 500, "validation_every": 100, "checkpoint_every": 500, "keep_every": 500, "alarm": ALARM}
 
 
 def test_without_a_regularizer_the_alarm_trips(train, windy, tmp_path):
