@@ -12,7 +12,6 @@ A training writes into its folder:
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from world_model.checkpoint import Checkpoint, save_checkpoint
+from world_model.fit_settings import FitSettings
 from world_model.run_log import RunLog
 from world_model.training_state import Progress, TrainingState
 
@@ -31,61 +31,6 @@ STATE = "training_state.safetensors"
 
 class TrainingStopped(RuntimeError):  # noqa: N818 - it is the end that matters
     """A training that cannot succeed; the message is one sentence that says why."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How long and how fast.
-
-    Attributes:
-        num_steps: Steps of the optimiser.
-        learning_rate: Highest learning rate.
-        final_learning_rate: Where a cosine takes it at the end; equal to `learning_rate`, it stays constant.
-        warmup_steps: Steps in which it rises from 0.
-        weight_decay: Of AdamW.
-        clip_norm: Longest gradient, all parameters together.
-        log_every: Steps from one line of losses to the next.
-        validation_every: Steps from one validation to the next.
-        checkpoint_every: Steps from one checkpoint to the next, after which an interrupted training goes on.
-        keep_every: Steps from one checkpoint that is kept for good to the next, a multiple of `checkpoint_every`.
-        num_threads: Of torch, in training; another number may change the last bits.
-        wandb: Whether Weights & Biases gets the log too.
-    """
-
-    num_steps: int
-    learning_rate: float
-    final_learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-    clip_norm: float
-    log_every: int
-    validation_every: int
-    checkpoint_every: int
-    keep_every: int
-    num_threads: int
-    wandb: bool
-
-    def __post_init__(self) -> None:
-        counts = ("num_steps", "log_every", "validation_every", "checkpoint_every", "keep_every", "num_threads")
-        for name in counts:
-            if getattr(self, name) < 1:
-                raise ValueError(f"training.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.final_learning_rate <= self.learning_rate or self.learning_rate == 0:
-            raise ValueError(
-                f"training.learning_rate must be above 0 and at least final_learning_rate, "
-                f"got {self.learning_rate} and {self.final_learning_rate}"
-            )
-        if self.keep_every % self.checkpoint_every:
-            raise ValueError(
-                f"training.keep_every must be a multiple of checkpoint_every={self.checkpoint_every}, "
-                f"got {self.keep_every}"
-            )
-
-    def learning_rate_at(self, step: int) -> float:
-        """Returns the learning rate of a step, the first being 1."""
-        warmth = min(step / max(self.warmup_steps, 1), 1.0)
-        cosine = (1 + math.cos(math.pi * (step - 1) / self.num_steps)) / 2
-        return warmth * (self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine)
 
 
 class Task(Protocol):

@@ -1,7 +1,8 @@
 """Is the model alive? Measured at every validation; a model that has collapsed, or hears no action, is stopped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from world_model.fit import TrainingStopped
 from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
 from world_model.probes import effective_rank
+from world_model.ranges import check_count, check_number
 
 
 @torch.no_grad()
@@ -65,6 +67,24 @@ class Alarm:
     min_std: float
     min_rank_share: float
     min_action_sensitivity: float
+
+    def __post_init__(self) -> None:
+        check_count("training.alarm.grace_steps", self.grace_steps, least=0)
+        check_number("training.alarm.min_std", self.min_std, least=0)
+        check_number("training.alarm.min_rank_share", self.min_rank_share, least=0, most=1)
+        check_number("training.alarm.min_action_sensitivity", self.min_action_sensitivity, least=-1)
+
+    @classmethod
+    def from_config(cls, values: Mapping[str, Any]) -> "Alarm":
+        """Returns the alarm of a config.
+
+        Raises:
+            ValueError: It has other keys, or a value without meaning.
+        """
+        keys = [field.name for field in fields(cls)]
+        if not isinstance(values, Mapping) or values.keys() != set(keys):
+            raise ValueError(f"training.alarm must have the keys {keys}, got {values}")
+        return cls(**values)
 
     def check(self, step: int, metrics: Mapping[str, float]) -> None:
         """Raises `TrainingStopped` if what `measure` found is beyond hope."""

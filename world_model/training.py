@@ -14,10 +14,12 @@ from torch import Generator, Tensor, nn
 from envs.episode import EpisodeDataset
 from world_model.checkpoint import Checkpoint, Metadata
 from world_model.data import Windows, WindowSampler, action_moments, sensor_moments, split_episodes
-from world_model.fit import FitSettings, TrainingStopped, fit
+from world_model.fit import TrainingStopped, fit
+from world_model.fit_settings import FitSettings
 from world_model.jepa import JEPA
 from world_model.losses import InverseDynamics, imagine, prediction_loss
 from world_model.monitors import Alarm, measure
+from world_model.ranges import check_count, check_number
 from world_model.regularizers.base import Regularizer
 
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
@@ -51,17 +53,20 @@ class TrainingSettings(FitSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size < 2:
-            raise ValueError(f"training.batch_size must be at least 2, got {self.batch_size}")
+        check_count("training.batch_size", self.batch_size, least=2)
+        check_count("training.num_validation_windows", self.num_validation_windows, least=1)
+        for name in ("rollout_length", "inverse_dynamics_dim"):
+            check_count(f"training.{name}", getattr(self, name), least=1)
+        check_number("training.inverse_dynamics_weight", self.inverse_dynamics_weight, least=0)
+        check_number("training.validation_fraction", self.validation_fraction, above=0)
         if self.num_validation_windows < self.batch_size or self.num_validation_windows % self.batch_size:
             raise ValueError(
                 f"training.num_validation_windows must be a multiple of batch_size={self.batch_size}, "
                 f"got {self.num_validation_windows}"
             )
-        if self.rollout_length < 1:
-            raise ValueError(f"training.rollout_length must be at least 1, got {self.rollout_length}")
-        if not 0 < self.validation_fraction < 1:
+        if self.validation_fraction >= 1:
             raise ValueError(f"training.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+        Alarm.from_config(self.alarm)
 
 
 def train_world_model(
@@ -138,7 +143,7 @@ class WorldModelTask:
         seed: int,
     ) -> None:
         self._model, self._regularizer, self._settings, self._seed = model, regularizer, settings, seed
-        self._alarm = Alarm(**settings.alarm)
+        self._alarm = Alarm.from_config(settings.alarm)
         learned, held_out = split_episodes(
             dataset.num_episodes, validation_fraction=settings.validation_fraction, rng=_rng(seed, _SPLIT, 0)
         )
