@@ -23,8 +23,8 @@ def check_number(
     Raises:
         ValueError: The sentence names the key, the range and the value.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and least <= value <= most and value > above):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not (math.isfinite(number) and least <= number <= most and number > above):
         bounds = (("at least", least), ("above", above), ("at most", most))
         limits = [f"{words} {bound:g}" for words, bound in bounds if math.isfinite(bound)]
         raise ValueError(f"{key} must be {' and '.join([*limits, 'finite'])}, got {value!r}")
