@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from world_model.ranges import check_count, check_number
+from world_model.run_log import require_wandb
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class FitSettings:
                 f"training.keep_every must be a multiple of checkpoint_every={self.checkpoint_every}, "
                 f"got {self.keep_every}"
             )
+        if not isinstance(self.wandb, bool):
+            raise ValueError(f"training.wandb must be true or false, got {self.wandb!r}")
+        if self.wandb:
+            require_wandb()
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, the first being 1."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,19 @@ class RunLog:
             self._wandb.finish()
 
 
-def _start_wandb(folder: Path) -> Any:
+def require_wandb() -> None:
+    """Raises `ValueError` if Weights & Biases is not installed."""
     try:
-        import wandb
-    except ModuleNotFoundError:
-        raise ValueError("training.wandb=true needs the package wandb: pip install 'jepa-mpc[wandb]'") from None
+        import_module("wandb")
+    except ImportError:
+        raise ValueError(
+            "training.wandb must be false where the package wandb is missing, got true: "
+            "pip install 'jepa-mpc[wandb]' or training.wandb=false"
+        ) from None
+
+
+def _start_wandb(folder: Path) -> Any:
+    import wandb
+
     run_id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]  # the same where a training goes on
     return wandb.init(project="jepa-mpc", id=run_id, dir=folder, resume="allow")

@@ -358,6 +358,7 @@ class TrueDynamics(torch.nn.Module):
         ({"alarm": ALARM | {"min_rank_share": 2}}, "min_rank_share must be at least 0 and at most 1 and finite, got"),
         ({"learning_rate": 0.0}, "must be above 0"),
         ({"final_learning_rate": 1.0}, "at least final_learning_rate, got 0.003 and 1.0"),
+        ({"wandb": "yes"}, "training.wandb must be true or false, got 'yes'"),
         ({"keep_every": 15}, "a multiple of checkpoint_every=10, got 15"),
     ],
 )
@@ -366,10 +367,10 @@ def test_settings_without_meaning_are_refused(settings, changes, message):
         settings(**changes)
 
 
-def test_a_log_for_wandb_needs_the_package(train, tmp_path, monkeypatch):
+def test_a_log_for_wandb_needs_the_package_before_anything_else(settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(ValueError, match=r"needs the package wandb: pip install 'jepa-mpc\[wandb\]'"):
-        train(tmp_path, wandb=True)
+    with pytest.raises(ValueError, match=r"got true: pip install 'jepa-mpc\[wandb\]' or training.wandb=false"):
+        settings(wandb=True)
 
 
 def test_wandb_gets_what_the_log_gets_under_one_name_a_folder(train, tmp_path, monkeypatch):
