@@ -52,9 +52,16 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
     return metrics
 
 
+LONGEST_UNJUDGED = 500
+"""Steps. So short a training shows that everything runs, and has no time to learn; a longer one is always judged."""
+
+
 @dataclass(frozen=True)
 class Alarm:
     """When a training is stopped.
+
+    A model is judged at every validation after the grace, and at the end of every training of more than `LONGEST_UNJUDGED`
+    steps, so that none ends unjudged because its grace is longer.
 
     Attributes:
         grace_steps: Steps in which a model may still find its feet.
@@ -72,7 +79,7 @@ class Alarm:
         check_count("training.alarm.grace_steps", self.grace_steps, least=0)
         check_number("training.alarm.min_std", self.min_std, least=0)
         check_number("training.alarm.min_rank_share", self.min_rank_share, least=0, most=1)
-        check_number("training.alarm.min_action_sensitivity", self.min_action_sensitivity, least=-1)
+        check_number("training.alarm.min_action_sensitivity", self.min_action_sensitivity)
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> "Alarm":
@@ -86,10 +93,17 @@ class Alarm:
             raise ValueError(f"training.alarm must have the keys {keys}, got {values}")
         return cls(**values)
 
+    def is_due(self, step: int, num_steps: int) -> bool:
+        """Returns whether the model is judged at a validation.
+
+        Args:
+            step: Of the validation.
+            num_steps: Of the whole training.
+        """
+        return step > self.grace_steps or LONGEST_UNJUDGED < num_steps == step
+
     def check(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Raises `TrainingStopped` if what `measure` found is beyond hope."""
-        if step <= self.grace_steps:
-            return
+        """Raises `TrainingStopped` if what `measure` found at a step is beyond hope."""
         for name in (key.removeprefix("std/") for key in metrics if key.startswith("std/")):
             std, rank, possible = (metrics[f"{kind}/{name}"] for kind in ("std", "rank", "rank_possible"))
             if not std >= self.min_std:

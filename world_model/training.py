@@ -195,7 +195,8 @@ class WorldModelTask:
         """
         self.module.eval()
         monitors = measure(self._model, self._validation)
-        self._alarm.check(step, monitors)
+        if self._alarm.is_due(step, self._settings.num_steps):
+            self._alarm.check(step, monitors)
         rng = _rng(self._seed, _VALIDATION, 1)
         with torch.no_grad():
             losses = [self._losses(batch, rng) for batch in self._validation.split(self._settings.batch_size)]

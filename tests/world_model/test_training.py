@@ -297,12 +297,27 @@ HEALTHY = {"std/tip": 1.0, "rank/tip": 2.9, "rank_possible/tip": 3.0, "action_se
         ({"action_sensitivity": float("nan")}, "deaf to actions"),
     ],
 )
-def test_the_alarm_says_what_is_wrong_after_its_grace(metrics, message):
+def test_the_alarm_says_what_is_wrong(metrics, message):
     alarm = Alarm(**ALARM)
     alarm.check(201, HEALTHY)
-    alarm.check(200, HEALTHY | metrics)
     with pytest.raises(TrainingStopped, match=message):
         alarm.check(201, HEALTHY | metrics)
+
+
+def test_a_model_is_judged_after_the_grace_and_at_the_end_of_all_but_the_shortest_trainings():
+    alarm = Alarm(**ALARM)
+    assert [alarm.is_due(step, 3000) for step in (100, 200, 201, 3000)] == [False, False, True, True]
+    patient = Alarm(**ALARM | {"grace_steps": 1000})
+    assert [patient.is_due(step, 501) for step in (500, 501)] == [False, True]
+    assert not patient.is_due(500, 500) and not patient.is_due(60, 60)
+
+
+def test_a_training_shorter_than_its_grace_is_judged_at_its_end(train, unheard, build_model, tmp_path):
+    def build():
+        return build_model(sensors={"position": (2,)}, embed_dims={"position": 2})
+
+    with pytest.raises(TrainingStopped, match="deaf to actions at step 501"):
+        train(tmp_path, dataset=unheard, build=build, num_steps=501, validation_every=100)
 
 
 def test_the_monitors_of_a_perfect_model_are_known(build_model, linear):
@@ -355,6 +370,7 @@ class TrueDynamics(torch.nn.Module):
         ({"alarm": None}, r"training.alarm must have the keys \['grace_steps', .*\], got None"),
         ({"alarm": ALARM | {"min_stdd": 1}}, r"training.alarm must have the keys \[.*'min_std', .*'min_stdd': 1"),
         ({"alarm": ALARM | {"grace_steps": "x"}}, "training.alarm.grace_steps must be a whole number, .* got 'x'"),
+        ({"alarm": ALARM | {"min_action_sensitivity": float("nan")}}, "min_action_sensitivity must be finite, got nan"),
         ({"alarm": ALARM | {"min_rank_share": 2}}, "min_rank_share must be at least 0 and at most 1 and finite, got"),
         ({"learning_rate": 0.0}, "must be above 0"),
         ({"final_learning_rate": 1.0}, "at least final_learning_rate, got 0.003 and 1.0"),
