@@ -60,8 +60,8 @@ LONGEST_UNJUDGED = 500
 class Alarm:
     """When a training is stopped.
 
-    A model is judged at every validation after the grace, and at the end of every training of more than `LONGEST_UNJUDGED`
-    steps, so that none ends unjudged because its grace is longer.
+    A model is judged at every validation after the grace, and at the end of every training of more than
+    `LONGEST_UNJUDGED` steps, so that none ends unjudged because its grace is longer.
 
     Attributes:
         grace_steps: Steps in which a model may still find its feet.
