@@ -83,6 +83,10 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     state = TrainingState(output / STATE, module=task.module, optimizer=optimizer, identity=identity)
     progress = state.restore()
+    if progress.step >= settings.num_steps:
+        if not (output / LAST).exists():
+            save_checkpoint(output / LAST, task.checkpoint(progress.step))
+        return output / LAST
     best_loss = progress.best_loss
     log = RunLog(output, step=progress.step, num_bytes=progress.log_bytes, wandb=settings.wandb)
     steps = tqdm(

@@ -180,10 +180,21 @@ def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings
 
 
 def test_a_finished_training_is_left_as_it_is(train, tmp_path):
+    def files():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
     train(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")}
+    before = files()
     train(tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.safetensors")} == before
+    assert files() == before
+
+
+def test_a_lost_checkpoint_of_a_finished_training_is_written_again(train, tmp_path):
+    path = train(tmp_path)
+    before = path.read_bytes()
+    path.unlink()
+    assert train(tmp_path) == path
+    assert path.read_bytes() == before
 
 
 def test_another_training_is_not_continued(train, tmp_path):
@@ -404,8 +415,9 @@ def test_wandb_gets_what_the_log_gets_under_one_name_a_folder(train, tmp_path, m
     train(tmp_path, wandb=True)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert logged == [*lines, "finished"]
+    (tmp_path / "training_state.safetensors").unlink()
     train(tmp_path, wandb=True)
-    assert len(set(started)) == 1
+    assert len(started) == 2 and len(set(started)) == 1
 
 
 def test_no_file_of_a_training_lies_elsewhere(train, tmp_path, monkeypatch):
