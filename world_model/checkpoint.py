@@ -65,7 +65,8 @@ class Checkpoint:
         """Loads a section into a module like the one that it was taken from.
 
         Raises:
-            CheckpointError: The checkpoint lacks the section or a tensor, has one too many, or one of another shape.
+            CheckpointError: The checkpoint lacks the section or a tensor, has one too many, one of another shape or
+                kind of number, or one that the module refuses.
         """
         if section not in self.sections:
             raise CheckpointError(f"the checkpoint has no section '{section}', it has {sorted(self.sections)}")
@@ -80,7 +81,15 @@ class Checkpoint:
                     f"the tensor '{section}.{name}' has shape {[*tensors[name].shape]}, "
                     f"its config asks for {[*expected[name].shape]}"
                 )
-        module.load_state_dict(dict(tensors))
+            if tensors[name].dtype != expected[name].dtype:
+                raise CheckpointError(
+                    f"the tensor '{section}.{name}' is of {tensors[name].dtype}, its config asks for "
+                    f"{expected[name].dtype}"
+                )
+        try:
+            module.load_state_dict(dict(tensors))
+        except ValueError as error:
+            raise CheckpointError(f"the section '{section}' of the checkpoint cannot be used: {error}") from None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -132,6 +141,8 @@ def _metadata(path: Path, header: Mapping[str, Any]) -> Metadata:
     for key, kind in _KINDS.items():
         if not isinstance(values[key], kind) or isinstance(values[key], bool):
             raise CheckpointError(f"'{key}' in {path} is {one_line(values[key])}, expected a {kind.__name__}")
+    if values["action_repeat"] < 1:
+        raise CheckpointError(f"'action_repeat' in {path} must be at least 1, got {values['action_repeat']}")
     for group, config in values["configs"].items():
         if not isinstance(config, dict) or config.keys() != {"name", "values"}:
             raise CheckpointError(f"configs.{group} in {path} must hold 'name' and 'values', got {one_line(config)}")

@@ -61,6 +61,7 @@ class JEPA(nn.Module):
             {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
         )
         self.predictor = predictor(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
+        self.register_load_state_dict_post_hook(_check_loaded)  # type: ignore[no-untyped-call]
 
     @property
     def embed_dim(self) -> int:
@@ -186,6 +187,15 @@ class JEPA(nn.Module):
         normalizer = self.normalizers[sensor]
         assert isinstance(normalizer, Normalizer)
         return normalizer
+
+
+def _check_loaded(module: nn.Module, _: object) -> None:
+    """Raises `ValueError` if a normaliser that was loaded would divide by 0, or turn a reading around."""
+    for name, part in module.named_modules():
+        if isinstance(part, Normalizer) and not bool((part.std > 0).all()):
+            raise ValueError(
+                f"the standard deviations in '{name}.std' must be above 0, the least is {part.std.min():g}"
+            )
 
 
 def _check_embed_dims(embed_dims: Mapping[str, int], sensors: Mapping[str, tuple[int, ...]]) -> None:

@@ -133,6 +133,7 @@ def test_no_file_and_somebody_elses_are_told_apart(tmp_path):
         (lambda header: header["env"].update(list=[{"_partial_": True}]), "the key '_partial_'"),
         (lambda header: header["configs"]["encoder"].update(code="x"), "must hold 'name' and 'values'"),
         (lambda header: header["env"].update(number=float("nan")), "a number is NaN"),
+        (lambda header: header.update(action_repeat=0), "'action_repeat' in .* must be at least 1, got 0"),
     ],
 )
 def test_forged_metadata_are_refused(saved, change, message):
@@ -150,6 +151,21 @@ def test_tensors_that_do_not_fit_are_named(checkpoint):
         checkpoint.restore("world_model", nn.Sequential(nn.Linear(3, 2)))
     with pytest.raises(CheckpointError, match=r"a tensor 'world_model.bias' that its config does not know"):
         checkpoint.restore("world_model", nn.Linear(3, 2, bias=False))
+
+
+def test_numbers_of_another_kind_are_refused(checkpoint):
+    weights = {"weight": torch.zeros(2, 3, dtype=torch.float64), "bias": torch.zeros(2)}
+    with pytest.raises(CheckpointError, match=r"'world_model.weight' is of torch.float64, .* asks for torch.float32"):
+        replace(checkpoint, sections={"world_model": weights}).restore("world_model", nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("name", ["normalizers.position.std", "action_normalizer.std"])
+@pytest.mark.parametrize("std", [0.0, -1.0])
+def test_a_normaliser_that_cannot_divide_is_refused(checkpoint, build_model, name, std):
+    model = build_model()
+    weights = model.state_dict() | {name: torch.tensor([1.0, std])}
+    with pytest.raises(CheckpointError, match=f"'{name}' must be above 0, the least is {std:g}"):
+        replace(checkpoint, sections={"world_model": weights}).restore("world_model", model)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
