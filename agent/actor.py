@@ -82,6 +82,10 @@ class Actor:
                 f"memory_capacity must be at least the world model's context of {world_model.context_length}, "
                 f"got {memory_capacity}"
             )
+        if missing := sorted(set(spec.goal) - set(world_model.blocks)):
+            raise ValueError(
+                f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
+            )
         self.world_model = world_model
         self.spec = spec
         self._planner = planner
@@ -114,7 +118,7 @@ class Actor:
             GoalError: The goal is none that can be pursued.
         """
         with torch.no_grad():
-            latent_goal = self.world_model.encode_goal(make_goal(goal, self.spec))
+            latent_goal = self.world_model.encode_goal(make_goal(goal, self.spec, sensors=self.world_model.blocks))
         self._state = ActorState(
             seed=seed,
             step=0,
@@ -139,9 +143,10 @@ class Actor:
             RuntimeError: The actor was never reset.
         """
         state = self.state
+        readings = {name: self._check(name, observation)[None, None] for name in self.world_model.blocks}
         if state.step % self._action_repeat == 0:
             with torch.no_grad():
-                state = self._plan(self._perceive(state, observation))
+                state = self._plan(self._perceive(state, readings))
         assert state.plan is not None
         planned = state.plan.actions[0, 0].numpy()
         guarded = self._guardrails.guard(planned, state.previous_action)
@@ -152,11 +157,10 @@ class Actor:
             previous_action=guarded.action,
             guarded=guarded,
         )
-        return guarded.action
+        return guarded.action.copy()
 
-    def _perceive(self, state: ActorState, observation: Mapping[str, NDArray[np.float32]]) -> ActorState:
-        """Embeds the observation, compares it with what was foreseen, and remembers."""
-        readings = {name: self._check(name, observation)[None, None] for name in self.world_model.blocks}
+    def _perceive(self, state: ActorState, readings: Mapping[str, Tensor]) -> ActorState:
+        """Embeds what is observed, compares it with what was foreseen, and remembers."""
         embedding = self.world_model.encode(readings)[0, 0]
         if state.memory.moments:
             previous_action = torch.from_numpy(state.executed.reshape(-1))

@@ -36,9 +36,11 @@ class Guardrails:
 
         Args:
             action: `[action_dim]`, anything; a component that is not finite becomes 0, the robot holds still.
-            previous_action: `[action_dim]`, the one executed before.
+            previous_action: `[action_dim]`, the one executed before; where it is no allowed action itself, the nearest
+                one is meant.
         """
         interventions = []
+        previous_action = np.clip(np.nan_to_num(previous_action), np.float32(-1.0), np.float32(1.0))
         finite = np.isfinite(action)
         if not finite.all():
             action = np.where(finite, action, np.float32(0.0))

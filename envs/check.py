@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.collection import make_env
-from envs.episode import EpisodeDataset, array_path, open_dataset
+from envs.episode import DatasetError, EpisodeDataset, array_path, open_dataset
 from envs.rollout import GoalConditionedEnv
 
 TOLERANCE = 0.01
@@ -77,6 +77,16 @@ def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
         num_identical=sum(replay.is_identical for replay in full),
         problems=tuple(problems),
     )
+
+
+def check_checksums(dataset: EpisodeDataset) -> None:
+    """Makes sure that the data are what was recorded.
+
+    Raises:
+        DatasetError: A file was changed.
+    """
+    for problem in _wrong_checksums(dataset):
+        raise DatasetError(f"{dataset.folder} is damaged: {problem}")
 
 
 def _wrong_checksums(dataset: EpisodeDataset) -> Iterator[str]:

@@ -76,7 +76,8 @@ def evaluate(
         fingerprint: Of all that the records depend on; records under another one are not used.
         output: Folder in which finished records are kept, one line each.
     """
-    finished = _read_records(output / RECORDS_FILE, fingerprint)
+    path = output / RECORDS_FILE
+    finished, num_bytes = _read_records(path, fingerprint)
     missing = [task for task in tasks if task not in finished]
     results = parallel_map(
         partial(EpisodeRunner, env_id, make_policy),
@@ -86,33 +87,56 @@ def evaluate(
         description="evaluate",
         unit="episode",
     )
-    with (output / RECORDS_FILE).open("w") as file:
-        file.write(json.dumps({"fingerprint": fingerprint}) + "\n")
-        for task, episode in finished.items():
-            file.write(json.dumps({"agent": task.agent, "episode": asdict(episode)}) + "\n")
+    with path.open("ab") as file:
+        file.truncate(num_bytes)
+        if num_bytes == 0:
+            file.write(_line({"fingerprint": fingerprint}))
         for task, episode in zip(missing, results, strict=True):
             finished[task] = episode
-            file.write(json.dumps({"agent": task.agent, "episode": asdict(episode)}) + "\n")
+            file.write(_line({"agent": task.agent, "episode": asdict(episode)}))
             file.flush()
     return {task: finished[task] for task in tasks}
 
 
-def _read_records(path: Path, fingerprint: str) -> dict[EpisodeTask, EvaluatedEpisode]:
-    """Reads whole lines under the same fingerprint; what an interruption cut short is run again."""
-    if not path.is_file():
-        return {}
-    header, *lines = path.read_text().splitlines() or [""]
-    if header != json.dumps({"fingerprint": fingerprint}):
-        return {}
-    finished = {}
+def _line(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, allow_nan=False).encode() + b"\n"
+
+
+def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, EvaluatedEpisode], int]:
+    """Reads whole records under the same fingerprint, and how many bytes of the file they take.
+
+    What an interruption cut short, or what is no record, is run again, and so is all behind it.
+    """
+    header, *lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else [b""]
+    if header != _line({"fingerprint": fingerprint}):
+        return {}, 0
+    finished: dict[EpisodeTask, EvaluatedEpisode] = {}
+    num_bytes = len(header)
     for line in lines:
         try:
-            entry: dict[str, Any] = json.loads(line)
-        except json.JSONDecodeError:
+            task, episode = _parse(json.loads(line))
+        except (ValueError, TypeError, KeyError):
             break
-        episode = entry["episode"]
-        record = EpisodeRecord(**episode["record"])
-        finished[EpisodeTask(entry["agent"], record.seed)] = EvaluatedEpisode(
-            record=record, redrawn=episode["redrawn"], latencies_ms=tuple(episode["latencies_ms"])
-        )
-    return finished
+        if _line({"agent": task.agent, "episode": asdict(episode)}) != line:
+            break
+        finished[task] = episode
+        num_bytes += len(line)
+    return finished, num_bytes
+
+
+def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
+    episode = entry["episode"]
+    fields = episode["record"]
+    record = EpisodeRecord(
+        seed=int(fields["seed"]),
+        success_once=bool(fields["success_once"]),
+        success_at_end=bool(fields["success_at_end"]),
+        final_distance_m=float(fields["final_distance_m"]),
+        steps_to_success=None if fields["steps_to_success"] is None else int(fields["steps_to_success"]),
+    )
+    evaluated = EvaluatedEpisode(
+        record=record,
+        redrawn=int(episode["redrawn"]),
+        latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
+    )
+    return EpisodeTask(str(entry["agent"]), record.seed), evaluated

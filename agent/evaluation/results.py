@@ -26,20 +26,27 @@ def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
 
 
 def make_results(
-    description: Mapping[str, Any], episodes: Mapping[str, Sequence[EvaluatedEpisode]], versions: Mapping[str, str]
+    description: Mapping[str, Any],
+    episodes: Mapping[str, Sequence[EvaluatedEpisode]],
+    *,
+    action_repeat: int,
+    versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Returns the content of the results file.
 
     Args:
         description: What was evaluated: env, observation, planner, seed, checkpoint.
         episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported.
+        action_repeat: The actor plans at one control step of so many; the latency is that of those.
         versions: Package to version.
     """
     return {
         "schema": SCHEMA,
         **description,
         "agents": {name: summarize(run) for name, run in episodes.items()},
-        "latency_ms": percentiles([latency for episode in episodes["actor"] for latency in episode.latencies_ms]),
+        "latency_ms": percentiles(
+            [latency for episode in episodes["actor"] for latency in episode.latencies_ms[::action_repeat]]
+        ),
         "solved_at_start_redrawn": sum(episode.redrawn for episode in episodes["actor"]),
         "versions": dict(versions),
     }
@@ -72,7 +79,7 @@ def format_results(results: Mapping[str, Any]) -> str:
     latency = results["latency_ms"]
     lines += [
         "success with its Wilson 95 % interval; median final distance; median control steps to the first success",
-        "control step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
+        "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
     return "\n".join(lines)
 

@@ -44,6 +44,7 @@ def film_episodes(
 
     Raises:
         RuntimeError: Nothing renders on this machine; the message names the fix.
+        OSError: A film cannot be written.
     """
     env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE).unwrapped
     assert isinstance(env, MujocoEnv)
@@ -55,7 +56,11 @@ def film_episodes(
             filmed = FilmedPolicy(policy, env)
             rollout(env, filmed, seed=seed, num_steps=env.description.num_steps)
             path = folder / f"{agent}_{seed}.gif"
-            iio.imwrite(path, np.stack(filmed.frames), duration=1e3 * env.description.control_dt, loop=0)
+            duration = 1e3 * env.description.control_dt  # ms
+            film = iio.imwrite("<bytes>", np.stack(filmed.frames), extension=".gif", duration=duration, loop=0)
+            part = path.with_suffix(".part")
+            part.write_bytes(film)
+            part.replace(path)
             paths.append(path)
     finally:
         env.close()

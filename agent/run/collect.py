@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
+from agent.run.lock import locked
 from envs.collection import collect
 from envs.manifest import DatasetError, Manifest
 
@@ -20,7 +21,8 @@ def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config = compose_config(overrides, section=SECTION)
     output = output_folder(config, "data")
-    collect_data(config, output)
+    with locked(output):
+        collect_data(config, output)
     print(f"the episodes lie in {output}; next: jepa-mpc train data={output}")
     return 0
 
@@ -58,7 +60,9 @@ def output_folder(config: Config, what: str) -> Path:
     """
     values = config.values
     default = f"runs/{config.choices['env']}_{config.choices['observation']}_{what}_seed{values.seed}"
-    folder = Path(default if values.output is None else str(values.output))
+    if not isinstance(values.output, str | None):
+        raise ConfigError(f"output must be a folder, got {values.output!r}")
+    folder = Path(default if values.output is None else values.output)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"output must be a folder, '{folder}' is a file")
     return folder

@@ -8,7 +8,6 @@ from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,6 +15,9 @@ _SECTIONS = ("collect", "train", "evaluate")
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _MAX_SEED = 999
+_PATHS = ("output", "data", "run", "train.data", "evaluate.run")  # taken as they are typed
+_MODEL = ("world_model", "encoder", "predictor", "regularizer", "training")
+_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL)  # what a finished run was made with
 
 
 class ConfigError(ValueError):
@@ -70,9 +72,9 @@ def compose_config(
     Raises:
         ConfigError: An unknown key, group or name, or a value of another kind.
     """
-    parsed = _parse(overrides)
+    parsed = [_parse(text) for text in overrides]
     groups = group_names()
-    chosen = {override.key_or_group: override.value() for override in parsed if override.key_or_group in groups}
+    chosen = {key: value for key, value in parsed if key in groups}
     if _TASK in chosen:
         raise ConfigError(f"{_TASK} follows env and observation by itself; choose those")
     choices = {} if base is None else {group: name for group, name in base["choices"].items() if group != _TASK}
@@ -85,29 +87,45 @@ def compose_config(
     if base is not None:
         saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
-        for key, value in (saved | changes).items():
+        evaluated = {key: value for key, value in changes.items() if key.split(".")[0] not in _TRAINED}
+        for key, value in (saved | evaluated).items():
             _change(config.values, key, value, known)
-    for override in parsed:
-        if override.key_or_group not in groups:
-            _change(config.values, _full_key(override.key_or_group, known, section), override.value(), known)
+    for key, value in parsed:
+        if key not in groups:
+            _change(config.values, _full_key(key, known, section), value, known)
+    if base is not None:
+        _check_trained(config, base)
     if not 0 <= config.values.seed <= _MAX_SEED:
         raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
     return config
 
 
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    parsed = []
-    for text in overrides:
-        try:
-            override = OverridesParser.create().parse_override(text)
-        except HydraException:
-            raise ConfigError(f"'{text}' must be key=value, as in seed=1 or planner.num_samples=512") from None
-        if override.is_add() or override.is_delete() or override.is_force_add() or override.package is not None:
-            raise ConfigError(f"'{text}' must change a key that exists, as key=value")
-        if override.is_sweep_override():
-            raise ConfigError(f"'{text}' has several values: add -m to run once with each")
-        parsed.append(override)
-    return parsed
+def _parse(text: str) -> tuple[str, Any]:
+    """Returns key and value of an override; paths are taken as they are typed."""
+    key, equals, path = text.partition("=")
+    if equals and key in _PATHS:
+        if not path:
+            raise ConfigError(f"'{text}' must name a folder")
+        return key, path
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException:
+        raise ConfigError(f"'{text}' must be key=value, as in seed=1 or planner.num_samples=512") from None
+    if override.is_add() or override.is_delete() or override.is_force_add() or override.package is not None:
+        raise ConfigError(f"'{text}' must change a key that exists, as key=value")
+    if override.is_sweep_override():
+        raise ConfigError(f"'{text}' has several values: add -m to run once with each")
+    return override.key_or_group, override.value()
+
+
+def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
+    """Refuses to change what a trained model was made with."""
+    plain = config.plain()
+    for part in ("choices", "values"):
+        current, trained = flatten(plain[part]), flatten(base[part])
+        for key, value in current.items():
+            if key.split(".")[0] in _TRAINED and key in trained and trained[key] != value:
+                raise ConfigError(f"the run was made with {key}={trained[key]}, got {key}={value}: train anew for that")
 
 
 def _compose(choices: Mapping[str, Any]) -> Config:
@@ -177,6 +195,8 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if key not in shipped:
         raise ConfigError(_unknown(f"there is no config key '{key}'", key, shipped))
     current = shipped[key]
+    if key.startswith("env.") and value != current:
+        raise ConfigError(f"{key} belongs to the environment and is {current}, got {value!r}: choose another env")
     if key not in _FREE_FORM and not _same_kind(current, value):
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(
             type(current), "a list or mapping"

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +24,43 @@ from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
+from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.loading import build_actor, checkpoint_path, load_world_model
+from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config, save_config
+from agent.run.validation import validate
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
+_NOT_OF_A_RECORD = ("output", "evaluate", "collect", "train")
+_SOURCES = ("agent", "envs", "planners", "world_model")
 
 
 def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
-    run_folder = next(
-        (Path(text.partition("=")[2]) for text in overrides if text.startswith(("run=", "evaluate.run="))), None
-    )
-    if run_folder is None:
+    named = [text.partition("=")[2] for text in overrides if text.startswith(("run=", "evaluate.run="))]
+    if not named:
         raise ConfigError("evaluate needs the folder of a finished run, as in `jepa-mpc evaluate run=runs/demo`")
+    run_folder = Path(named[-1])
     config = compose_config(overrides, section=SECTION, base=_without_output(read_config(run_folder)))
-    named = config.values.output
-    output = Path(str(named)) if named is not None else run_folder / f"evaluate_{config.choices['planner']}"
+    output = run_folder / f"evaluate_{config.choices['planner']}"
+    if config.values.output is not None:
+        output = output_folder(config, "")
     if output.resolve() == run_folder.resolve():
         raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
+    elif output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir()):
+        raise ConfigError(f"output must be a new folder or that of an earlier evaluation, '{output}' is neither")
+    validate(config, load_world_model(checkpoint_path(run_folder))[1])
     print(f"writing to {output}")
-    return evaluate_run(config, run_folder, output)
+    with locked(output):
+        save_config(config, output)
+        return evaluate_run(config, run_folder, output)
 
 
 def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
@@ -59,22 +70,13 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         The exit code.
     """
     values = config.values.evaluate
-    for key, lowest in (("num_workers", 1), ("oracle", 0), ("videos", 0)):
-        if values[key] < lowest:
-            raise ConfigError(f"evaluate.{key} must be at least {lowest}, got {values[key]}")
-    if values.fail_under is not None and not (
-        isinstance(values.fail_under, int | float) and 0 <= values.fail_under <= 1
-    ):
-        raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {values.fail_under!r}")
-    seeds = _seeds(values.split, values.num_episodes)
-    oracle_seeds = _seeds(values.split, values.oracle) if values.oracle else []
-    save_config(config, output)
-
+    seeds = episode_seeds(values.split, values.num_episodes)
+    oracle_seeds = episode_seeds(values.split, values.oracle) if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     checkpoint = checkpoint_path(run_folder)
-    step, last_step = load_checkpoint(checkpoint).metadata.training_step, config.values.training.num_steps
-    if step < last_step:
-        print(f"note: the training in {run_folder} was interrupted at step {step} of {last_step}")
+    metadata, last_step = load_checkpoint(checkpoint).metadata, config.values.training.num_steps
+    if metadata.training_step < last_step:
+        print(f"note: the training in {run_folder} was interrupted at step {metadata.training_step} of {last_step}")
     checkpoint_sha256 = file_sha256(checkpoint)
     env_id = str(config.values.env.env_id)
     agents = ["actor", *BASELINES]
@@ -100,7 +102,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         agent: [episode for task, episode in episodes.items() if task.agent == agent]
         for agent in agents + ["oracle"] * bool(oracle_seeds)
     }
-    results = make_results(description, by_agent, {package: version(package) for package in _PACKAGES})
+    results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=_versions())
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
     _film(seeds[: values.videos], env_id, make_policy, output / "videos")
@@ -142,20 +144,13 @@ class PolicyFactory:
         return build_actor(config, oracle, spec, action_repeat=repeat)
 
 
-def _seeds(split: str, num_episodes: int) -> list[int]:
-    try:
-        return episode_seeds(split, num_episodes)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
 def _film(seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, folder: Path) -> None:
     if not seeds:
         return
     try:
         paths = film_episodes(seeds, agent="actor", env_id=env_id, make_policy=make_policy, folder=folder)
         print(f"films: {', '.join(map(str, paths))}")
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         print(f"no films: {' '.join(str(error).split())}")
 
 
@@ -165,15 +160,27 @@ def _without_output(saved: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fingerprint(config: Config, checkpoint_sha256: str) -> str:
-    """Returns a hash of all that the record of an episode depends on."""
+    """Returns a hash of all that the record of an episode depends on, our own code included."""
     plain = config.plain()
-    parts = {
-        key: value for key, value in plain["values"].items() if key not in ("output", "evaluate", "collect", "train")
-    }
     content = {
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],
-        "values": parts,
-        "version": version("jepa-mpc"),
+        "values": {key: value for key, value in plain["values"].items() if key not in _NOT_OF_A_RECORD},
+        "versions": _versions(),
+        "sources": _sources_sha256(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sources_sha256() -> str:
+    """Returns the hash of everything in our packages that a record depends on."""
+    digest = hashlib.sha256()
+    for package in _SOURCES:
+        root = Path(str(files(package)))
+        for path in sorted([*root.rglob("*.py"), *root.rglob("*.xml")]):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in _PACKAGES}

@@ -58,9 +58,21 @@ def load_world_model(path: Path) -> tuple[JEPA, EnvSpec]:
     configs = checkpoint.metadata.configs
     if set(configs) != set(MODEL_GROUPS):
         raise CheckpointError(f"{path} must describe {sorted(MODEL_GROUPS)}, got {sorted(configs)}")
-    model = build_world_model(configs, spec)
+    try:
+        model = build_world_model(configs, spec)
+    except (TypeError, RuntimeError) as error:  # values of another kind, or sizes that no memory holds
+        raise CheckpointError(f"{path} describes no world model: {error}") from None
+    if model.action_repeat != checkpoint.metadata.action_repeat:
+        raise CheckpointError(
+            f"{path} says action_repeat={checkpoint.metadata.action_repeat}, its world model has {model.action_repeat}"
+        )
     checkpoint.restore("world_model", model)
     return model.eval(), spec
+
+
+def model_configs(config: Config) -> dict[str, Any]:
+    """Returns how a config builds its world model, as a checkpoint keeps it."""
+    return {group: config.named(group) for group in MODEL_GROUPS}
 
 
 def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
@@ -90,16 +102,21 @@ def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
 def build_actor(config: Config, world_model: WorldModel, spec: EnvSpec, *, action_repeat: int) -> Actor:
     """Returns the agent that plans with a world model, as its config says."""
     values = config.values
-    return Actor(
-        world_model=world_model,
-        planner=build(values.planner),
-        configurator=build(
-            values.configurator,
-            terms={name: build(cost.term) for name, cost in values.cost.items()},
-            weights={name: cost.weight for name, cost in values.cost.items()},
-        ),
-        guardrails=build(values.guardrails),
-        spec=spec,
-        action_repeat=action_repeat,
-        memory_capacity=spec.num_steps // action_repeat + 1,
+    configurator = build(
+        values.configurator,
+        terms={name: build(cost.term) for name, cost in values.cost.items()},
+        weights={name: cost.weight for name, cost in values.cost.items()},
     )
+    planner, guardrails = build(values.planner), build(values.guardrails)
+    try:
+        return Actor(
+            world_model=world_model,
+            planner=planner,
+            configurator=configurator,
+            guardrails=guardrails,
+            spec=spec,
+            action_repeat=action_repeat,
+            memory_capacity=max(spec.num_steps // action_repeat + 1, world_model.context_length),
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

@@ -11,8 +11,11 @@ from time import perf_counter
 from agent.run.collect import collect_data, output_folder
 from agent.run.config import compose_config
 from agent.run.evaluate import evaluate_run
+from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.train import train_model
+from agent.run.validation import validate
+from envs.collection import make_env
 from envs.episode import open_dataset
 
 SECTION = None
@@ -26,13 +29,14 @@ def main(overrides: Sequence[str]) -> int:
     print(f"everything of this run lies in {output}")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
-    save_config(config, output)
-
-    print("1/3 collect")
-    collect_data(config, output / "data")
-    print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-    train_model(config, open_dataset(output / "data"), output)
-    print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
-    code = evaluate_run(config, output, output)
+    validate(config, make_env(config.values.env.env_id).description)
+    with locked(output):
+        save_config(config, output)
+        print("1/3 collect")
+        collect_data(config, output / "data")
+        print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
+        train_model(config, open_dataset(output / "data"), output)
+        print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
+        code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")
     return code

@@ -13,9 +13,12 @@ from pathlib import Path
 from agent.run.building import build
 from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
-from agent.run.loading import MODEL_GROUPS, TRAINING_FOLDER, build_world_model
+from agent.run.loading import TRAINING_FOLDER, build_world_model, model_configs
+from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
+from agent.run.validation import validate
+from envs.check import check_checksums
 from envs.episode import EpisodeDataset, open_dataset
 from world_model.training import train_world_model
 
@@ -33,19 +36,27 @@ def main(overrides: Sequence[str]) -> int:
         raise ConfigError(f"the episodes in '{dataset.folder}' are of env={env}, got env={config.choices['env']}")
     config = compose_config([*overrides, f"env={env}"], section=SECTION)
     output = output_folder(config, "model")
-    print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
-    save_config(config, output)
-    train_model(config, dataset, output)
+    validate(config, dataset.manifest.env)
+    print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
+    with locked(output):
+        if not (output / CONFIG_FILE).exists():
+            save_config(config, output)
+        train_model(config, dataset, output)
     print(f"the model lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0
 
 
 def train_model(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
-    """Trains the world model that the config asks for; returns its checkpoint."""
+    """Trains the world model that the config asks for; returns its checkpoint.
+
+    Raises:
+        DatasetError: The data are not what was recorded.
+    """
     values = config.values
-    configs = {group: config.named(group) for group in MODEL_GROUPS}
+    configs = model_configs(config)
+    check_checksums(dataset)
     return train_world_model(
         build_model=partial(build_world_model, configs, dataset.manifest.env),
         regularizer=build(values.regularizer),

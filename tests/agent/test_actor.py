@@ -137,3 +137,22 @@ def test_an_observation_that_cannot_be_perceived_is_refused(spec, integrator, ob
 def test_a_goal_outside_the_workspace_is_refused(spec, integrator):
     with pytest.raises(GoalError, match="must lie between"):
         make_actor(spec, integrator).reset({"position": [2.0, 0.0, 0.0]}, seed=0)
+
+
+def test_a_caller_that_scales_its_action_in_place_changes_nothing(spec, integrator):
+    actors = [make_actor(spec, integrator, max_change=0.25) for _ in range(2)]
+    for actor in actors:
+        actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    first = actors[0].act(observe([0.0, 0.0, 0.0]))
+    first *= 100.0
+    actors[1].act(observe([0.0, 0.0, 0.0]))
+    position = observe([0.02, 0.02, 0.02])
+    assert np.array_equal(actors[0].act(position), actors[1].act(position))
+
+
+def test_a_broken_sensor_is_noticed_between_two_plans(spec, integrator):
+    actor = make_actor(spec, integrator, action_repeat=2)
+    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
+    actor.act(observe([0.0, 0.0, 0.0]))
+    with pytest.raises(ObservationError, match="'position' must be finite"):
+        actor.act(observe([np.nan, 0.0, 0.0]))

@@ -34,6 +34,9 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("~planner", "must change a key that exists"),
         ("task=push_state", "follows env and observation by itself"),
         ("planner._target_=os.system", "no config key 'planner._target_'"),
+        ("env.env_id=CartPole-v1", "env.env_id belongs to the environment"),
+        ("seed=null", "seed must be a whole number"),
+        ("output=", "must name a folder"),
     ],
 )
 def test_a_typo_is_one_sentence(override, message):
@@ -89,6 +92,7 @@ def test_what_is_saved_is_names_and_plain_values(tmp_path):
         "choices: {hydra/launcher: evil}\nvalues: {}",
         "choices: {planner: cem}\nvalues: {planner: {num_samples: {a: 1}}}",
         "choices: {planner: cem}\nvalues: {planner: {depth: 1}}",
+        "choices: {env: reach}\nvalues: {env: {env_id: 'this:jepa-mpc/Reach-v0'}}",
         "just text",
         "\x00",
     ],
@@ -155,3 +159,14 @@ def test_runs_of_a_sweep_never_share_a_folder():
 
 def test_every_config_group_has_at_least_one_yaml():
     assert all(names for group, names in group_names().items())
+
+
+def test_paths_are_taken_as_they_are_typed():
+    assert compose_config(["output=runs/été (1),2"]).values.output == "runs/été (1),2"
+
+
+@pytest.mark.parametrize("override", ["seed=4", "env=reach", "encoder.hidden_dim=7", "regularizer=vicreg"])
+def test_what_a_model_was_trained_with_cannot_be_changed_afterwards(tmp_path, override):
+    save_config(compose_config(["env=push", "seed=3"]), tmp_path)
+    with pytest.raises(ConfigError, match=r"the run was made with .*: train anew for that"):
+        compose_config([override], base=read_config(tmp_path))

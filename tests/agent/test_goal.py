@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from agent.goal import GoalError, make_goal
 
 
 def test_a_goal_asks_for_the_named_sensors_and_no_others(spec):
-    goal = make_goal({"position": [0.1, 0.2, 0.3]}, spec)
+    goal = make_goal({"position": [0.1, 0.2, 0.3]}, spec, sensors=spec.sensors)
     assert goal.observation.keys() == goal.asked.keys() == {"position"}
     assert goal.observation["position"].shape == (1, 3)
     assert goal.asked["position"].tolist() == [True]
@@ -24,5 +26,16 @@ def test_a_goal_asks_for_the_named_sensors_and_no_others(spec):
 )
 def test_a_goal_that_cannot_be_pursued_is_refused_in_one_sentence(spec, readings, message):
     with pytest.raises(GoalError, match=message) as error:
-        make_goal(readings, spec)
+        make_goal(readings, spec, sensors=spec.sensors)
     assert "\n" not in str(error.value)
+
+
+def test_the_tip_is_never_sent_outside_the_workspace(spec):
+    spec = replace(spec, sensors={**spec.sensors, "tip": (3,)})
+    with pytest.raises(GoalError, match="the goal for 'tip' must lie between"):
+        make_goal({"tip": [5.0, 5.0, 5.0]}, spec, sensors=spec.sensors)
+
+
+def test_a_sensor_that_the_world_model_does_not_perceive_cannot_be_asked_for(spec):
+    with pytest.raises(GoalError, match=r"must name sensors among \['position'\], got 'clock'"):
+        make_goal({"clock": [0.0, 0.0]}, spec, sensors=["position"])

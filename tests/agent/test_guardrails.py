@@ -34,3 +34,11 @@ def test_each_intervention_is_named():
 def test_a_limit_that_makes_no_sense_is_refused(max_change):
     with pytest.raises(ValueError, match="max_change must be above 0 and at most 2"):
         Guardrails(max_change=max_change)
+
+
+@pytest.mark.parametrize("previous", [np.nan, np.inf, -np.inf, 1e9, -50.0])
+def test_a_hostile_previous_action_opens_no_door(previous):
+    guardrails = Guardrails(max_change=0.25)
+    for action in (1.0, -1.0, np.nan, 1e9):
+        guarded = guardrails.guard(np.full(2, action, np.float32), np.full(2, previous, np.float32))
+        assert (np.abs(guarded.action) <= 1.0).all()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agent.run.cli import main
+from agent.run.lock import locked
 
 
 def copy(run, tmp_path):
@@ -38,6 +39,10 @@ def complaint(capsys, arguments):
         (["run", "env=ant"], "there is no env 'ant'"),
         (["run", "--verbose"], "there is no option '--verbose'"),
         (["run", "seed=1000"], "seed must be in 0..999, got 1000"),
+        (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),
+        (["run", "training.learning_rate=-1", "output=out"], "learning_rate"),
+        (["run", "evaluate.fail_under=95", "output=out"], "evaluate.fail_under must be a rate in 0..1"),
+        (["run", "env=push", "world_model.embed_dims={tip: 3}", "output=out"], "must perceive what goals ask for"),
         (["collect", "num_episodes=0"], "num_episodes must be in 1..1000000, got 0"),
         (["collect", "num_workers=0"], "num_workers"),
         (["train"], "train needs a folder of episodes"),
@@ -52,13 +57,14 @@ def complaint(capsys, arguments):
 def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert message in complaint(capsys, arguments)
+    assert not (tmp_path / "out").exists()  # nothing is in the way of the same command, corrected
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["num_episodes=1001"], "num_episodes must be in 1..1000, the entries of the manifest, got 1001"),
-        (["split=training"], "split must be one of ['evaluation', 'validation'], got 'training'"),
+        (["num_episodes=1001"], "evaluate.num_episodes must be at most 1000, the entries of the manifest, got 1001"),
+        (["split=training"], "evaluate.split must be one of ['evaluation', 'validation'], got 'training'"),
         (["planner.num_elites=1000"], "num_elites must be in"),
         (["configurator.horizon=0"], "horizon must be at least 1, got 0"),
         (["cost.goal_distance.weight=-1"], "must be at least 0 and finite, got -1"),
@@ -113,7 +119,7 @@ def test_a_target_in_a_run_folder_is_refused_and_not_executed(capsys, smoke_run,
 
 def test_a_checkpoint_of_another_environment_is_refused(capsys, smoke_run, tmp_path):
     message = complaint(capsys, ["evaluate", f"run={smoke_run}", "env=push", f"output={tmp_path}/out", "videos=0"])
-    assert "jepa-mpc/Reach-v0" in message and "jepa-mpc/Push-v0" in message
+    assert "the run was made with env=reach, got env=push" in message
 
 
 def test_a_truncated_dataset_is_refused(capsys, smoke_run, tmp_path):
@@ -140,16 +146,50 @@ def test_an_output_that_is_a_file_is_refused(capsys, tmp_path):
     assert "must be a folder" in complaint(capsys, ["collect", f"output={tmp_path}/file"])
 
 
-def test_a_full_disk_is_one_sentence(capsys, smoke_run, tmp_path, monkeypatch):
+def test_a_full_disk_is_one_sentence_and_what_was_there_stays(capsys, smoke_run, tmp_path, monkeypatch):
     folder = copy(smoke_run, tmp_path)
-    (folder / "results.json").unlink()
+    before = (folder / "results.json").read_bytes()
+    write_text = Path.write_text
 
-    def full(*_args, **_kwargs):
-        raise OSError(errno.ENOSPC, "No space left on device", "results.part")
+    def full(path, text, *args, **kwargs):
+        if path.name != "results.part":
+            return write_text(path, text, *args, **kwargs)
+        write_text(path, text[:10])
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_text", full)
     command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]
-    assert "the disk is full (results.part)" in complaint(capsys, command)
+    assert "the disk is full" in complaint(capsys, command)
+    assert (folder / "results.json").read_bytes() == before
+
+
+def test_data_that_were_changed_are_not_trained_on(capsys, smoke_run, tmp_path):
+    folder = copy(smoke_run, tmp_path) / "data"
+    content = bytearray((folder / "actions.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "actions.npy").write_bytes(content)
+    assert "actions.npy was changed" in complaint(capsys, ["train", f"data={folder}", f"output={tmp_path}/model"])
+
+
+def test_two_commands_do_not_work_in_one_folder(capsys, smoke_run, tmp_path):
+    folder = copy(smoke_run, tmp_path)
+    with locked(folder):
+        command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]
+        assert "another jepa-mpc command is at work" in complaint(capsys, command)
+
+
+def test_an_evaluation_into_a_folder_that_holds_something_else_is_refused(capsys, smoke_run):
+    assert "is neither" in complaint(capsys, ["evaluate", f"run={smoke_run}", f"output={smoke_run}/data"])
+
+
+@pytest.mark.parametrize("line", [b'{"agent": "actor"}', b"[1]", b"\xff\xfe", b'{"agent": "actor", "episode": 3}'])
+def test_a_damaged_record_is_run_again(smoke_run, tmp_path, line):
+    folder = copy(smoke_run, tmp_path)
+    records = (folder / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "records.jsonl").write_bytes(b"".join(records[:-1]) + line + b"\n")
+    assert main(["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]) == 0
+    agents = [json.loads((run / "results.json").read_text())["agents"] for run in (folder, smoke_run)]
+    assert agents[0] == agents[1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")

@@ -1,0 +1,26 @@
+"""One command at a time works in a folder."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.run.config import ConfigError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other commands out of a folder, which is made, for as long as the context lasts.
+
+    Raises:
+        ConfigError: Another command is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another jepa-mpc command is at work in '{folder}': wait for it to end") from None
+        yield

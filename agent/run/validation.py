@@ -1,0 +1,57 @@
+"""All values of a config are tried before the first long stage, so that no work is lost to a mistake in the last."""
+
+from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE
+from agent.run.building import build
+from agent.run.config import Config, ConfigError
+from agent.run.loading import build_actor, build_world_model, model_configs
+from envs.spec import EnvSpec
+
+_LOWEST = {
+    "collect": {"num_episodes": 1, "num_steps": 1, "num_workers": 1},
+    "evaluate": {"num_episodes": 1, "num_workers": 1, "oracle": 0, "videos": 0},
+}
+
+
+def validate(config: Config, spec: EnvSpec) -> None:
+    """Builds everything that a config asks for, once, and throws it away.
+
+    Args:
+        config: Of a run.
+        spec: Of the task.
+
+    Raises:
+        ConfigError: A value that does not fit.
+    """
+    values = config.values
+    validate_counts(config)
+    try:
+        build(values.exploration)(spec)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    build(values.regularizer)
+    build(values.training)
+    world_model = build_world_model(model_configs(config), spec)
+    build_actor(config, world_model, spec, action_repeat=world_model.action_repeat)
+
+
+def validate_counts(config: Config) -> None:
+    """Checks the numbers that belong to no object.
+
+    Raises:
+        ConfigError: One is out of its range.
+    """
+    for section, lowest in _LOWEST.items():
+        for key, low in lowest.items():
+            if config.values[section][key] < low:
+                raise ConfigError(f"{section}.{key} must be at least {low}, got {config.values[section][key]}")
+    values = config.values.evaluate
+    if values.split not in FIRST_SEED:
+        raise ConfigError(f"evaluate.split must be one of {sorted(FIRST_SEED)}, got '{values.split}'")
+    for key in ("num_episodes", "oracle"):
+        if values[key] > SPLIT_SIZE:
+            raise ConfigError(
+                f"evaluate.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {values[key]}"
+            )
+    rate = values.fail_under
+    if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
+        raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")
