@@ -116,14 +116,26 @@ def split_episodes(
 
 
 def sensor_moments(dataset: EpisodeDataset, sensor: str, episodes: NDArray[np.int64]) -> Moments:
-    """Returns the moments of a sensor over all frames of the chosen episodes."""
+    """Returns the moments of a sensor over all frames of the chosen episodes.
+
+    Raises:
+        DatasetError: The dataset lacks the sensor, or a reading is not finite.
+    """
     rows = _rows(dataset.first_observation[episodes], dataset.lengths[episodes] + 1)
-    return _moments(_readings(dataset, sensor), rows)
+    moments = _moments(_readings(dataset, sensor), rows)
+    _check_finite(dataset, f"the sensor '{sensor}'", moments)
+    return moments
 
 
 def action_moments(dataset: EpisodeDataset, episodes: NDArray[np.int64]) -> Moments:
-    """Returns the moments of the control actions of the chosen episodes."""
-    return _moments(np.asarray(dataset.actions), _rows(dataset.first_action[episodes], dataset.lengths[episodes]))
+    """Returns the moments of the control actions of the chosen episodes.
+
+    Raises:
+        DatasetError: An action is not finite.
+    """
+    moments = _moments(np.asarray(dataset.actions), _rows(dataset.first_action[episodes], dataset.lengths[episodes]))
+    _check_finite(dataset, "the actions", moments)
+    return moments
 
 
 def _readings(dataset: EpisodeDataset, sensor: str) -> NDArray[Any]:
@@ -138,6 +150,15 @@ def _rows(first: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int6
     return np.concatenate([np.arange(start, start + size) for start, size in zip(first, count, strict=True)])
 
 
+def _check_finite(dataset: EpisodeDataset, what: str, moments: Moments) -> None:
+    if not (np.isfinite(moments.mean).all() and np.isfinite(moments.std).all()):
+        raise DatasetError(
+            f"{what} of the dataset {dataset.folder} must be finite, and somewhere it is not: "
+            f"`jepa-mpc check-data {dataset.folder}` says where"
+        )
+
+
+@np.errstate(invalid="ignore")  # a reading that is not finite gives moments that are not
 def _moments(array: NDArray[Any], rows: NDArray[np.int64]) -> Moments:
     """Returns the moments of rows that need not fit in memory; shifted by the first one, they lose no digits."""
     shift = array[rows[0]].astype(np.float64)

@@ -95,7 +95,7 @@ def train_world_model(
         The path of the last checkpoint.
 
     Raises:
-        DatasetError: The dataset lacks a sensor, or its episodes are too few or too short.
+        DatasetError: The dataset lacks a sensor, holds what is not finite, or its episodes are too few or too short.
         TrainingStopped: The model has collapsed, is deaf to actions, or diverged.
         CheckpointError: The folder holds another training, or a damaged one.
         OSError: Something cannot be written.
@@ -158,10 +158,11 @@ class WorldModelTask:
             for episodes in (learned, held_out)
         )
         self._validation = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
-        model.fit_normalizer(
-            {sensor: sensor_moments(dataset, sensor, learned) for sensor in model.sensors},
-            action_moments(dataset, learned),
+        moments, _ = (  # of the held-out side too, which must be as finite
+            ({sensor: sensor_moments(dataset, sensor, side) for sensor in model.sensors}, action_moments(dataset, side))
+            for side in (learned, held_out)
         )
+        model.fit_normalizer(*moments)
         regularizer.attach(model)
         self.module = nn.ModuleDict({"model": model, "regularizer": regularizer})
         if settings.inverse_dynamics_weight > 0:

@@ -104,3 +104,20 @@ def test_what_nothing_can_be_learned_from_is_refused(stamped):
         sensor_moments(stamped, "elbow", np.array([0]))
     with pytest.raises(DatasetError, match="at least 2 episodes, one of them to validate on, got 1"):
         split_episodes(1, validation_fraction=0.1, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("step", [0, 4])
+def test_what_is_not_finite_is_named(record, tmp_path, value, step):
+    readings = [{"good": np.ones((8, 2)), "bad": np.ones((8, 2))} for _ in range(3)]
+    actions = [np.ones((7, 2)) for _ in range(3)]
+    readings[1]["bad"][step, 1] = actions[1][step, 0] = value
+    dataset = record(tmp_path, readings, actions)
+    sensor_moments(dataset, "good", np.array([0, 1, 2]))
+    sensor_moments(dataset, "bad", np.array([0, 2]))
+    with pytest.raises(
+        DatasetError, match=r"the sensor 'bad' of the dataset .* must be finite, .* check-data .* where"
+    ):
+        sensor_moments(dataset, "bad", np.array([1, 2]))
+    with pytest.raises(DatasetError, match=r"the actions of the dataset .* must be finite"):
+        action_moments(dataset, np.array([1, 2]))

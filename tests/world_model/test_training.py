@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from envs.episode import DatasetError
 from envs.spec import EnvSpec
 from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.data import WindowSampler
@@ -293,6 +294,17 @@ def test_a_loss_that_is_no_number_stops_the_training(train, tmp_path, build_mode
     with pytest.raises(TrainingStopped, match="the loss is nan at step 5"):
         train(tmp_path, build=build)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("episode", range(3))
+def test_one_reading_that_is_no_number_stops_the_training_before_it_starts(train, record, tmp_path, episode):
+    rng = np.random.default_rng(0)
+    readings = [{name: rng.normal(size=(21, 2)) for name in ("position", "velocity")} for _ in range(3)]
+    readings[episode]["velocity"][7, 1] = float("nan")
+    dataset = record(tmp_path / "data", readings, [rng.normal(size=(20, 2)) for _ in range(3)])
+    with pytest.raises(DatasetError, match="the sensor 'velocity' of the dataset"):
+        train(tmp_path / "output", dataset=dataset)
+    assert not (tmp_path / "output").exists()
 
 
 HEALTHY = {"std/tip": 1.0, "rank/tip": 2.9, "rank_possible/tip": 3.0, "action_sensitivity": 5.0}
