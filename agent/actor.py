@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Generator, Tensor
 
-from agent.configurator import Configuration, FixedConfigurator
+from agent.configurator import Configuration, Configurator
 from agent.goal import make_goal
 from agent.guardrails import GuardedAction, Guardrails
 from agent.memory import Moment, ShortTermMemory
@@ -71,7 +71,7 @@ class Actor:
         *,
         world_model: WorldModel,
         planner: Planner[Any],
-        configurator: FixedConfigurator,
+        configurator: Configurator,
         guardrails: Guardrails,
         spec: EnvSpec,
         action_repeat: int,

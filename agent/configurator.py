@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent.cost.types import Cost, CostModule
 from agent.memory import ShortTermMemory
@@ -21,6 +22,14 @@ class Configuration:
     cost: CostModule
     horizon: int
     budget: Budget
+
+
+class Configurator(Protocol):
+    """Decides, step by step, what is worth striving for, how far to look ahead, and how much to spend."""
+
+    def configure(self, memory: ShortTermMemory) -> Configuration:
+        """Returns the configuration for the next step, given what is remembered."""
+        ...
 
 
 class FixedConfigurator:

@@ -11,7 +11,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-_SECTIONS = ("collect", "train", "evaluate")
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _MAX_SEED = 999
@@ -186,8 +185,8 @@ def _unknown(what: str, given: str, known: Mapping[str, Any] | Sequence[str] | s
     names = sorted(known)
     by_last_part = [name for name in names if name.split(".")[-1] == given.split(".")[-1]]
     nearest = by_last_part[:1] or difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return what + hint + (f" There are: {', '.join(names)}." if len(names) <= 12 else "")
+    hint = f", did you mean '{nearest[0]}'?" if nearest else ""
+    return what + hint + (f"; there are {', '.join(names)}" if len(names) <= 12 else "")
 
 
 def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]) -> None:

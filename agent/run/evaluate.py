@@ -27,7 +27,7 @@ from agent.evaluation.video import film_episodes
 from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.loading import build_actor, checkpoint_path, load_world_model
-from agent.run.lock import locked
+from agent.run.lock import LOCK_FILE, locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config, save_config
 from agent.run.validation import validate
 from envs.mujoco_env import MujocoEnv

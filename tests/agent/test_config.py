@@ -21,10 +21,10 @@ def test_in_its_own_section_a_bare_key_will_do():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("planer.num_samples=1", "no config key 'planer.num_samples'; did you mean 'planner.num_samples'"),
+        ("planer.num_samples=1", "no config key 'planer.num_samples', did you mean 'planner.num_samples'"),
         ("num_samples=1", "did you mean 'planner.num_samples'"),
-        ("planner=cemm", "no planner 'cemm'; did you mean 'cem'"),
-        ("env=ant", "no env 'ant'.*There are: push, reach"),
+        ("planner=cemm", "no planner 'cemm', did you mean 'cem'"),
+        ("env=ant", "no env 'ant'.*there are push, reach"),
         ("planner.num_samples=many", "planner.num_samples must be a whole number, as .* is, got 'many'"),
         ("planner.num_samples=0.5", "must be a whole number"),
         ("planner.return_mean=1", "must be true or false"),

@@ -8,6 +8,15 @@ from agent.run.cli import main
 
 
 @pytest.fixture(scope="session")
+def smoke_push_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the folder of a finished run on push, where a model step is several control steps."""
+    folder = tmp_path_factory.mktemp("smoke") / "run"
+    command = ["run", "env=push", "experiment=smoke", "evaluate.videos=0", "evaluate.num_episodes=1"]
+    assert main([*command, f"output={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the folder of a finished run on reach that learned next to nothing."""
     folder = tmp_path_factory.mktemp("smoke") / "run"

@@ -45,13 +45,18 @@ def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
     assert run(TASKS[3:4], 1) == {TASKS[3]: reference[TASKS[3]]}
 
 
-def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_same_actions(smoke_run, factory):
-    env = gymnasium.make("jepa-mpc/Reach-v0").unwrapped
+@pytest.mark.parametrize(
+    ("env_id", "run"), [("jepa-mpc/Reach-v0", "smoke_run"), ("jepa-mpc/Push-v0", "smoke_push_run")]
+)
+def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_same_actions(request, env_id, run):
+    folder = request.getfixturevalue(run)
+    env = gymnasium.make(env_id).unwrapped
+    actor = PolicyFactory(run_folder=folder, config=read_config(folder))("actor", env)
     seed = TASKS[0].seed
-    episode = rollout(env, factory("actor", env), seed=seed, num_steps=50)
+    episode = rollout(env, actor, seed=seed, num_steps=50)
     goal = env.goal_observation(env.reset(seed=seed)[0]["desired_goal"])
 
-    fresh = load_agent(smoke_run)
+    fresh = load_agent(folder)
     fresh.reset(goal, seed=policy_seed(seed))
     for time, action in enumerate(episode.actions):
         observation = {name: readings[time] for name, readings in episode.observations.items()}

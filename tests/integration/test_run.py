@@ -56,10 +56,9 @@ def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
     assert main([*command, "fail_under=0.0", f"output={tmp_path}/lax"]) == 0
 
 
-def test_push_runs_to_the_end_by_the_same_command(tmp_path):
-    command = ["run", "env=push", "experiment=smoke", "evaluate.videos=0", "evaluate.num_episodes=1"]
-    assert main([*command, f"output={tmp_path}/push"]) == 0
-    assert results(tmp_path / "push")["env"] == "push"
+def test_push_runs_to_the_end_by_the_same_command(smoke_push_run):
+    assert results(smoke_push_run)["env"] == "push"
+    assert results(smoke_push_run)["agents"]["expert"]["success_at_end"]["rate"] == 1.0
 
 
 def test_train_takes_the_environment_from_the_data(smoke_run, tmp_path, capsys):
