@@ -20,7 +20,7 @@ PolicyMaker = Callable[[str, MujocoEnv], Policy]
 """Makes the agent of that name for that environment; it is pickled, so it is importable."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class EpisodeTask:
     """One episode to run.
 

@@ -156,3 +156,19 @@ def test_a_broken_sensor_is_noticed_between_two_plans(spec, integrator):
     actor.act(observe([0.0, 0.0, 0.0]))
     with pytest.raises(ObservationError, match="'position' must be finite"):
         actor.act(observe([np.nan, 0.0, 0.0]))
+
+
+def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(spec, integrator, monkeypatch):
+    given, returned, plan = [], [], CEM.plan
+
+    def watched(self, objective, state, **arguments):
+        given.append(state)
+        outcome = plan(self, objective, state, **arguments)
+        returned.append(outcome[1])
+        return outcome
+
+    monkeypatch.setattr(CEM, "plan", watched)
+    run(make_actor(spec, integrator), num_steps=2)
+    assert torch.equal(given[1].plan[:, :-1], returned[0].plan[:, 1:])
+    assert torch.equal(given[1].mean[:, :-1], returned[0].mean[:, 1:])
+    assert not torch.equal(given[1].mean[:, :-1], returned[0].mean[:, :-1])
