@@ -7,11 +7,11 @@ MLP stands in for the dynamics.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
+from benchmarks.objectives import Recorder
 from planners.cem import CEM
 from planners.types import ActionBounds, Budget, Objective, Planner, Score
 
@@ -30,6 +30,8 @@ PLANNERS: dict[str, Planner] = {
         warm_std=0.2,
         min_std=0.02,
         momentum=0.1,
+        noise_exponent=0.0,
+        num_knots=None,
         return_mean=False,
     )
 }
@@ -54,7 +56,7 @@ def compare(planner: Planner, objective: Objective) -> tuple[float, float]:
     def plan(objective: Objective) -> None:
         planner.plan(objective, state, noise=noise, bounds=bounds, budget=Budget())
 
-    recorder = Recorder(objective, candidates=[])
+    recorder = Recorder(objective)
     plan(recorder)
 
     @torch.no_grad()
@@ -65,19 +67,6 @@ def compare(planner: Planner, objective: Objective) -> tuple[float, float]:
     times = [(seconds(lambda: plan(objective)), seconds(price_candidates)) for _ in range(NUM_RUNS)]
     plan_times, rollout_times = zip(*times, strict=True)
     return min(plan_times), min(rollout_times)
-
-
-@dataclass(frozen=True)
-class Recorder:
-    """An objective that remembers what it priced."""
-
-    objective: Objective
-    candidates: list[Tensor]
-
-    def __call__(self, actions: Tensor) -> Score:
-        """Remembers and prices."""
-        self.candidates.append(actions)
-        return self.objective(actions)
 
 
 def distance_objective() -> Objective:

@@ -41,11 +41,14 @@ def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
     return pick(candidates, index)[:, 0], least[:, 0]
 
 
-def best_plan(finalists: Sequence[tuple[Tensor, Tensor]], *, fallback: Tensor, num_evaluations: int) -> Plan:
+def best_plan(
+    finalists: Sequence[tuple[Tensor, Tensor]], *, elites: Tensor, fallback: Tensor, num_evaluations: int
+) -> Plan:
     """Returns the plan that the iterations of a search come to.
 
     Args:
         finalists: The best of each iteration, as `cheapest` returns it.
+        elites: `[batch, num_elites, horizon, action_dim]`, what the search came down to.
         fallback: `[batch, horizon, action_dim]`, the plan of a problem for which no finalist has a finite cost.
         num_evaluations: Spent on each problem.
     """
@@ -56,5 +59,6 @@ def best_plan(finalists: Sequence[tuple[Tensor, Tensor]], *, fallback: Tensor, n
         actions=torch.where(torch.isfinite(cost)[:, None, None], actions, fallback),
         cost=cost,
         cost_history=cost_by_iteration.cummin(dim=1).values.T,
+        elites=elites,
         num_evaluations=num_evaluations,
     )

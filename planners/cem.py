@@ -8,24 +8,10 @@ import torch
 from torch import Generator, Tensor
 
 from planners.candidates import admit, best_plan, cheapest, pick
-from planners.noise import white_noise
-from planners.types import ActionBounds, Budget, Objective, Plan, evaluate
-from planners.warm_start import resize_steps, shift_steps
-
-
-@dataclass(frozen=True)
-class CEMState:
-    """Where the search stands, in units of the box.
-
-    Attributes:
-        mean: `[batch, horizon, action_dim]`, of the Gaussian.
-        std: `[batch, horizon, action_dim]`, of the Gaussian.
-        plan: `[batch, horizon, action_dim]`, the last plan, which the next call prices first.
-    """
-
-    mean: Tensor
-    std: Tensor
-    plan: Tensor
+from planners.evaluator import Evaluator
+from planners.gaussian import GaussianState
+from planners.noise import check_noise, temporal_noise
+from planners.types import ActionBounds, Budget, Objective, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +33,8 @@ class CEM:
         warm_std: Least std at the start of a call, in units of the box, in min_std..init_std.
         min_std: Least std within a call, in units of the box, above 0.
         momentum: Share of the old mean and std that an iteration keeps, in [0, 1).
+        noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
+        num_knots: Knots of the spline that the noise is, or None for a free value at each step.
         return_mean: False: the plan is the cheapest candidate of all. True: it is the cheapest of the means, the
             proposals and the last plan, none of them a random draw; the final mean is one evaluation more.
 
@@ -61,6 +49,8 @@ class CEM:
     warm_std: float
     min_std: float
     momentum: float
+    noise_exponent: float
+    num_knots: int | None
     return_mean: bool
 
     def __post_init__(self) -> None:
@@ -75,18 +65,18 @@ class CEM:
             )
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        check_noise(self.noise_exponent, self.num_knots)
 
-    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> CEMState:
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> GaussianState:
         """Returns a Gaussian of `init_std` around the centre of the box."""
-        if batch_size < 1 or horizon < 1:
-            raise ValueError(f"batch_size and horizon must be at least 1, got {batch_size} and {horizon}")
-        center = bounds.low.new_zeros(batch_size, horizon, *bounds.low.shape)
-        return CEMState(mean=center, std=torch.full_like(center, self.init_std), plan=center)
+        return GaussianState.init(bounds, batch_size=batch_size, horizon=horizon, std=self.init_std)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws `[batch, num_iterations, num_samples, horizon, action_dim]`, with 0 for the first sample: the mean."""
         shape = (self.num_iterations, self.num_samples, horizon, *bounds.low.shape)
-        noise = white_noise(generators, shape, like=bounds.low)
+        noise = temporal_noise(
+            generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
+        )
         noise[:, :, 0] = 0
         return noise
 
@@ -94,32 +84,38 @@ class CEM:
     def plan(
         self,
         objective: Objective,
-        state: CEMState,
+        state: GaussianState,
         *,
         noise: Tensor,
         bounds: ActionBounds,
         budget: Budget,
         proposals: Sequence[Tensor] = (),
-    ) -> tuple[Plan, CEMState]:
+    ) -> tuple[Plan, GaussianState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
+        bounds.require_continuous("CEM")
         self._check(state, noise, proposals)
         batch_size, horizon, _ = state.mean.shape
+        evaluator = Evaluator(objective, budget)
         mean, last_plan = bounds.from_unit(state.mean), bounds.from_unit(state.plan)
         std = bounds.half_range * state.std.clamp(min=self.warm_std)
         min_std = bounds.half_range * self.min_std
-        admitted = admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)
-        given = torch.stack([*admitted, last_plan], dim=1)
-
-        sizes = self._iteration_sizes(budget)
+        given = torch.stack(
+            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
+        )
+        elites = given
         finalists = []
-        for iteration, size in enumerate(sizes):
+
+        for iteration in range(self.num_iterations):
+            if not (size := evaluator.grant(self.num_samples, reserved=int(self.return_mean))):
+                break
+
             # Sample
             num_sampled = max(size - given.shape[1], 0)
             sampled = torch.addcmul(mean[:, None], std[:, None], noise[:, iteration, :num_sampled])
             candidates = torch.cat([given[:, :size], bounds.clip(sampled)], dim=1)
 
             # Price
-            cost = evaluate(objective, candidates).cost
+            cost = evaluator.price(candidates).cost
 
             # Select, the cheapest first
             num_elites = max(1, self.num_elites * size // self.num_samples)
@@ -143,28 +139,21 @@ class CEM:
 
         if self.return_mean:
             final_mean = bounds.clip(mean)
-            finalists.append((final_mean, evaluate(objective, final_mean[:, None]).cost[:, 0]))
+            finalists.append((final_mean, evaluator.price(final_mean[:, None]).cost[:, 0]))
 
-        plan = best_plan(finalists, fallback=last_plan, num_evaluations=sum(sizes) + self.return_mean)
-        return plan, CEMState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=bounds.to_unit(plan.actions))
+        plan = best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
+        plan_unit = bounds.to_unit(plan.actions)
+        return plan, GaussianState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=plan_unit)
 
-    def shift(self, state: CEMState, num_steps: int) -> CEMState:
+    def shift(self, state: GaussianState, num_steps: int) -> GaussianState:
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""
-        return CEMState(
-            mean=shift_steps(state.mean, num_steps, fill=0.0),
-            std=shift_steps(state.std, num_steps, fill=self.init_std),
-            plan=shift_steps(state.plan, num_steps, fill=0.0),
-        )
+        return state.shift(num_steps, std=self.init_std)
 
-    def resize(self, state: CEMState, horizon: int) -> CEMState:
+    def resize(self, state: GaussianState, horizon: int) -> GaussianState:
         """Cuts the Gaussian and the plan, or extends them by steps of `init`."""
-        return CEMState(
-            mean=resize_steps(state.mean, horizon, fill=0.0),
-            std=resize_steps(state.std, horizon, fill=self.init_std),
-            plan=resize_steps(state.plan, horizon, fill=0.0),
-        )
+        return state.resize(horizon, std=self.init_std)
 
-    def _check(self, state: CEMState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
+    def _check(self, state: GaussianState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
         batch_size, *step_shape = state.mean.shape
         expected = (batch_size, self.num_iterations, self.num_samples, *step_shape)
         if noise.shape != expected:
@@ -177,10 +166,3 @@ class CEM:
                 f"num_samples must be at least {len(proposals) + 2} to hold {len(proposals)} proposals, the last plan "
                 f"and the mean, got {self.num_samples}"
             )
-
-    def _iteration_sizes(self, budget: Budget) -> list[int]:
-        """Returns how many candidates each iteration prices; the final mean, if priced, is not among them."""
-        reserved = int(self.return_mean)
-        num_evaluations = budget.cap(self.num_iterations * self.num_samples + reserved) - reserved
-        num_full, rest = divmod(num_evaluations, self.num_samples)
-        return [self.num_samples] * num_full + [rest] * (rest > 0)

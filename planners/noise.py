@@ -1,9 +1,12 @@
 """Noise for sampling planners: each problem draws from its own generator, so that no problem disturbs another."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Generator, Tensor
+
+from planners.splines import spline_basis
 
 
 def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: Tensor) -> Tensor:
@@ -20,3 +23,57 @@ def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: 
     """
     draws = [torch.randn(*shape, generator=it, device=it.device, dtype=like.dtype) for it in generators]
     return torch.stack(draws).to(like.device)
+
+
+def temporal_noise(
+    generators: Sequence[Generator], shape: Sequence[int], *, like: Tensor, exponent: float, num_knots: int | None
+) -> Tensor:
+    """Draws standard normal numbers that are correlated from step to step.
+
+    Args:
+        generators: One a problem; see `white_noise`.
+        shape: The shape of one problem's noise, `[..., horizon, action_dim]`.
+        like: Gives the device and dtype of the result.
+        exponent: The power spectrum falls with the frequency to this power: 0 is white, 1 pink, 2 brown noise.
+        num_knots: Knots of the cubic spline that each sequence is, or None for a free value at each step. More knots
+            than steps are as many as steps.
+
+    Returns:
+        `[batch, *shape]`; each number alone has mean 0 and std 1.
+    """
+    *leading, horizon, action_dim = shape
+    num_knots = horizon if num_knots is None else min(num_knots, horizon)
+    white = white_noise(generators, (*leading, num_knots, action_dim), like=like)
+    if exponent == 0 and num_knots == horizon:
+        return white
+    factor = _factor(horizon, exponent, num_knots).to(white)
+    return (factor @ white.flatten(0, -3)).view(len(white), *shape)
+
+
+def check_noise(noise_exponent: float, num_knots: int | None) -> None:
+    """Raises `ValueError` if a planner's parameters describe no noise."""
+    if not 0 <= noise_exponent <= 4:
+        raise ValueError(f"noise_exponent must be in [0, 4], got {noise_exponent}")
+    if num_knots is not None and num_knots < 1:
+        raise ValueError(f"num_knots must be at least 1, or null, got {num_knots}")
+
+
+@lru_cache
+def _factor(horizon: int, exponent: float, num_knots: int) -> Tensor:
+    """Returns the matrix that turns white noise on the knots into noise on the steps, `[horizon, num_knots]`."""
+    factor = spline_basis(num_knots, horizon, order=3) @ _coloring(num_knots, exponent)
+    return factor / factor.square().sum(dim=1, keepdim=True).sqrt()
+
+
+def _coloring(num_steps: int, exponent: float) -> Tensor:
+    """Returns the lower triangle `L` for which `L @ white` has a power spectrum of `frequency ** -exponent`.
+
+    The process has twice the length that is used, or its end would be tied to its beginning; frequencies below the
+    lowest of the used length count as that (Timmer and König, "On generating power law noise", 1995).
+    """
+    period = 2 * num_steps
+    frequency = torch.fft.rfftfreq(period, dtype=torch.float64).clamp(min=1 / num_steps)
+    covariance = torch.fft.irfft(frequency**-exponent, n=period)[:num_steps]
+    lag = (torch.arange(num_steps)[:, None] - torch.arange(num_steps)).abs()
+    factor: Tensor = torch.linalg.cholesky((covariance / covariance[0])[lag])
+    return factor

@@ -39,22 +39,69 @@ is; a planner that needs no gradient turns gradients off itself.
 """
 
 
+@runtime_checkable
+class TrajectoryObjective(Protocol):
+    """An objective that shows the states which actions lead to, as collocation needs it.
+
+    A state is whatever the dynamics carry from step to step; `states[:, :, t]` is what `actions[:, :, t]` leads to.
+    Two promises: `objective(actions)` is `objective.price(objective.rollout(actions), actions)`, and states are the
+    rollout of actions exactly where `objective.predict(states, actions) == states`.
+    """
+
+    def __call__(self, actions: Tensor) -> Score:
+        """Prices candidates; see `Objective`."""
+        ...
+
+    def rollout(self, actions: Tensor) -> Tensor:
+        """Returns the states that the actions lead to, `[batch, num_samples, horizon, state_dim]`."""
+        ...
+
+    def predict(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Returns where each step leads from the state given before it, all steps at once.
+
+        Args:
+            states: `[batch, num_samples, horizon, state_dim]`, any; the last of them leads nowhere.
+            actions: `[batch, num_samples, horizon, action_dim]`.
+
+        Returns:
+            `[batch, num_samples, horizon, state_dim]`: at `t`, where that action leads from the state at
+            `t - 1`, and at 0 from where the problem starts. Differentiable in both.
+        """
+        ...
+
+    def price(self, states: Tensor, actions: Tensor) -> Score:
+        """Prices states and actions as if the states were real; differentiable in both."""
+        ...
+
+
 @dataclass(frozen=True)
 class ActionBounds:
-    """The box that every planned action lies in; its device and dtype are those of the whole plan.
+    """What a planned action may be; its device and dtype are those of the whole plan.
+
+    A box, and within it two things that not every problem has: a limit on how much an action may differ from the one
+    before, or a list of the only actions that there are. `clip` is the projection on all of it: what a planner prices
+    or returns went through it, and `actions == bounds.clip(actions)` to the last bit.
 
     Planners keep their state in units of the box: -1 is `low`, 0 the centre, 1 is `high`.
 
     Attributes:
         low: `[action_dim]`, finite.
         high: `[action_dim]`, finite and above `low`.
+        max_change: `[action_dim]`, above 0: most that an action may differ from the one before; None for any.
+        previous_action: `[batch, action_dim]`, executed before the first planned one; exactly where there is a
+            `max_change`.
+        choices: `[num_choices, action_dim]`, inside the box: the only actions that there are; None for all of the box.
 
     Raises:
-        ValueError: The bounds are not two float vectors of one size, or not finite, or `low` is not below `high`.
+        ValueError: The bounds are not two float vectors of one size, or not finite, or `low` is not below `high`, or
+            the limit or the choices do not fit them.
     """
 
     low: Tensor
     high: Tensor
+    max_change: Tensor | None = None
+    previous_action: Tensor | None = None
+    choices: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.low.ndim != 1 or self.low.shape != self.high.shape:
@@ -67,6 +114,8 @@ class ActionBounds:
             raise ValueError(f"bounds must be finite, got low={self.low.tolist()}, high={self.high.tolist()}")
         if not bool((self.low < self.high).all()):
             raise ValueError(f"low must be below high, got low={self.low.tolist()}, high={self.high.tolist()}")
+        self._check_max_change()
+        self._check_choices()
 
     @cached_property
     def center(self) -> Tensor:
@@ -79,40 +128,100 @@ class ActionBounds:
         return (self.high - self.low) / 2
 
     def clip(self, actions: Tensor) -> Tensor:
-        """Projects actions `[..., action_dim]` on the box; what a planner prices or returns went through here."""
-        return torch.clamp(actions, self.low, self.high)
+        """Projects sequences `[batch, ..., horizon, action_dim]` on what is allowed, step by step from the first."""
+        if self.choices is not None:
+            nearest = torch.cdist(actions, self.choices.expand(*actions.shape[:-2], -1, -1)).argmin(dim=-1)
+            return self.choices[nearest]
+        if self.max_change is None or self.previous_action is None:
+            return torch.clamp(actions, self.low, self.high)
+        previous = self.previous_action.view(-1, *[1] * (actions.ndim - 3), self.low.shape[0])
+        limited = []
+        for action in actions.unbind(dim=-2):
+            least = torch.maximum(previous - self.max_change, self.low)
+            most = torch.minimum(previous + self.max_change, self.high)
+            previous = torch.clamp(action, least, most)
+            limited.append(previous)
+        return torch.stack(limited, dim=-2)
 
     def from_unit(self, values: Tensor) -> Tensor:
-        """Returns the actions at `values` in units of the box, inside the bounds to the last bit."""
+        """Returns the sequences at `values` in units of the box, inside the bounds to the last bit."""
         return self.clip(torch.addcmul(self.center, self.half_range, values))
 
     def to_unit(self, actions: Tensor) -> Tensor:
         """Returns where in the box `actions` lie, in units of the box."""
         return (actions - self.center) / self.half_range
 
+    def grid(self, num_levels: int) -> Tensor:
+        """Returns the choices, or else a grid of the box, `num_levels` a dimension: `[num_choices, action_dim]`."""
+        if self.choices is not None:
+            return self.choices
+        levels = torch.linspace(-1.0, 1.0, num_levels, dtype=self.low.dtype, device=self.low.device)
+        units = torch.cartesian_prod(*[levels] * len(self.low)).view(-1, len(self.low))
+        return torch.clamp(torch.addcmul(self.center, self.half_range, units), self.low, self.high)
+
+    def require_continuous(self, planner: str) -> None:
+        """Raises `ValueError` where the actions are a list of choices, which the named planner cannot plan."""
+        if self.choices is not None:
+            raise ValueError(
+                f"{planner} plans continuous actions, and there are only {len(self.choices)} discrete ones: "
+                "take categorical_cem or beam_search"
+            )
+
+    def _check_max_change(self) -> None:
+        if (self.max_change is None) != (self.previous_action is None):
+            raise ValueError("max_change and previous_action must be given together, got one of them")
+        if self.max_change is None or self.previous_action is None:
+            return
+        if self.max_change.shape != self.low.shape or not bool((self.max_change > 0).all()):
+            raise ValueError(
+                f"max_change must be [action_dim] = {[*self.low.shape]} and above 0, got {self.max_change.tolist()}"
+            )
+        previous = self.previous_action
+        if (
+            previous.ndim != 2
+            or previous.shape[1:] != self.low.shape
+            or not bool((previous == previous.clamp(self.low, self.high)).all())
+        ):
+            raise ValueError(f"previous_action must be [batch, action_dim] inside the bounds, got {previous.tolist()}")
+        if self.choices is not None:
+            raise ValueError("discrete actions must have no max_change, got both max_change and choices")
+
+    def _check_choices(self) -> None:
+        if self.choices is None:
+            return
+        if self.choices.ndim != 2 or self.choices.shape[1:] != self.low.shape or len(self.choices) < 1:
+            raise ValueError(
+                f"choices must be [num_choices, action_dim] = ['num_choices', {len(self.low)}], "
+                f"got {[*self.choices.shape]}"
+            )
+        if not bool((self.choices == self.choices.clamp(self.low, self.high)).all()):
+            raise ValueError(f"choices must lie inside the bounds, got {self.choices.tolist()}")
+
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a planner may spend on one call.
+    """How much evaluation, time and memory a planner may spend on one call.
 
     Attributes:
         num_evaluations: Candidate sequences for each problem of the batch, or None for what the planner's own
             parameters ask for. A planner never exceeds it.
+        milliseconds: Wall-clock time, or None for any. A search prices its first candidates and then begins no
+            iteration that would probably end later; what it finds depends on the machine and cannot be reproduced.
+        chunk_size: Candidates of each problem that are priced at once, or None for all: it bounds memory and
+            changes no result.
     """
 
     num_evaluations: int | None = None
+    milliseconds: float | None = None
+    chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.num_evaluations is not None and not (
-            isinstance(self.num_evaluations, int) and self.num_evaluations >= 1
-        ):
-            raise ValueError(
-                f"num_evaluations must be a whole number of at least 1, or None, got {self.num_evaluations!r}"
-            )
-
-    def cap(self, num_evaluations: int) -> int:
-        """Returns how many of the evaluations that a planner would like it may have."""
-        return num_evaluations if self.num_evaluations is None else min(num_evaluations, self.num_evaluations)
+        for name in ("num_evaluations", "chunk_size"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
+        if self.milliseconds is not None and not 0 < self.milliseconds < math.inf:
+            raise ValueError(f"milliseconds must be above 0 and finite, or None, got {self.milliseconds}")
 
 
 @dataclass(frozen=True)
@@ -123,18 +232,26 @@ class Plan:
         actions: `[batch, horizon, action_dim]`, inside the bounds: `actions == bounds.clip(actions)`.
         cost: `[batch]`, what the objective says of `actions`; +inf where nothing was found.
         cost_history: `[num_iterations, batch]`, the best cost so far after each iteration; it never rises.
+        elites: `[batch, num_elites, horizon, action_dim]`, inside the bounds: the good candidates that the search came
+            down to, at least one.
         num_evaluations: Spent on each problem.
     """
 
     actions: Tensor
     cost: Tensor
     cost_history: Tensor
+    elites: Tensor
     num_evaluations: int
 
     @property
     def found(self) -> Tensor:
         """`[batch]` bool, False where no candidate had a finite cost: `actions` are then where the planner started."""
         return torch.isfinite(self.cost)
+
+    @property
+    def elite_spread(self) -> Tensor:
+        """`[batch]`, the std of the elites, mean over steps and dimensions: how undecided the search still was."""
+        return self.elites.std(dim=1, correction=0).mean(dim=(1, 2))
 
 
 State = TypeVar("State")
@@ -198,36 +315,3 @@ class Planner(Protocol[State]):
     def resize(self, state: State, horizon: int) -> State:
         """Cuts the state to another horizon, or extends it by the steps of `init`."""
         ...
-
-
-def evaluate(objective: Objective, actions: Tensor) -> Score:
-    """Prices candidates; the one gate through which every cost enters a planner. Gradients pass.
-
-    Args:
-        objective: Prices candidates.
-        actions: `[batch, num_samples, horizon, action_dim]`.
-
-    Returns:
-        The score, with +inf for every cost or violation that is not finite: a NaN candidate never wins.
-
-    Raises:
-        ValueError: A cost or violation of the wrong shape.
-    """
-    score = objective(actions)
-    expected = actions.shape[:2]
-    if score.cost.shape != expected:
-        raise ValueError(
-            f"an objective must return cost [batch, num_samples] = {[*expected]}, got {[*score.cost.shape]}"
-        )
-    if score.violations.ndim != 3 or score.violations.shape[:2] != expected:
-        raise ValueError(
-            f"an objective must return violations [batch, num_samples, num_constraints] = "
-            f"{[*expected, 'num_constraints']}, got {[*score.violations.shape]}"
-        )
-    return Score(cost=_not_finite_to_inf(score.cost), violations=_not_finite_to_inf(score.violations))
-
-
-def _not_finite_to_inf(values: Tensor) -> Tensor:
-    if values.numel() == 0:
-        return values
-    return torch.nan_to_num(values, nan=math.inf, posinf=math.inf, neginf=math.inf)

@@ -23,6 +23,8 @@ def make_actor(spec, model, *, action_repeat=1, max_change=2.0):
             warm_std=0.2,
             min_std=0.02,
             momentum=0.0,
+            noise_exponent=0.0,
+            num_knots=None,
             return_mean=False,
         ),
         configurator=FixedConfigurator(

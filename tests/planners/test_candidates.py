@@ -46,7 +46,7 @@ def test_the_plan_is_the_cheapest_finalist_and_the_fallback_where_there_is_none(
         (torch.full((3, 1, 1), 1.0), torch.tensor([5.0, 2.0, math.inf])),
         (torch.full((3, 1, 1), 2.0), torch.tensor([4.0, 3.0, math.inf])),
     ]
-    plan = best_plan(finalists, fallback=torch.full((3, 1, 1), 7.0), num_evaluations=6)
+    plan = best_plan(finalists, elites=torch.zeros(3, 2, 1, 1), fallback=torch.full((3, 1, 1), 7.0), num_evaluations=6)
     assert plan.actions.flatten().tolist() == [2.0, 1.0, 7.0]
     assert plan.cost.tolist() == [4.0, 2.0, math.inf]
     assert plan.cost_history.tolist() == [[5.0, 2.0, math.inf], [4.0, 2.0, math.inf]]

@@ -15,6 +15,8 @@ CEM_SMALL = CEM(
     warm_std=0.2,
     min_std=0.05,
     momentum=0.1,
+    noise_exponent=0.0,
+    num_knots=None,
     return_mean=False,
 )
 
@@ -42,6 +44,8 @@ def test_cem_comes_within_one_percent_of_the_riccati_optimum(lqr, return_mean):
         warm_std=0.5,
         min_std=0.002,
         momentum=0.0,
+        noise_exponent=0.0,
+        num_knots=None,
         return_mean=return_mean,
     )
     plan, _ = solve(cem, lqr.objective(lqr.starts), lqr.bounds, horizon=10)
@@ -187,6 +191,8 @@ def test_a_longer_horizon_begins_where_the_shorter_stood_and_ends_as_a_cold_star
         {"warm_std": 0.3},
         {"min_std": 0.06},
         {"momentum": 0.2},
+        {"noise_exponent": 1.0},
+        {"num_knots": 2},
         {"return_mean": True},
     ],
     ids=lambda change: next(iter(change)),

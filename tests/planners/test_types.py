@@ -3,9 +3,7 @@ import math
 import pytest
 import torch
 
-from planners.types import ActionBounds, Budget, Plan, Score, evaluate
-
-ACTIONS = torch.zeros(2, 3, 4, 1)
+from planners.types import ActionBounds, Budget, Plan
 
 
 def bounds_of(low, high):
@@ -51,47 +49,92 @@ def test_rounding_does_not_leave_the_bounds():
     assert (actions <= bounds.high).all()
 
 
-@pytest.mark.parametrize(("wished", "allowed", "expected"), [(10, None, 10), (10, 3, 3), (10, 30, 10)])
-def test_a_budget_caps(wished, allowed, expected):
-    assert Budget(allowed).cap(wished) == expected
-
-
-def test_an_empty_budget_is_refused():
-    with pytest.raises(ValueError, match="num_evaluations must be a whole number of at least 1, or None, got 0"):
-        Budget(0)
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({"num_evaluations": 0}, "num_evaluations must be a whole number of at least 1, or None, got 0"),
+        ({"chunk_size": 1.5}, "chunk_size must be a whole number of at least 1, or None, got 1.5"),
+        ({"milliseconds": 0.0}, "milliseconds must be above 0 and finite, or None, got 0.0"),
+    ],
+)
+def test_an_empty_budget_is_refused_in_one_sentence(budget, message):
+    with pytest.raises(ValueError, match=message):
+        Budget(**budget)
 
 
 def test_a_plan_says_where_nothing_was_found():
     cost = torch.tensor([1.0, math.inf])
-    plan = Plan(actions=torch.zeros(2, 1, 1), cost=cost, cost_history=cost[None], num_evaluations=1)
+    plan = Plan(
+        actions=torch.zeros(2, 1, 1),
+        cost=cost,
+        cost_history=cost[None],
+        elites=torch.zeros(2, 1, 1, 1),
+        num_evaluations=1,
+    )
     assert plan.found.tolist() == [True, False]
 
 
-def test_what_is_not_finite_becomes_infinite():
-    cost = torch.tensor([[math.nan, math.inf, -math.inf], [-1.0, 0.0, 1e30]])
-    violations = torch.full((2, 3, 1), math.nan)
-    score = evaluate(lambda actions: Score(cost=cost, violations=violations), ACTIONS)
-    assert score.cost.tolist() == [[math.inf] * 3, cost[1].tolist()]
-    assert torch.equal(score.violations, torch.full((2, 3, 1), math.inf))
+def test_the_spread_of_the_elites_is_their_std():
+    elites = torch.tensor([[1.0, 3.0], [2.0, 2.0]])[:, :, None, None]
+    plan = Plan(
+        actions=elites[:, 0], cost=torch.zeros(2), cost_history=torch.zeros(1, 2), elites=elites, num_evaluations=2
+    )
+    assert plan.elite_spread.tolist() == [1.0, 0.0]
 
 
-def test_gradients_pass_the_gate():
-    actions = torch.ones(2, 3, 4, 1, requires_grad=True)
-    score = evaluate(lambda a: Score(cost=a.square().sum(dim=(2, 3)), violations=torch.zeros(2, 3, 0)), actions)
-    (gradient,) = torch.autograd.grad(score.cost.sum(), actions)
-    assert torch.equal(gradient, 2 * torch.ones(2, 3, 4, 1))
+def limited(previous, max_change=0.5):
+    return ActionBounds(
+        low=-torch.ones(1), high=torch.ones(1), max_change=torch.tensor([max_change]), previous_action=previous
+    )
+
+
+def test_the_rate_is_limited_step_by_step_from_the_previous_action():
+    bounds = limited(torch.tensor([[0.0], [-1.0]]))
+    actions = torch.tensor([1.0, 1.0, -1.0])[None, :, None].expand(2, 3, 1)
+    assert bounds.clip(actions)[:, :, 0].tolist() == [[0.5, 1.0, 0.5], [-0.5, 0.0, -0.5]]
+    candidates = actions[:, None].expand(2, 4, 3, 1)
+    assert torch.equal(bounds.clip(candidates), bounds.clip(actions)[:, None].expand(2, 4, 3, 1))
+
+
+def test_a_limited_sequence_is_left_as_it_is():
+    bounds = limited(torch.rand(5, 1, generator=torch.Generator().manual_seed(0)), max_change=0.1)
+    once = bounds.clip(torch.randn(5, 7, 9, 1, generator=torch.Generator().manual_seed(1)))
+    assert torch.equal(bounds.clip(once), once)
+
+
+def test_a_choice_is_the_nearest_there_is():
+    choices = torch.tensor([[-1.0, 0.0], [0.5, 0.5]])
+    bounds = ActionBounds(low=-torch.ones(2), high=torch.ones(2), choices=choices)
+    actions = torch.tensor([[[0.4, 0.0], [-0.4, 0.0]]])
+    assert torch.equal(bounds.clip(actions), choices[[1, 0]][None])
+    assert bounds.grid(7) is choices
+
+
+def test_a_grid_has_every_combination_of_levels():
+    grid = bounds_of([-1.0, 2.0], [1.0, 4.0]).grid(3)
+    assert sorted(grid.tolist()) == [[a, b] for a in (-1.0, 0.0, 1.0) for b in (2.0, 3.0, 4.0)]
 
 
 @pytest.mark.parametrize(
-    ("cost_shape", "violations_shape", "message"),
+    ("change", "message"),
     [
-        ((2,), (2, 3, 0), r"cost \[batch, num_samples\] = \[2, 3\], got \[2\]"),
-        ((2, 3, 1), (2, 3, 0), r"cost \[batch, num_samples\] = \[2, 3\], got \[2, 3, 1\]"),
-        ((3, 2), (2, 3, 0), r"got \[3, 2\]"),
-        ((2, 3), (2, 3), r"violations .* = \[2, 3, 'num_constraints'\], got \[2, 3\]"),
+        ({"max_change": torch.ones(2)}, "max_change and previous_action must be given together"),
+        (
+            {"max_change": torch.tensor([0.5, 0.0]), "previous_action": torch.zeros(1, 2)},
+            r"max_change must be \[action_dim\] = \[2\] and above 0, got \[0.5, 0.0\]",
+        ),
+        (
+            {"max_change": torch.ones(2), "previous_action": torch.full((1, 2), 1.5)},
+            r"previous_action must be \[batch, action_dim\] inside the bounds, got \[\[1.5, 1.5\]\]",
+        ),
+        ({"choices": torch.zeros(3)}, r"choices must be \[num_choices, action_dim\] = .*, got \[3\]"),
+        ({"choices": torch.full((1, 2), 2.0)}, r"choices must lie inside the bounds, got \[\[2.0, 2.0\]\]"),
+        (
+            {"choices": torch.zeros(1, 2), "max_change": torch.ones(2), "previous_action": torch.zeros(1, 2)},
+            "discrete actions must have no max_change",
+        ),
     ],
 )
-def test_a_score_of_the_wrong_shape_is_refused_in_one_sentence(cost_shape, violations_shape, message):
-    score = Score(cost=torch.zeros(cost_shape), violations=torch.zeros(violations_shape))
+def test_limits_that_do_not_fit_are_refused_in_one_sentence(change, message):
     with pytest.raises(ValueError, match=message):
-        evaluate(lambda actions: score, ACTIONS)
+        ActionBounds(low=-torch.ones(2), high=torch.ones(2), **change)

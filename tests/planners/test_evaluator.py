@@ -1,0 +1,97 @@
+import math
+
+import pytest
+import torch
+
+from benchmarks.objectives import priced
+from planners.evaluator import Evaluator
+from planners.types import Budget, Score
+
+ACTIONS = torch.zeros(2, 3, 4, 1)
+
+
+def price(objective, actions):
+    return Evaluator(objective, Budget()).price(actions)
+
+
+def energy(actions):
+    return priced(actions.square().sum(dim=(2, 3)))
+
+
+def test_what_is_not_finite_becomes_infinite():
+    cost = torch.tensor([[math.nan, math.inf, -math.inf], [-1.0, 0.0, 1e30]])
+    violations = torch.full((2, 3, 1), math.nan)
+    score = price(lambda actions: Score(cost=cost, violations=violations), ACTIONS)
+    assert score.cost.tolist() == [[math.inf] * 3, cost[1].tolist()]
+    assert torch.equal(score.violations, torch.full((2, 3, 1), math.inf))
+
+
+@pytest.mark.parametrize(
+    ("cost_shape", "violations_shape", "message"),
+    [
+        ((2,), (2, 3, 0), r"cost \[batch, num_samples\] = \[2, 3\], got \[2\]"),
+        ((2, 3, 1), (2, 3, 0), r"cost \[batch, num_samples\] = \[2, 3\], got \[2, 3, 1\]"),
+        ((3, 2), (2, 3, 0), r"got \[3, 2\]"),
+        ((2, 3), (2, 3), r"violations .* = \[2, 3, 'num_constraints'\], got \[2, 3\]"),
+    ],
+)
+def test_a_score_of_the_wrong_shape_is_refused_in_one_sentence(cost_shape, violations_shape, message):
+    score = Score(cost=torch.zeros(cost_shape), violations=torch.zeros(violations_shape))
+    with pytest.raises(ValueError, match=message):
+        price(lambda actions: score, ACTIONS)
+
+
+def test_the_gradient_is_that_of_each_candidate_and_counts_three():
+    evaluator = Evaluator(energy, Budget())
+    actions = torch.randn(2, 3, 4, 1, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        cost, gradient = evaluator.price_with_gradient(actions)
+    assert torch.equal(gradient, 2 * actions)
+    assert torch.equal(cost, energy(actions).cost)
+    assert evaluator.num_evaluations == 9
+
+
+def test_a_gradient_that_is_not_finite_is_none():
+    actions = torch.tensor([-1.0, 4.0])[None, :, None, None]
+    _, gradient = Evaluator(lambda it: priced(it.sqrt().sum(dim=(2, 3))), Budget()).price_with_gradient(actions)
+    assert gradient.flatten().tolist() == [0.0, 0.25]
+
+
+def test_a_cost_without_a_gradient_is_refused_in_one_sentence():
+    with pytest.raises(ValueError, match="need a cost that is differentiable in the actions, got one without"):
+        Evaluator(lambda actions: energy(actions.detach()), Budget()).price_with_gradient(ACTIONS)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 4])
+def test_chunks_come_back_in_order(chunk_size):
+    actions = torch.arange(3.0)[None, :, None, None]
+    evaluator = Evaluator(energy, Budget(chunk_size=chunk_size))
+    assert evaluator.price(actions).cost.tolist() == [[0.0, 1.0, 4.0]]
+    assert evaluator.price_with_gradient(actions)[1].flatten().tolist() == [0.0, 2.0, 4.0]
+
+
+def test_evaluations_are_granted_while_they_last():
+    evaluator = Evaluator(energy, Budget(num_evaluations=7))
+    assert evaluator.grant(3) == 3
+    evaluator.price(ACTIONS)
+    assert evaluator.grant(9, reserved=1) == 3
+    evaluator.charge(4)
+    assert evaluator.grant(1) == 0
+
+
+def test_no_iteration_begins_that_would_probably_end_late(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    evaluator = Evaluator(energy, Budget(milliseconds=35))
+    granted = []
+    while evaluator.grant(3):
+        evaluator.price(ACTIONS)
+        now += 0.010
+        granted.append(now)
+    assert granted == pytest.approx([0.010, 0.020, 0.030])
+
+
+def test_the_first_candidates_are_priced_however_late(monkeypatch):
+    times = iter([0.0, 9.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    assert Evaluator(energy, Budget(milliseconds=1)).grant(3) == 3
