@@ -55,7 +55,7 @@ def test_the_spectrum_falls_with_the_exponent(exponent):
 def test_coloured_noise_does_not_tie_the_end_to_the_beginning():
     correlation = torch.corrcoef(draw(2.0, None).T)
     assert correlation[0, 1] > 0.8
-    assert correlation[0, -1] < correlation[0, 16] < correlation[0, 1]
+    assert correlation[0, -1].abs() < 0.1
 
 
 def test_noise_on_knots_is_a_spline_through_them():
