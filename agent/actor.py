@@ -178,7 +178,7 @@ class Actor:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
         configuration = self._configurator.configure(state.memory)
         objective = ImaginedCost(
-            rollout=self.world_model.rollout,
+            imagine=self.world_model.rollout,
             cost=configuration.cost,
             context=state.memory.context(self.world_model.context_length),
             goal=state.goal,
