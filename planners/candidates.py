@@ -47,18 +47,19 @@ def best_plan(
     """Returns the plan that the iterations of a search come to.
 
     Args:
-        finalists: The best of each iteration, as `cheapest` returns it.
+        finalists: Of each iteration, the candidates that may be the plan, `[batch, any, horizon, action_dim]`, and what
+            they cost, `[batch, any]`.
         elites: `[batch, num_elites, horizon, action_dim]`, what the search came down to.
         fallback: `[batch, horizon, action_dim]`, the plan of a problem for which no finalist has a finite cost.
         num_evaluations: Spent on each problem.
     """
     sequences, costs = zip(*finalists, strict=True)
-    cost_by_iteration = torch.stack(costs, dim=1)  # [batch, num_iterations]
-    actions, cost = cheapest(torch.stack(sequences, dim=1), cost_by_iteration)
+    actions, cost = cheapest(torch.cat(sequences, dim=1), torch.cat(costs, dim=1))
+    least = torch.stack([it.amin(dim=1) for it in costs])  # [num_iterations, batch]
     return Plan(
         actions=torch.where(torch.isfinite(cost)[:, None, None], actions, fallback),
         cost=cost,
-        cost_history=cost_by_iteration.cummin(dim=1).values.T,
+        cost_history=least.cummin(dim=0).values,
         elites=elites,
         num_evaluations=num_evaluations,
     )

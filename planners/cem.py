@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import admit, best_plan, cheapest, pick
+from planners.candidates import admit, best_plan, pick
 from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState
 from planners.noise import check_noise, temporal_noise
@@ -96,54 +96,54 @@ class CEM:
         self._check(state, noise, proposals)
         batch_size, horizon, _ = state.mean.shape
         evaluator = Evaluator(objective, budget)
-        mean, last_plan = bounds.from_unit(state.mean), bounds.from_unit(state.plan)
-        std = bounds.half_range * state.std.clamp(min=self.warm_std)
+        start = bounds.from_unit(torch.stack([state.mean, state.plan], dim=1))  # [batch, 2, horizon, action_dim]
+        start_mean, last_plan = start[:, :1], start[:, 1:]
+        start_std = (bounds.half_range * state.std.clamp(min=self.warm_std))[:, None]
         min_std = bounds.half_range * self.min_std
-        given = torch.stack(
-            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
-        )
-        elites = given
+        given = [it[:, None] for it in admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)]
+        given.append(last_plan)
+        mean, std = start_mean, start_std
         finalists = []
 
-        for iteration in range(self.num_iterations):
+        for white in noise.unbind(1):
             if not (size := evaluator.grant(self.num_samples, reserved=int(self.return_mean))):
                 break
 
             # Sample
-            num_sampled = max(size - given.shape[1], 0)
-            sampled = torch.addcmul(mean[:, None], std[:, None], noise[:, iteration, :num_sampled])
-            candidates = torch.cat([given[:, :size], bounds.clip(sampled)], dim=1)
+            candidates = bounds.clip(torch.addcmul(mean, std, white[:, :size]))
+            if given:
+                candidates = torch.cat([*given, candidates], dim=1)[:, :size]
 
             # Price
             cost = evaluator.price(candidates).cost
 
-            # Select, the cheapest first
+            # Select, the cheapest first; the first candidate stands in for those without a cost
             num_elites = max(1, self.num_elites * size // self.num_samples)
             elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites]
-            priced = elite_cost < math.inf
-            elites = pick(candidates, torch.where(priced, index, index[:, :1]))  # the best stands in for the unpriced
+            elites = pick(candidates, index.masked_fill_(elite_cost == math.inf, 0))
 
-            # Fit, except where nothing is priced
-            step = (1 - self.momentum) * priced[:, :1, None].to(mean.dtype)
-            elite_std, elite_mean = torch.std_mean(elites, dim=1, correction=0)
-            mean = torch.lerp(mean, elite_mean, step)
-            std = torch.maximum(torch.lerp(std, elite_std, step), min_std)
+            # Fit
+            elite_std, elite_mean = torch.std_mean(elites, dim=1, correction=0, keepdim=True)
+            mean = torch.lerp(mean, elite_mean, 1 - self.momentum)
+            std = torch.maximum(torch.lerp(std, elite_std, 1 - self.momentum), min_std)
 
             # Remember
             if self.return_mean:
-                num_eligible = given.shape[1] + 1
-                finalists.append(cheapest(candidates[:, :num_eligible], cost[:, :num_eligible]))
+                num_eligible = len(given) + 1
+                finalists.append((candidates[:, :num_eligible], cost[:, :num_eligible]))
             else:
-                finalists.append((elites[:, 0], elite_cost[:, 0]))
-            given = given[:, :0]
+                finalists.append((elites[:, :1], elite_cost[:, :1]))
+            given = []
 
         if self.return_mean:
             final_mean = bounds.clip(mean)
-            finalists.append((final_mean, evaluator.price(final_mean[:, None]).cost[:, 0]))
+            finalists.append((final_mean, evaluator.price(final_mean).cost))
 
-        plan = best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
-        plan_unit = bounds.to_unit(plan.actions)
-        return plan, GaussianState(mean=bounds.to_unit(mean), std=std / bounds.half_range, plan=plan_unit)
+        plan = best_plan(finalists, elites=elites, fallback=last_plan[:, 0], num_evaluations=evaluator.num_evaluations)
+        moved = plan.found[:, None, None, None]
+        mean, std = torch.where(moved, mean, start_mean), torch.where(moved, std, start_std)
+        mean, last_plan = bounds.to_unit(torch.cat([mean, plan.actions[:, None]], dim=1)).unbind(1)
+        return plan, GaussianState(mean=mean, std=(std / bounds.half_range)[:, 0], plan=last_plan)
 
     def shift(self, state: GaussianState, num_steps: int) -> GaussianState:
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""

@@ -52,9 +52,9 @@ class Evaluator:
             ValueError: The objective returns a cost or violation of the wrong shape.
         """
         self.num_evaluations += candidates.shape[1]
+        if self._budget.chunk_size is None:
+            return self._price_chunk(candidates)
         chunks = [self._price_chunk(chunk) for chunk in self._chunks(candidates)]
-        if len(chunks) == 1:
-            return chunks[0]
         return Score(
             cost=torch.cat([chunk.cost for chunk in chunks], dim=1),
             violations=torch.cat([chunk.violations for chunk in chunks], dim=1),

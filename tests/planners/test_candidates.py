@@ -43,8 +43,8 @@ def test_the_cheapest_is_found_for_each_problem():
 
 def test_the_plan_is_the_cheapest_finalist_and_the_fallback_where_there_is_none():
     finalists = [
-        (torch.full((3, 1, 1), 1.0), torch.tensor([5.0, 2.0, math.inf])),
-        (torch.full((3, 1, 1), 2.0), torch.tensor([4.0, 3.0, math.inf])),
+        (sequences([[1.0, 9.0]] * 3), torch.tensor([[5.0, 6.0], [2.0, 3.0], [math.inf, math.inf]])),
+        (sequences([[2.0]] * 3), torch.tensor([[4.0], [3.0], [math.inf]])),
     ]
     plan = best_plan(finalists, elites=torch.zeros(3, 2, 1, 1), fallback=torch.full((3, 1, 1), 7.0), num_evaluations=6)
     assert plan.actions.flatten().tolist() == [2.0, 1.0, 7.0]

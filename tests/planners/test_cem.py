@@ -98,13 +98,15 @@ def test_proposals_last_plan_and_mean_are_the_first_candidates(lqr, record):
     assert not any((candidates == proposal[:, None]).all(dim=(2, 3)).any() for candidates in later)
 
 
-def test_elites_without_a_cost_do_not_move_the_gaussian(lqr):
-    cem = replace(CEM_SMALL, num_iterations=1, momentum=0.0)
-    plan, state = solve(
-        cem, lambda actions: score(torch.where(torch.arange(32) == 9, 1.0, math.nan).expand(8, 32)), lqr.bounds
-    )
-    torch.testing.assert_close(state.mean, plan.actions)
-    torch.testing.assert_close(state.std, torch.full((8, 3, 2), cem.min_std))
+def test_the_first_candidate_stands_in_for_elites_without_a_cost(lqr, record):
+    cem = replace(CEM_SMALL, num_iterations=1, momentum=0.0, init_std=1.0)
+    objective = record(lambda actions: score(torch.where(torch.arange(32) == 9, 1.0, math.nan).expand(8, 32)))
+    plan, state = solve(cem, objective, lqr.bounds)
+    (candidates,) = objective.candidates
+    elites = candidates[:, [9, 0, 0, 0]]
+    assert torch.equal(plan.actions, candidates[:, 9])
+    torch.testing.assert_close(state.mean, elites.mean(dim=1))
+    torch.testing.assert_close(state.std, elites.std(dim=1, correction=0))
 
 
 def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
