@@ -4,29 +4,34 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config import ConfigError, group_names
 from agent.run.saved_config import refuse_code
 
-_BIND = {"_partial_": True, "_recursive_": False, "_convert_": "all"}
+_BIND = {"_partial_": True, "_convert_": "all"}
 _NAMED_KEYS = {"name", "values"}
 
 
 def build(config: DictConfig, /, **arguments: Any) -> Any:
     """Calls the `_target_` of a shipped config with its values and further arguments.
 
-    A config with `_partial_: true` describes a factory: it is returned with its values bound, and not called.
+    A value that has a `_target_` itself is built first, as where a planner is composed of planners. A config with
+    `_partial_: true` describes a factory: it is returned with its values bound, and not called.
 
     Raises:
         ConfigError: The values do not fit.
     """
-    factory = instantiate(OmegaConf.masked_copy(config, [str(key) for key in config if key != "_partial_"]), **_BIND)
-    if config.get("_partial_", False):
-        return factory
+    called = OmegaConf.masked_copy(config, [str(key) for key in config if key != "_partial_"])
     try:
-        return factory(**arguments)
+        factory = instantiate(called, **_BIND)
+        return factory if config.get("_partial_", False) else factory(**arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise ConfigError(str(error.__cause__)) from None
+        raise
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -194,6 +194,10 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if key not in shipped:
         raise ConfigError(_unknown(f"there is no config key '{key}'", key, shipped))
     current = shipped[key]
+    if isinstance(value, dict | list) and value != _without_code(value):
+        raise ConfigError(f"{key} must be a plain value, got {value!r}")
+    if isinstance(current, dict) and key not in _FREE_FORM:
+        raise ConfigError(f"{key} must be changed key by key, as in {key}.{next(iter(current))}=..., got {value!r}")
     if key.startswith("env.") and value != current:
         raise ConfigError(f"{key} belongs to the environment and is {current}, got {value!r}: choose another env")
     if key not in _FREE_FORM and not _same_kind(current, value):

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from agent.run.building import build, shipped
-from agent.run.config import ConfigError, compose_config, group_names
+from agent.run.config import ConfigError, compose_config, flatten, group_names
 from agent.run.saved_config import check_same_run, read_config, save_config
 from agent.run.sweep import split_sweep
 
@@ -37,6 +40,12 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("env.env_id=CartPole-v1", "env.env_id belongs to the environment"),
         ("seed=null", "seed must be a whole number"),
         ("output=", "must name a folder"),
+        (
+            "training.alarm={min_std: 1.0}",
+            "training.alarm must be changed key by key, as in training.alarm.grace_steps=",
+        ),
+        ("planner.num_knots={_target_: os.system}", "planner.num_knots must be a plain value, got"),
+        ("planner.num_knots=[{_target_: os.system}]", "planner.num_knots must be a plain value, got"),
     ],
 )
 def test_a_typo_is_one_sentence(override, message):
@@ -132,6 +141,37 @@ def test_a_checkpoint_cannot_name_what_is_not_shipped(named):
 def test_hyper_parameters_that_do_not_fit_are_a_users_mistake():
     with pytest.raises(ConfigError, match="num_elites must be in"):
         build(compose_config(["planner.num_elites=100000"]).values.planner)
+
+
+@pytest.fixture
+def nested():
+    cem = compose_config([]).values.planner
+    return OmegaConf.create(
+        {"_target_": "types.SimpleNamespace", "search": cem, "others": [cem], "alarm": {"min_std": 0.1}}
+    )
+
+
+def test_a_planner_of_planners_is_built_from_the_inside(nested):
+    cem = build(compose_config([]).values.planner)
+    assert build(nested) == SimpleNamespace(search=cem, others=[cem], alarm={"min_std": 0.1})
+
+
+def test_what_does_not_fit_deep_inside_is_a_users_mistake(nested):
+    nested.search.num_elites = 100_000
+    with pytest.raises(ConfigError, match=r"^num_elites must be in 2\.\.num_samples=256, got 100000$"):
+        build(nested)
+
+
+@pytest.mark.parametrize("name", group_names()["planner"])
+def test_every_planner_is_read_back_as_it_was_saved_and_changed_at_every_depth(tmp_path, name):
+    shipped_planner = compose_config([f"planner={name}"])
+    save_config(shipped_planner, tmp_path)
+    read_back = compose_config([], base=read_config(tmp_path))
+    assert build(read_back.values.planner) == build(shipped_planner.values.planner)
+    for key, value in flatten(shipped_planner.plain()["values"]["planner"]).items():
+        if isinstance(value, float):
+            config = compose_config([f"planner.{key}={value + 1}"], base=read_config(tmp_path))
+            assert flatten(config.plain()["values"]["planner"])[key] == value + 1
 
 
 @pytest.mark.parametrize(
