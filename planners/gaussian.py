@@ -1,5 +1,6 @@
 """What a planner that searches with a Gaussian remembers from call to call."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,15 @@ from torch import Tensor
 
 from planners.types import ActionBounds
 from planners.warm_start import resize_steps, shift_steps
+
+
+def check_stds(*, min_std: float, warm_std: float, init_std: float) -> None:
+    """Raises `ValueError` if a planner's stds are not in order."""
+    if not 0 < min_std <= warm_std <= init_std < math.inf:
+        raise ValueError(
+            f"stds must satisfy 0 < min_std <= warm_std <= init_std, "
+            f"got min_std={min_std}, warm_std={warm_std}, init_std={init_std}"
+        )
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,37 @@ class GaussianState:
             raise ValueError(f"batch_size and horizon must be at least 1, got {batch_size} and {horizon}")
         center = bounds.low.new_zeros(batch_size, horizon, *bounds.low.shape)
         return GaussianState(mean=center, std=torch.full_like(center, std), plan=center)
+
+    def to_actions(self, bounds: ActionBounds, *, warm_std: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns mean, std of at least `warm_std`, and plan in units of the actions.
+
+        Returns:
+            Each `[batch, 1, horizon, action_dim]`, as one more candidate; mean and plan inside the bounds.
+        """
+        mean_and_plan = bounds.from_unit(torch.stack([self.mean, self.plan], dim=1))
+        std = (bounds.half_range * self.std.clamp(min=warm_std))[:, None]
+        return mean_and_plan[:, :1], std, mean_and_plan[:, 1:]
+
+    @staticmethod
+    def from_actions(bounds: ActionBounds, *, mean: Tensor, std: Tensor, plan: Tensor) -> "GaussianState":
+        """Returns the state of a Gaussian and a plan in units of the actions; see `to_actions`."""
+        mean, plan = bounds.to_unit(torch.cat([mean, plan], dim=1)).unbind(1)
+        return GaussianState(mean=mean, std=(std / bounds.half_range)[:, 0], plan=plan)
+
+    def check(self, noise: Tensor, num_proposals: int, *, num_iterations: int, num_samples: int) -> None:
+        """Raises `ValueError` unless the noise is for this state, and the samples hold what is given beside them."""
+        batch_size, *step_shape = self.mean.shape
+        expected = (batch_size, num_iterations, num_samples, *step_shape)
+        if noise.shape != expected:
+            raise ValueError(
+                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
+                f"got {[*noise.shape]}"
+            )
+        if num_proposals + 2 > num_samples:
+            raise ValueError(
+                f"num_samples must be at least {num_proposals + 2} to hold {num_proposals} proposals, the last plan "
+                f"and the mean, got {num_samples}"
+            )
 
     def shift(self, num_steps: int, *, std: float) -> "GaussianState":
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""
