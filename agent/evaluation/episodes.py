@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.actor import Actor
 from envs.rollout import Policy, rollout
+from planners.types import Plan
 
 NUM_END_STEPS = 5
 """Success at the end is success in each of so many last control steps."""
@@ -41,19 +43,28 @@ class EvaluatedEpisode:
         record: A pure function of the policy and the seed.
         redrawn: Starts that were drawn anew because they were solved already.
         latencies_ms: Time of each control step, ms; the one thing that differs from run to run.
+        num_evaluations: Spent on the plan that was made at each control step; 0 where none was made.
     """
 
     record: EpisodeRecord
     redrawn: int
     latencies_ms: tuple[float, ...]
+    num_evaluations: tuple[int, ...]
+
+    @property
+    def planning_latencies_ms(self) -> list[float]:
+        """Time of each control step at which a plan was made, ms."""
+        return [latency for latency, spent in zip(self.latencies_ms, self.num_evaluations, strict=True) if spent]
 
 
-class TimedPolicy:
-    """A policy whose steps are timed."""
+class WatchedPolicy:
+    """A policy whose steps are timed and whose plans are counted."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._plan: Plan | None = None
         self.latencies_ms: list[float] = []
+        self.num_evaluations: list[int] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
@@ -64,13 +75,16 @@ class TimedPolicy:
         start = perf_counter()
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
+        plan = self._policy.state.plan if isinstance(self._policy, Actor) else None
+        self.num_evaluations.append(0 if plan is None or plan is self._plan else plan.num_evaluations)
+        self._plan = plan
         return action
 
 
 def evaluate_episode(env: Any, policy: Policy, *, seed: int, num_steps: int) -> EvaluatedEpisode:
     """Runs one episode to its end, whatever happens on the way, and says what it came to."""
-    timed = TimedPolicy(policy)
-    episode = rollout(env, timed, seed=seed, num_steps=num_steps)
+    watched = WatchedPolicy(policy)
+    episode = rollout(env, watched, seed=seed, num_steps=num_steps)
     successes = episode.is_success[1:]
     record = EpisodeRecord(
         seed=seed,
@@ -79,4 +93,9 @@ def evaluate_episode(env: Any, policy: Policy, *, seed: int, num_steps: int) -> 
         final_distance_m=float(episode.distance_to_goal[-1]),
         steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
     )
-    return EvaluatedEpisode(record=record, redrawn=episode.redrawn, latencies_ms=tuple(timed.latencies_ms))
+    return EvaluatedEpisode(
+        record=record,
+        redrawn=episode.redrawn,
+        latencies_ms=tuple(watched.latencies_ms),
+        num_evaluations=tuple(watched.num_evaluations),
+    )

@@ -1,7 +1,7 @@
 """Many episodes, in any order and any number of processes: the same records."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -65,8 +65,10 @@ def evaluate(
     num_workers: int,
     fingerprint: str,
     output: Path,
-) -> dict[EpisodeTask, EvaluatedEpisode]:
-    """Runs episodes, or reads those that an interrupted evaluation of the same agents has left.
+) -> Iterator[tuple[EpisodeTask, EvaluatedEpisode]]:
+    """Yields the episode of every task, in the order of the tasks, each as soon as it is over.
+
+    Those that an interrupted evaluation of the same agents has left are read, not run again.
 
     Args:
         tasks: What to run.
@@ -91,11 +93,13 @@ def evaluate(
         file.truncate(num_bytes)
         if num_bytes == 0:
             file.write(_line({"fingerprint": fingerprint}))
-        for task, episode in zip(missing, results, strict=True):
-            finished[task] = episode
-            file.write(_line({"agent": task.agent, "episode": asdict(episode)}))
-            file.flush()
-    return {task: finished[task] for task in tasks}
+        for task in tasks:
+            if task not in finished:
+                finished[task] = next(results)
+                file.write(_line({"agent": task.agent, "episode": asdict(finished[task])}))
+                file.flush()
+            yield task, finished[task]
+        next(results, None)  # lets the workers end
 
 
 def _line(content: dict[str, Any]) -> bytes:
@@ -138,5 +142,6 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         record=record,
         redrawn=int(episode["redrawn"]),
         latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
+        num_evaluations=tuple(int(spent) for spent in episode["num_evaluations"]),
     )
     return EpisodeTask(str(entry["agent"]), record.seed), evaluated

@@ -82,13 +82,15 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     agents = ["actor", *BASELINES]
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
-    episodes = evaluate(
-        tasks,
-        env_id=env_id,
-        make_policy=make_policy,
-        num_workers=values.num_workers,
-        fingerprint=_fingerprint(config, checkpoint_sha256),
-        output=output,
+    episodes = dict(
+        evaluate(
+            tasks,
+            env_id=env_id,
+            make_policy=make_policy,
+            num_workers=values.num_workers,
+            fingerprint=_fingerprint(config, checkpoint_sha256),
+            output=output,
+        )
     )
     description = {
         "env": config.choices["env"],

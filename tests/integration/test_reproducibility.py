@@ -30,7 +30,7 @@ def run(factory, tmp_path_factory):
             fingerprint="",
             output=folder,
         )
-        return {task: episode.record for task, episode in episodes.items()}
+        return {task: episode.record for task, episode in episodes}
 
     return records
 
@@ -65,11 +65,11 @@ def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_sam
 
 def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_records(factory, tmp_path):
     arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "fingerprint": "a"}
-    whole = evaluate(TASKS[:3], **arguments, output=tmp_path)
+    whole = dict(evaluate(TASKS[:3], **arguments, output=tmp_path))
     path = tmp_path / "records.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:2]) + lines[2][:40])  # killed while the second record was written
-    resumed = evaluate(TASKS[:3], **arguments, output=tmp_path)
+    resumed = dict(evaluate(TASKS[:3], **arguments, output=tmp_path))
     assert {task: episode.record for task, episode in resumed.items()} == {
         task: episode.record for task, episode in whole.items()
     }
@@ -79,8 +79,8 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_records(factor
 
 def test_records_under_another_fingerprint_are_not_used(factory, tmp_path):
     arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "output": tmp_path}
-    first = evaluate(TASKS[:1], **arguments, fingerprint="a")
-    second = evaluate(TASKS[:1], **arguments, fingerprint="b")
+    first = dict(evaluate(TASKS[:1], **arguments, fingerprint="a"))
+    second = dict(evaluate(TASKS[:1], **arguments, fingerprint="b"))
     assert first[TASKS[0]].record == second[TASKS[0]].record
     assert first[TASKS[0]].latencies_ms != second[TASKS[0]].latencies_ms
 
