@@ -93,7 +93,6 @@ class Actor:
         self._guardrails = guardrails
         self._action_repeat = action_repeat
         self._memory_capacity = memory_capacity
-        self._bounds = ActionBounds(low=-torch.ones(spec.action_dim), high=torch.ones(spec.action_dim))
         self._state: ActorState | None = None
 
     @property
@@ -184,21 +183,34 @@ class Actor:
             goal=state.goal,
             action_repeat=self._action_repeat,
         )
+        bounds = self._bounds(state)
         noise = self._planner.sample_noise(
-            [_generator(state.seed, state.step)], bounds=self._bounds, horizon=configuration.horizon
+            [_generator(state.seed, state.step)], bounds=bounds, horizon=configuration.horizon
         )
         plan, planner_state = self._planner.plan(
             objective,
-            self._warm_start(state, configuration),
+            self._warm_start(state, configuration, bounds),
             noise=noise,
-            bounds=self._bounds,
+            bounds=bounds,
             budget=configuration.budget,
         )
         return replace(state, plan=plan, planner_state=planner_state)
 
-    def _warm_start(self, state: ActorState, configuration: Configuration) -> Any:
+    def _bounds(self, state: ActorState) -> ActionBounds:
+        """Returns what the guardrails will let through, so that what is planned is what is executed."""
+        high = torch.ones(self.spec.action_dim)
+        if self._guardrails.max_change >= 2.0:
+            return ActionBounds(low=-high, high=high)
+        return ActionBounds(
+            low=-high,
+            high=high,
+            max_change=self._guardrails.max_change * high,
+            previous_action=torch.from_numpy(state.previous_action)[None],
+        )
+
+    def _warm_start(self, state: ActorState, configuration: Configuration, bounds: ActionBounds) -> Any:
         if state.planner_state is None:
-            return self._planner.init(self._bounds, batch_size=1, horizon=configuration.horizon)
+            return self._planner.init(bounds, batch_size=1, horizon=configuration.horizon)
         return self._planner.resize(self._planner.shift(state.planner_state, 1), configuration.horizon)
 
     def _check(self, name: str, observation: Mapping[str, NDArray[np.float32]]) -> Tensor:

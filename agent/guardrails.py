@@ -29,7 +29,7 @@ class Guardrails:
     def __init__(self, *, max_change: float) -> None:
         if not 0.0 < max_change <= 2.0:
             raise ValueError(f"max_change must be above 0 and at most 2, got {max_change}")
-        self._max_change = np.float32(max_change)
+        self.max_change = max_change
 
     def guard(self, action: NDArray[np.float32], previous_action: NDArray[np.float32]) -> GuardedAction:
         """Returns the nearest action that is allowed.
@@ -48,7 +48,8 @@ class Guardrails:
         bounded = np.clip(action, np.float32(-1.0), np.float32(1.0))
         if not np.array_equal(bounded, action):
             interventions.append("bounds")
-        limited = np.clip(bounded, previous_action - self._max_change, previous_action + self._max_change)
+        max_change = np.float32(self.max_change)
+        limited = np.clip(bounded, previous_action - max_change, previous_action + max_change)
         if not np.array_equal(limited, bounded):
             interventions.append("rate")
         return GuardedAction(action=limited.astype(np.float32), interventions=tuple(interventions))

@@ -132,14 +132,14 @@ class ActionBounds:
         if self.choices is not None:
             nearest = torch.cdist(actions, self.choices.expand(*actions.shape[:-2], -1, -1)).argmin(dim=-1)
             return self.choices[nearest]
+        boxed = torch.clamp(actions, self.low, self.high)
         if self.max_change is None or self.previous_action is None:
-            return torch.clamp(actions, self.low, self.high)
+            return boxed
         previous = self.previous_action.view(-1, *[1] * (actions.ndim - 3), self.low.shape[0])
         limited = []
-        for action in actions.unbind(dim=-2):
-            least = torch.maximum(previous - self.max_change, self.low)
-            most = torch.minimum(previous + self.max_change, self.high)
-            previous = torch.clamp(action, least, most)
+        for action in boxed.unbind(dim=-2):
+            # between two actions of the box, so inside it
+            previous = torch.clamp(action, previous - self.max_change, previous + self.max_change)
             limited.append(previous)
         return torch.stack(limited, dim=-2)
 

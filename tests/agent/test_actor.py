@@ -12,10 +12,18 @@ from agent.guardrails import Guardrails
 from planners.cem import CEM
 
 
-def make_actor(spec, model, *, action_repeat=1, max_change=2.0):
+class Disobedient(CEM):
+    """A planner that returns what it was not allowed to."""
+
+    def plan(self, *arguments, **named):
+        plan, state = super().plan(*arguments, **named)
+        return replace(plan, actions=torch.full_like(plan.actions, 5.0)), state
+
+
+def make_actor(spec, model, *, planner=CEM, action_repeat=1, max_change=2.0):
     return Actor(
         world_model=model,
-        planner=CEM(
+        planner=planner(
             num_samples=64,
             num_iterations=4,
             num_elites=8,
@@ -99,10 +107,25 @@ def test_surprise_is_the_error_of_what_was_foreseen(spec, integrator):
 
 
 def test_the_guardrails_have_the_last_word(spec, integrator):
-    actor = make_actor(spec, integrator, max_change=0.1)
+    actor = make_actor(spec, integrator, planner=Disobedient, max_change=0.1)
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
-    assert np.abs(actor.act(observe([-1.0, -1.0, -1.0]))).max() <= 0.1
-    assert actor.state.guarded.interventions == ("rate",)
+    assert actor.act(observe([-1.0, -1.0, -1.0])).tolist() == pytest.approx([0.1, 0.1, 0.1])
+    assert actor.state.guarded.interventions == ("bounds", "rate")
+
+
+@pytest.mark.parametrize("action_repeat", [1, 3])
+def test_what_is_planned_is_what_the_guardrails_let_through(spec, integrator, action_repeat):
+    actor = make_actor(spec, integrator, action_repeat=action_repeat, max_change=0.1)
+    actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    position, actions = np.full(3, -1.0, np.float32), [np.zeros(3, np.float32)]
+    for _ in range(9):
+        actions.append(actor.act(observe(position)))
+        position = position + np.float32(0.1) * actions[-1]
+        assert np.array_equal(actions[-1], actor.state.plan.actions[0, 0])
+        assert actor.state.guarded.interventions == ()
+    changes = np.diff(np.concatenate([actions, actor.state.plan.actions[0, 1:]]), axis=0)
+    assert (np.abs(changes) <= 0.1 + 1e-6).all()
+    assert np.abs(actions[-1]).max() > 0.2  # on its way all the same
 
 
 def test_a_world_model_that_imagines_nan_leaves_the_robot_still(spec, integrator):
