@@ -40,15 +40,26 @@ class FixedConfigurator:
         weights: Their weights u_i; see `CostModule`.
         horizon: Imagined model steps, at least 1.
         num_evaluations: Candidates that the planner may price at a step, or None for the planner's own number.
+        milliseconds: Time that the planner may take at a step, or None for any; see `Budget`.
+        chunk_size: Candidates that are priced at once, or None for all; see `Budget`.
     """
 
     def __init__(
-        self, *, terms: Mapping[str, Cost], weights: Mapping[str, float], horizon: int, num_evaluations: int | None
+        self,
+        *,
+        terms: Mapping[str, Cost],
+        weights: Mapping[str, float],
+        horizon: int,
+        num_evaluations: int | None,
+        milliseconds: float | None,
+        chunk_size: int | None,
     ) -> None:
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
         self._configuration = Configuration(
-            cost=CostModule(terms=terms, weights=weights), horizon=horizon, budget=Budget(num_evaluations)
+            cost=CostModule(terms=terms, weights=weights),
+            horizon=horizon,
+            budget=Budget(num_evaluations, milliseconds, chunk_size),
         )
 
     def configure(self, memory: ShortTermMemory) -> Configuration:  # noqa: ARG002

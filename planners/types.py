@@ -220,8 +220,9 @@ class Budget:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
-        if self.milliseconds is not None and not 0 < self.milliseconds < math.inf:
-            raise ValueError(f"milliseconds must be above 0 and finite, or None, got {self.milliseconds}")
+        time = self.milliseconds
+        if time is not None and not (isinstance(time, int | float) and 0 < time < math.inf):
+            raise ValueError(f"milliseconds must be above 0 and finite, or None, got {time!r}")
 
 
 @dataclass(frozen=True)

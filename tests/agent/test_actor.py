@@ -9,7 +9,9 @@ from agent.configurator import FixedConfigurator
 from agent.cost.intrinsic import GoalDistance
 from agent.goal import GoalError
 from agent.guardrails import Guardrails
+from agent.memory import ShortTermMemory
 from planners.cem import CEM
+from planners.types import Budget
 
 
 class Disobedient(CEM):
@@ -40,6 +42,8 @@ def make_actor(spec, model, *, planner=CEM, action_repeat=1, max_change=2.0):
             weights={"goal_distance": 1.0},
             horizon=3,
             num_evaluations=None,
+            milliseconds=None,
+            chunk_size=None,
         ),
         guardrails=Guardrails(max_change=max_change),
         spec=spec,
@@ -197,3 +201,16 @@ def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(spec, integrator, 
     assert torch.equal(given[1].plan[:, :-1], returned[0].plan[:, 1:])
     assert torch.equal(given[1].mean[:, :-1], returned[0].mean[:, 1:])
     assert not torch.equal(given[1].mean[:, :-1], returned[0].mean[:, :-1])
+
+
+def test_the_budget_is_what_the_config_says(spec, integrator):
+    configurator = FixedConfigurator(
+        terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
+        weights={"goal_distance": 1.0},
+        horizon=3,
+        num_evaluations=100,
+        milliseconds=20.0,
+        chunk_size=16,
+    )
+    budget = configurator.configure(ShortTermMemory(capacity=1)).budget
+    assert budget == Budget(num_evaluations=100, milliseconds=20.0, chunk_size=16)
