@@ -52,9 +52,9 @@ def make_results(
     }
 
 
-def write_results(results: Mapping[str, Any], folder: Path) -> Path:
-    """Writes the results file, whole or not at all."""
-    path = folder / RESULTS_FILE
+def write_results(results: Mapping[str, Any], folder: Path, *, file: str = RESULTS_FILE) -> Path:
+    """Writes a results file, whole or not at all."""
+    path = folder / file
     part = path.with_suffix(".part")
     part.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
     part.replace(path)
@@ -72,7 +72,7 @@ def format_results(results: Mapping[str, Any]) -> str:
         steps = [e["steps_to_success"] for e in agent["episodes"] if e["steps_to_success"] is not None]
         distance = np.median([episode["final_distance_m"] for episode in agent["episodes"]])
         lines.append(
-            f"{name:<10} {_percent(agent['success_at_end']):>24} {_percent(agent['success_once']):>24} "
+            f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24} "
             f"{100 * distance:>9.1f} cm {np.median(steps) if steps else float('nan'):>6.0f} "
             f"{agent['success_at_end']['n']:>5}"
         )
@@ -84,5 +84,6 @@ def format_results(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _percent(rate: Mapping[str, float]) -> str:
+def percent(rate: Mapping[str, float]) -> str:
+    """Returns a rate with its interval, as a `Rate` says it."""
     return f"{100 * rate['rate']:.1f} % ({100 * rate['low']:.1f} to {100 * rate['high']:.1f})"

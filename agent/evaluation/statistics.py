@@ -1,5 +1,6 @@
 """Rates with their uncertainty, and latencies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,47 @@ def success_rate(successes: Sequence[bool]) -> Rate:
     interval = binomtest(sum(successes), len(successes)).proportion_ci(confidence_level=0.95, method="wilson")
     return Rate(
         rate=sum(successes) / len(successes), low=float(interval.low), high=float(interval.high), n=len(successes)
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher one share of successes is than another, over the same episodes, with its 95 % interval.
+
+    Attributes:
+        difference: Between the rates, in -1..1.
+        low: Lower bound.
+        high: Upper bound.
+    """
+
+    difference: float
+    low: float
+    high: float
+
+
+def paired_difference(successes: Sequence[bool], reference: Sequence[bool]) -> Difference:
+    """Returns by how much the successes exceed those of the reference in the same episodes, in the same order.
+
+    The interval squares and adds the Wilson intervals of both rates, less what their correlation takes away (Newcombe,
+    "Improved confidence intervals for the difference between binomial proportions based on paired data", 1998, method
+    10). It stays honest where both rates are 0 or 1, where a bootstrap has no width.
+    """
+    ours, theirs = success_rate(successes), success_rate(reference)
+    pairs = list(zip(successes, reference, strict=True))
+    both, only_ours, only_theirs, neither = (
+        pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))
+    )
+    covariance = float(both * neither - only_ours * only_theirs)
+    if covariance > 0:  # corrected for continuity
+        covariance = max(covariance - len(pairs) / 2, 0.0)
+    spread = math.prod((both + only_ours, only_theirs + neither, both + only_theirs, only_ours + neither))
+    correlation = covariance / math.sqrt(spread) if spread else 0.0
+    difference = ours.rate - theirs.rate
+    down, up = (ours.rate - ours.low, theirs.high - theirs.rate), (ours.high - ours.rate, theirs.rate - theirs.low)
+    return Difference(
+        difference=difference,
+        low=difference - math.sqrt(down[0] ** 2 - 2 * correlation * down[0] * down[1] + down[1] ** 2),
+        high=difference + math.sqrt(up[0] ** 2 - 2 * correlation * up[0] * up[1] + up[1] ** 2),
     )
 
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _MAX_SEED = 999
-_PATHS = ("output", "data", "run", "train.data", "evaluate.run")  # taken as they are typed
+_PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
 _MODEL = ("world_model", "encoder", "predictor", "regularizer", "training")
 _TRAINED = ("seed", "env", "observation", "exploration", *_MODEL)  # what a finished run was made with
 

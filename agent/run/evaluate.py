@@ -24,11 +24,11 @@ from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
-from agent.run.collect import output_folder
-from agent.run.config import Config, ConfigError, compose_config
+from agent.run.config import Config, compose_config
+from agent.run.finished_run import compose_on_run, findings_folder, load_world_model_for
 from agent.run.loading import build_actor, checkpoint_path, load_world_model
-from agent.run.lock import LOCK_FILE, locked
-from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config, save_config
+from agent.run.lock import locked
+from agent.run.saved_config import save_config
 from agent.run.validation import validate
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
@@ -36,26 +36,14 @@ from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
-_NOT_OF_A_RECORD = ("output", "evaluate", "collect", "train")
+_NOT_OF_A_RECORD = ("output", "evaluate", "compare", "collect", "train")
 _SOURCES = ("agent", "envs", "planners", "world_model")
 
 
 def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
-    named = [text.partition("=")[2] for text in overrides if text.startswith(("run=", "evaluate.run="))]
-    if not named:
-        raise ConfigError("evaluate needs the folder of a finished run, as in `jepa-mpc evaluate run=runs/demo`")
-    run_folder = Path(named[-1])
-    config = compose_config(overrides, section=SECTION, base=_without_output(read_config(run_folder)))
-    output = run_folder / f"evaluate_{config.choices['planner']}"
-    if config.values.output is not None:
-        output = output_folder(config, "")
-    if output.resolve() == run_folder.resolve():
-        raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
-    if (output / CONFIG_FILE).exists():
-        check_same_run(config, output)
-    elif output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir()):
-        raise ConfigError(f"output must be a new folder or that of an earlier evaluation, '{output}' is neither")
+    config, run_folder = compose_on_run(overrides, command="evaluate", section=SECTION)
+    output = findings_folder(config, run_folder, default=f"evaluate_{config.choices['planner']}")
     validate(config, load_world_model(checkpoint_path(run_folder))[1])
     print(f"writing to {output}")
     with locked(output):
@@ -88,7 +76,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
             env_id=env_id,
             make_policy=make_policy,
             num_workers=values.num_workers,
-            fingerprint=_fingerprint(config, checkpoint_sha256),
+            fingerprint=fingerprint(config, checkpoint_sha256),
             output=output,
         )
     )
@@ -104,7 +92,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         agent: [episode for task, episode in episodes.items() if task.agent == agent]
         for agent in agents + ["oracle"] * bool(oracle_seeds)
     }
-    results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=_versions())
+    results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=package_versions())
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
     _film(seeds[: values.videos], env_id, make_policy, output / "videos")
@@ -133,12 +121,7 @@ class PolicyFactory:
             return make_baseline(name, env)
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
         config = compose_config([], base=self.config)
-        world_model, spec = load_world_model(checkpoint_path(self.run_folder))
-        if spec != env.description:
-            raise ConfigError(
-                f"the checkpoint was trained on {spec.env_id} with XML hash {spec.xml_hash[:12]}, "
-                f"this is {env.description.env_id} with {env.description.xml_hash[:12]}: train again"
-            )
+        world_model, spec = load_world_model_for(env, self.run_folder)
         repeat = world_model.action_repeat
         if name == "actor":
             return build_actor(config, world_model, spec, action_repeat=repeat)
@@ -156,19 +139,14 @@ def _film(seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, folder:
         print(f"no films: {' '.join(str(error).split())}")
 
 
-def _without_output(saved: dict[str, Any]) -> dict[str, Any]:
-    """Returns the base of an evaluation: the run's config, but not the folder that the run went to."""
-    return {**saved, "values": {**saved["values"], "output": None}}
-
-
-def _fingerprint(config: Config, checkpoint_sha256: str) -> str:
+def fingerprint(config: Config, checkpoint_sha256: str) -> str:
     """Returns a hash of all that the record of an episode depends on, our own code included."""
     plain = config.plain()
     content = {
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],
         "values": {key: value for key, value in plain["values"].items() if key not in _NOT_OF_A_RECORD},
-        "versions": _versions(),
+        "versions": package_versions(),
         "sources": _sources_sha256(),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -184,5 +162,6 @@ def _sources_sha256() -> str:
     return digest.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Returns the versions that a results file names."""
     return {package: version(package) for package in _PACKAGES}

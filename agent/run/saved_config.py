@@ -10,7 +10,13 @@ from agent.run.config import Config, ConfigError, flatten
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
 
-_FREE_TO_DIFFER = ("values.output", "values.evaluate.", "values.train.", "values.collect.num_workers")
+_FREE_TO_DIFFER = (
+    "values.output",
+    "values.evaluate.",
+    "values.compare.",
+    "values.train.",
+    "values.collect.num_workers",
+)
 
 
 def save_config(config: Config, folder: Path) -> None:

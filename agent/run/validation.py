@@ -9,7 +9,9 @@ from envs.spec import EnvSpec
 _LOWEST = {
     "collect": {"num_episodes": 1, "num_steps": 1, "num_workers": 1},
     "evaluate": {"num_episodes": 1, "num_workers": 1, "oracle": 0, "videos": 0},
+    "compare": {"num_episodes": 1, "num_workers": 1},
 }
+_HIGHEST = (("evaluate", "num_episodes"), ("evaluate", "oracle"), ("compare", "num_episodes"))
 
 
 def validate(config: Config, spec: EnvSpec) -> None:
@@ -44,14 +46,16 @@ def validate_counts(config: Config) -> None:
         for key, low in lowest.items():
             if config.values[section][key] < low:
                 raise ConfigError(f"{section}.{key} must be at least {low}, got {config.values[section][key]}")
-    values = config.values.evaluate
-    if values.split not in FIRST_SEED:
-        raise ConfigError(f"evaluate.split must be one of {sorted(FIRST_SEED)}, got '{values.split}'")
-    for key in ("num_episodes", "oracle"):
-        if values[key] > SPLIT_SIZE:
+    for section in ("evaluate", "compare"):
+        split = config.values[section].split
+        if split not in FIRST_SEED:
+            raise ConfigError(f"{section}.split must be one of {sorted(FIRST_SEED)}, got '{split}'")
+    for section, key in _HIGHEST:
+        number = config.values[section][key]
+        if number > SPLIT_SIZE:
             raise ConfigError(
-                f"evaluate.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {values[key]}"
+                f"{section}.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {number}"
             )
-    rate = values.fail_under
+    rate = config.values.evaluate.fail_under
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")

@@ -1,0 +1,64 @@
+"""What commands on a finished run share: its config as the base, its world model, and a folder for what they find."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.run.collect import output_folder
+from agent.run.config import Config, ConfigError, compose_config
+from agent.run.loading import checkpoint_path, load_world_model
+from agent.run.lock import LOCK_FILE
+from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config
+from envs.mujoco_env import MujocoEnv
+from envs.spec import EnvSpec
+from world_model.jepa import JEPA
+
+
+def compose_on_run(overrides: Sequence[str], *, command: str, section: str) -> tuple[Config, Path]:
+    """Returns the run's own config with the command line on top, and the folder of the run.
+
+    Raises:
+        ConfigError: The command line names no finished run.
+    """
+    named = [text.partition("=")[2] for text in overrides if text.startswith(("run=", f"{section}.run="))]
+    if not named:
+        raise ConfigError(f"{command} needs the folder of a finished run, as in `jepa-mpc {command} run=runs/demo`")
+    run_folder = Path(named[-1])
+    saved = read_config(run_folder)
+    base = {**saved, "values": {**saved["values"], "output": None}}  # what is found does not lie among the run's own
+    return compose_config(overrides, section=section, base=base), run_folder
+
+
+def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
+    """Returns where a command writes what it finds: a new folder, or that of the same command before.
+
+    Args:
+        config: Of the command.
+        run_folder: Of the run.
+        default: Its name inside the run's folder, unless the config names an output.
+
+    Raises:
+        ConfigError: The folder is the run's own, or holds something else.
+    """
+    output = run_folder / default if config.values.output is None else output_folder(config, "")
+    if output.resolve() == run_folder.resolve():
+        raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
+    if (output / CONFIG_FILE).exists():
+        check_same_run(config, output)
+    elif output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir()):
+        raise ConfigError(f"output must be a new folder or that of the same command before, '{output}' is neither")
+    return output
+
+
+def load_world_model_for(env: MujocoEnv, run_folder: Path) -> tuple[JEPA, EnvSpec]:
+    """Returns the run's world model, which was trained on this very environment.
+
+    Raises:
+        ConfigError: It was trained on another one.
+    """
+    world_model, spec = load_world_model(checkpoint_path(run_folder))
+    if spec != env.description:
+        raise ConfigError(
+            f"the checkpoint was trained on {spec.env_id} with XML hash {spec.xml_hash[:12]}, "
+            f"this is {env.description.env_id} with {env.description.xml_hash[:12]}: train again"
+        )
+    return world_model, spec
