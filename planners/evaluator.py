@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from planners.types import Budget, Objective, Score
+from planners.types import Budget, Objective, Score, TrajectoryObjective
 
 
 class Evaluator:
@@ -53,8 +53,8 @@ class Evaluator:
         """
         self.num_evaluations += candidates.shape[1]
         if self._budget.chunk_size is None:
-            return self._price_chunk(candidates)
-        chunks = [self._price_chunk(chunk) for chunk in self._chunks(candidates)]
+            return _checked(self._objective(candidates), candidates.shape[:2])
+        chunks = [_checked(self._objective(chunk), chunk.shape[:2]) for chunk in self._chunks(candidates)]
         return Score(
             cost=torch.cat([chunk.cost for chunk in chunks], dim=1),
             violations=torch.cat([chunk.violations for chunk in chunks], dim=1),
@@ -70,44 +70,88 @@ class Evaluator:
         Raises:
             ValueError: The objective returns a cost or violation of the wrong shape, or a cost without a gradient.
         """
-        self.num_evaluations += 3 * candidates.shape[1]
+        cost, (gradient,) = self.differentiate(self._objective, candidates)
+        return cost, gradient
+
+    def differentiate(self, function: Callable[..., Score], *inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Prices candidates by a function of several variables and differentiates; each is three evaluations.
+
+        Args:
+            function: Turns variables into a score.
+            inputs: Its variables, each `[batch, num_samples, ...]`.
+
+        Returns:
+            Cost, `[batch, num_samples]`, and its gradient with respect to each variable, of that variable's shape, 0
+            wherever it is not finite.
+
+        Raises:
+            ValueError: The function returns a cost or violation of the wrong shape, or a cost without a gradient.
+        """
+        self.num_evaluations += 3 * inputs[0].shape[1]
         costs, gradients = [], []
-        for chunk in self._chunks(candidates):
+        for chunk in zip(*map(self._chunks, inputs), strict=True):
             with torch.enable_grad():
-                actions = chunk.detach().requires_grad_()
-                cost = self._price_chunk(actions).cost
-                if not cost.requires_grad:
-                    raise ValueError("gradients need a cost that is differentiable in the actions, got one without")
-                (gradient,) = torch.autograd.grad(cost.sum(), actions)
+                variables = [variable.detach().requires_grad_() for variable in chunk]
+                cost = _checked(function(*variables), variables[0].shape[:2]).cost
+                gradients.append(_gradients(cost, variables))
             costs.append(cost.detach())
-            gradients.append(torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0))
-        return torch.cat(costs, dim=1), torch.cat(gradients, dim=1)
+        return torch.cat(costs, dim=1), tuple(torch.cat(parts, dim=1) for parts in zip(*gradients, strict=True))
+
+    def rollout(self, objective: TrajectoryObjective, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Prices candidates and shows where they lead; each is one evaluation.
+
+        Returns:
+            States, `[batch, num_samples, horizon, state_dim]`, and cost, `[batch, num_samples]`.
+
+        Raises:
+            ValueError: The objective returns a cost or violation of the wrong shape.
+        """
+        self.num_evaluations += candidates.shape[1]
+        states, costs = [], []
+        for chunk in self._chunks(candidates):
+            states.append(objective.rollout(chunk))
+            costs.append(_checked(objective.price(states[-1], chunk), chunk.shape[:2]).cost)
+        return torch.cat(states, dim=1), torch.cat(costs, dim=1)
 
     def charge(self, num_evaluations: int) -> None:
-        """Counts evaluations that were spent elsewhere."""
+        """Counts evaluations that were spent elsewhere; the time that they took is that of no iteration."""
         self.num_evaluations += num_evaluations
+        self._last_grant = self._now()
 
     def _chunks(self, candidates: Tensor) -> Sequence[Tensor]:
         if self._budget.chunk_size is None or candidates.shape[1] <= self._budget.chunk_size:
             return (candidates,)
         return torch.split(candidates, self._budget.chunk_size, dim=1)
 
-    def _price_chunk(self, candidates: Tensor) -> Score:
-        score = self._objective(candidates)
-        expected = candidates.shape[:2]
-        if score.cost.shape != expected:
-            raise ValueError(
-                f"an objective must return cost [batch, num_samples] = {[*expected]}, got {[*score.cost.shape]}"
-            )
-        if score.violations.ndim != 3 or score.violations.shape[:2] != expected:
-            raise ValueError(
-                f"an objective must return violations [batch, num_samples, num_constraints] = "
-                f"{[*expected, 'num_constraints']}, got {[*score.violations.shape]}"
-            )
-        return Score(cost=_not_finite_to_inf(score.cost), violations=_not_finite_to_inf(score.violations))
-
     def _now(self) -> float:
         return 0.0 if self._budget.milliseconds is None else time.perf_counter()
+
+
+def _checked(score: Score, expected: torch.Size) -> Score:
+    """Returns the score of `[batch, num_samples]` candidates with +inf in place of what is not finite."""
+    if score.cost.shape != expected:
+        raise ValueError(
+            f"an objective must return cost [batch, num_samples] = {[*expected]}, got {[*score.cost.shape]}"
+        )
+    if score.violations.ndim != 3 or score.violations.shape[:2] != expected:
+        raise ValueError(
+            f"an objective must return violations [batch, num_samples, num_constraints] = "
+            f"{[*expected, 'num_constraints']}, got {[*score.violations.shape]}"
+        )
+    return Score(cost=_not_finite_to_inf(score.cost), violations=_not_finite_to_inf(score.violations))
+
+
+def _gradients(cost: Tensor, variables: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Returns the gradient of each candidate's cost; one that has no finite cost may be without."""
+    gradients: Sequence[Tensor | None] = [None] * len(variables)
+    if cost.requires_grad:
+        gradients = torch.autograd.grad(cost.sum(), variables, allow_unused=True)
+    if all(gradient is None for gradient in gradients) and bool(torch.isfinite(cost).any()):
+        raise ValueError("gradients need a cost that is differentiable in the actions, got one without")
+    return tuple(
+        torch.zeros_like(variable) if gradient is None else torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+        for gradient, variable in zip(gradients, variables, strict=True)
+    )
 
 
 def _not_finite_to_inf(values: Tensor) -> Tensor:

@@ -1,0 +1,172 @@
+"""The gradient planner: descend the cost through the model, from several starts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from planners.adam import Adam
+from planners.candidates import admit, best_plan
+from planners.evaluator import Evaluator
+from planners.noise import check_noise, temporal_noise
+from planners.plan_state import PlanState
+from planners.types import ActionBounds, Budget, Objective, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gradient:
+    """Projected gradient descent on the actions (Bertsekas, "Nonlinear programming", 1999, section 2.3), with Adam.
+
+    The first starts are the proposals and the last plan, the others the last plan with noise. A step changes the
+    actions in units of the box, so that one learning rate fits all of them, and projects them on the bounds. The plan
+    is the cheapest iterate of all, not the last.
+
+    A step is three evaluations a start; the last iterates are one more each. A budget takes steps away from the end;
+    one that holds no step of all starts prices as many of them as it can.
+
+    Attributes:
+        num_restarts: Starts, proposals and last plan included.
+        num_steps: Gradient steps from each.
+        optimizer: Turns gradients into steps.
+        init_std: Of the noise, in units of the box, above 0.
+        noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
+        num_knots: Knots of the spline that the noise is, or None for a free value at each step.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+    """
+
+    num_restarts: int
+    num_steps: int
+    optimizer: Adam
+    init_std: float
+    noise_exponent: float
+    num_knots: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("num_restarts", "num_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.init_std < math.inf:
+            raise ValueError(f"init_std must be above 0 and finite, got {self.init_std}")
+        check_noise(self.noise_exponent, self.num_knots)
+
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
+        """Returns a plan that stays at the centre of the box."""
+        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
+
+    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
+        """Draws `[batch, num_restarts, horizon, action_dim]`."""
+        shape = (self.num_restarts, horizon, *bounds.low.shape)
+        return temporal_noise(
+            generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
+        )
+
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        state: PlanState,
+        *,
+        noise: Tensor,
+        bounds: ActionBounds,
+        budget: Budget,
+        proposals: Sequence[Tensor] = (),
+    ) -> tuple[Plan, PlanState]:
+        """Minimises the objective from where `state` stands; see `Planner.plan`."""
+        bounds.require_continuous("Gradient")
+        starts = restarts(
+            state.plan, noise, bounds=bounds, proposals=proposals, num_restarts=self.num_restarts, std=self.init_std
+        )
+        evaluator = Evaluator(objective, budget)
+        iterates = descend(starts, evaluator, bounds=bounds, optimizer=self.optimizer, num_steps=self.num_steps)
+        plan = best_plan(
+            iterates,
+            elites=iterates[-1][0],
+            fallback=bounds.from_unit(state.plan),
+            num_evaluations=evaluator.num_evaluations,
+        )
+        return plan, PlanState(plan=bounds.to_unit(plan.actions))
+
+    def shift(self, state: PlanState, num_steps: int) -> PlanState:
+        """Moves the plan on; the new steps at the end are those of `init`."""
+        return state.shift(num_steps)
+
+    def resize(self, state: PlanState, horizon: int) -> PlanState:
+        """Cuts the plan, or extends it by steps of `init`."""
+        return state.resize(horizon)
+
+
+def restarts(
+    plan: Tensor,
+    noise: Tensor,
+    *,
+    bounds: ActionBounds,
+    proposals: Sequence[Tensor],
+    num_restarts: int,
+    std: float,
+) -> Tensor:
+    """Returns where descents start: the proposals, the last plan, and the last plan with noise.
+
+    Args:
+        plan: `[batch, horizon, action_dim]`, the last plan, in units of the box.
+        noise: `[batch, num_restarts, horizon, action_dim]`.
+        bounds: Of the actions.
+        proposals: Each `[batch, horizon, action_dim]`.
+        num_restarts: How many.
+        std: Of the noise, in units of the box.
+
+    Returns:
+        `[batch, num_restarts, horizon, action_dim]`, inside the bounds.
+
+    Raises:
+        ValueError: The noise or a proposal has the wrong shape, or there are too many proposals.
+    """
+    batch_size, horizon, action_dim = plan.shape
+    expected = (batch_size, num_restarts, horizon, action_dim)
+    if noise.shape != expected:
+        raise ValueError(
+            f"noise must be [batch, num_restarts, horizon, action_dim] = {[*expected]}, got {[*noise.shape]}"
+        )
+    num_given = len(proposals) + 1
+    if num_given > num_restarts:
+        raise ValueError(
+            f"num_restarts must be at least {num_given} to hold {len(proposals)} proposals and the last plan, "
+            f"got {num_restarts}"
+        )
+    given = [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), bounds.from_unit(plan)]
+    random = bounds.from_unit(plan[:, None] + std * noise[:, num_given:])
+    return torch.cat([torch.stack(given, dim=1), random], dim=1)
+
+
+def descend(
+    candidates: Tensor, evaluator: Evaluator, *, bounds: ActionBounds, optimizer: Adam, num_steps: int
+) -> list[tuple[Tensor, Tensor]]:
+    """Descends the cost from each candidate, as far as the budget goes.
+
+    Args:
+        candidates: `[batch, num_samples, horizon, action_dim]`, inside the bounds.
+        evaluator: Prices and differentiates them.
+        bounds: Each step is projected on them.
+        optimizer: Turns gradients, in units of the box, into steps.
+        num_steps: At most.
+
+    Returns:
+        The iterates, the candidates first, each with its cost `[batch, num_samples]`; none where the budget is spent,
+        fewer samples at the end where it is nearly.
+    """
+    num_samples = candidates.shape[1]
+    iterates = []
+    moments = optimizer.init(candidates)
+    for _ in range(num_steps):
+        if evaluator.grant(3 * num_samples, reserved=num_samples) < 3 * num_samples:
+            break
+        cost, gradient = evaluator.price_with_gradient(candidates)
+        iterates.append((candidates, cost))
+        change, moments = optimizer.step(bounds.half_range * gradient, moments)
+        candidates = bounds.clip(torch.addcmul(candidates, bounds.half_range, change))
+    if size := evaluator.grant(num_samples):
+        iterates.append((candidates[:, :size], evaluator.price(candidates[:, :size]).cost))
+    return iterates
