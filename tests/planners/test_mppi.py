@@ -1,0 +1,216 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from planners.mppi import MPPI, softmin_weights
+from planners.types import Budget, Score
+
+MPPI_SMALL = MPPI(
+    num_samples=32,
+    num_iterations=3,
+    num_elites=None,
+    temperature=0.2,
+    init_std=0.5,
+    warm_std=0.2,
+    min_std=0.05,
+    noise_exponent=0.0,
+    num_knots=None,
+    return_mean=False,
+)
+
+UNLIMITED = Budget()
+
+
+def solve(mppi, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=None, budget=UNLIMITED, proposals=()):
+    generators = [torch.Generator().manual_seed(seed + index) for index in range(batch_size)]
+    noise = mppi.sample_noise(generators, bounds=bounds, horizon=horizon)
+    state = mppi.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
+    return mppi.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
+
+
+def score(cost):
+    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
+
+
+@pytest.mark.parametrize("return_mean", [False, True])
+def test_mppi_comes_within_one_percent_of_the_riccati_optimum(lqr, return_mean):
+    mppi = replace(
+        MPPI_SMALL, num_samples=256, num_iterations=30, temperature=0.1, min_std=0.002, return_mean=return_mean
+    )
+    plan, _ = solve(mppi, lqr.objective(lqr.starts), lqr.bounds, horizon=10)
+    assert (plan.cost <= 1.01 * lqr.optimum(lqr.starts)).all()
+    assert (plan.cost >= (1 - 1e-5) * lqr.optimum(lqr.starts)).all()
+
+
+@pytest.mark.parametrize(
+    "cost",
+    [[1.0, 2.0, 4.0], [5.0, 5.0, 5.0], [1.0, math.inf, 3.0], [math.inf, 2.0, math.inf], [math.inf] * 3, [1e30, 0, 1]],
+)
+@pytest.mark.parametrize("temperature", [1e-6, 0.1, 1e6])
+def test_the_weights_sum_to_1(cost, temperature):
+    weights = softmin_weights(torch.tensor([cost]), temperature)
+    assert weights.sum() == pytest.approx(1.0)
+    assert (weights >= 0).all()
+
+
+def test_the_weights_are_a_softmax_in_units_of_the_mean_excess():
+    cost = [3.0, 4.0, 6.0, 7.0]  # 2 more than the cheapest on average
+    expected = torch.tensor([math.exp(-(it - 3.0) / (0.5 * 2.0)) for it in cost])
+    torch.testing.assert_close(softmin_weights(torch.tensor([cost]), 0.5)[0], expected / expected.sum())
+
+
+def test_what_has_no_cost_has_no_weight_and_sets_no_scale():
+    with_unpriced = softmin_weights(torch.tensor([[3.0, math.inf, 4.0, 8.0, math.inf]]), 0.3)
+    assert with_unpriced[0, [1, 4]].tolist() == [0.0, 0.0]
+    assert torch.equal(with_unpriced[:, [0, 2, 3]], softmin_weights(torch.tensor([[3.0, 4.0, 8.0]]), 0.3))
+
+
+def test_a_higher_temperature_averages_more():
+    cost = torch.randn(1, 50, generator=torch.Generator().manual_seed(0))
+    effective = [1 / softmin_weights(cost, temperature).square().sum() for temperature in (0.01, 0.1, 0.3, 1.0, 10.0)]
+    assert effective == sorted(effective)
+    assert effective[0] < 2
+    assert effective[-1] > 49
+
+
+def test_towards_temperature_0_the_mean_is_the_best_candidate(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(replace(MPPI_SMALL, num_iterations=1, temperature=1e-6), objective, lqr.bounds)
+    candidates = objective.candidates[0]
+    best = lqr.objective(lqr.starts)(candidates).cost.argmin(dim=1)
+    torch.testing.assert_close(state.mean, candidates[range(8), best])
+
+
+def test_towards_an_infinite_temperature_the_mean_is_that_of_all_candidates(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(replace(MPPI_SMALL, num_iterations=1, temperature=1e6), objective, lqr.bounds)
+    torch.testing.assert_close(state.mean, objective.candidates[0].mean(dim=1), rtol=1e-4, atol=1e-4)
+
+
+def test_neither_the_unit_of_the_cost_nor_its_zero_changes_the_plan(lqr):
+    plan, _ = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    moved, _ = solve(MPPI_SMALL, lambda actions: score(1024 * lqr.objective(lqr.starts)(actions).cost), lqr.bounds)
+    assert torch.equal(moved.actions, plan.actions)
+    weights = softmin_weights(torch.tensor([[1.0, 2.0, 5.0]]), 0.1)
+    assert torch.equal(softmin_weights(torch.tensor([[101.0, 102.0, 105.0]]), 0.1), weights)
+
+
+def test_an_iteration_moves_the_gaussian_by_the_weights(lqr, record):
+    mppi = replace(MPPI_SMALL, num_iterations=1, min_std=1e-6, init_std=0.5)
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(mppi, objective, lqr.bounds)
+    candidates = objective.candidates[0]
+    weights = softmin_weights(lqr.objective(lqr.starts)(candidates).cost, 0.2)
+    torch.testing.assert_close(state.mean, torch.einsum("bn,bnhd->bhd", weights, candidates))
+    variance = torch.einsum("bn,bnhd->bhd", weights, candidates.square())  # around the centre that it started from
+    torch.testing.assert_close(state.std, variance.sqrt().clamp(max=0.5))
+
+
+def test_with_elites_only_the_cheapest_move_the_gaussian(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    plan, state = solve(replace(MPPI_SMALL, num_iterations=1, num_elites=4, temperature=1e6), objective, lqr.bounds)
+    candidates = objective.candidates[0]
+    cost = lqr.objective(lqr.starts)(candidates).cost
+    for problem in range(8):
+        elites = candidates[problem, cost[problem].argsort()[:4]]
+        torch.testing.assert_close(state.mean[problem], elites.mean(dim=0), rtol=1e-4, atol=1e-5)
+        assert torch.equal(plan.elites[problem], elites)
+
+
+def test_a_least_std_of_the_initial_keeps_the_std_as_in_the_paper(lqr):
+    mppi = replace(MPPI_SMALL, min_std=0.3, warm_std=0.3, init_std=0.3)
+    _, state = solve(mppi, lqr.objective(lqr.starts), lqr.bounds)
+    torch.testing.assert_close(state.std, torch.full((8, 3, 2), 0.3))
+
+
+def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
+    _, state = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    _, after = solve(
+        MPPI_SMALL, lambda actions: score(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
+    )
+    assert torch.equal(after.mean, state.mean)
+    assert torch.equal(after.std, state.std.clamp(min=MPPI_SMALL.warm_std))
+    assert torch.equal(after.plan, state.plan)
+
+
+def test_the_only_candidate_with_a_cost_is_where_the_search_goes(lqr):
+    def price_one(actions):
+        return score(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
+
+    plan, state = solve(replace(MPPI_SMALL, num_iterations=1), price_one, lqr.bounds)
+    torch.testing.assert_close(state.mean, plan.actions)
+
+
+def test_the_last_mean_is_priced(lqr, record):
+    objective = record(lqr.objective(lqr.starts))
+    plan, state = solve(replace(MPPI_SMALL, return_mean=True), objective, lqr.bounds)
+    cold, *later = objective.candidates  # the mean of a cold start is its last plan
+    means = torch.stack([cold[:, 0], *(candidates[:, 0] for candidates in later)], dim=1)
+    assert torch.equal(means[:, -1], state.mean)
+    cost, cheapest = lqr.objective(lqr.starts)(means).cost.min(dim=1)
+    torch.testing.assert_close(plan.cost, cost)
+    assert torch.equal(plan.actions, means[range(8), cheapest])
+    assert plan.num_evaluations == 3 * 32 + 1
+
+
+@pytest.mark.parametrize(("num_evaluations", "sizes"), [(40, [32, 7, 1]), (33, [32, 1]), (32, [31, 1]), (1, [1])])
+def test_the_last_evaluation_of_a_budget_is_for_the_mean(lqr, record, num_evaluations, sizes):
+    objective = record(lqr.objective(lqr.starts))
+    _, state = solve(MPPI_SMALL, objective, lqr.bounds, budget=Budget(num_evaluations))
+    assert [candidates.shape[1] for candidates in objective.candidates] == sizes
+    torch.testing.assert_close(objective.candidates[-1][:, 0], state.mean)
+
+
+def test_proposals_last_plan_and_mean_are_the_first_candidates(lqr, record):
+    plan, state = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
+    proposal = torch.full((8, 3, 2), 0.5)
+    objective = record(lqr.objective(lqr.starts))
+    solve(MPPI_SMALL, objective, lqr.bounds, state=state, proposals=[proposal])
+    first = objective.candidates[0]
+    assert torch.equal(first[:, 0], proposal)
+    assert torch.equal(first[:, 1], plan.actions)
+    assert torch.equal(first[:, 2], state.mean)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_samples": 33},
+        {"num_iterations": 4},
+        {"num_elites": 5},
+        {"temperature": 0.3},
+        {"init_std": 0.6},
+        {"warm_std": 0.3},
+        {"min_std": 0.15},
+        {"noise_exponent": 1.0},
+        {"num_knots": 2},
+        {"return_mean": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_parameter_changes_the_result(lqr, change):
+    def second_plan(mppi):
+        _, state = solve(mppi, lqr.objective(lqr.starts), lqr.bounds)
+        plan, after = solve(mppi, lqr.objective(lqr.starts), lqr.bounds, state=mppi.shift(state, 1), seed=8)
+        return torch.stack([plan.actions, after.mean, after.std])
+
+    assert not torch.equal(second_plan(MPPI_SMALL), second_plan(replace(MPPI_SMALL, **change)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_samples": 1}, "num_samples must be at least 2, got 1"),
+        ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
+        ({"num_elites": 33}, "num_elites must be in 2..num_samples=32, or null, got 33"),
+        ({"num_elites": 1}, "num_elites must be in 2..num_samples=32, or null, got 1"),
+        ({"temperature": 0.0}, "temperature must be above 0 and finite, got 0.0"),
+        ({"temperature": math.nan}, "temperature must be above 0 and finite, got nan"),
+        ({"warm_std": 0.6}, "warm_std=0.6, init_std=0.5"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(MPPI_SMALL, **change)
