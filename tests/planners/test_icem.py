@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.objectives import priced
 from planners.icem import ICEM
-from planners.types import Budget, Score
+from planners.types import Budget
 
 ICEM_SMALL = ICEM(
     num_samples=32,
@@ -30,10 +31,6 @@ def solve(icem, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=Non
     noise = icem.sample_noise(generators, bounds=bounds, horizon=horizon)
     state = icem.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
     return icem.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
-
-
-def score(cost):
-    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
 
 
 def contains(candidates, sequence):
@@ -87,7 +84,7 @@ def test_an_iteration_fits_the_gaussian_to_the_cheapest(lqr, record):
 def test_kept_elites_compete_with_the_cost_that_is_known(lqr, record):
     def objective(actions):
         cost = lqr.objective(lqr.starts)(actions).cost
-        return score(cost if len(recorded.candidates) == 1 else torch.full_like(cost, 1e9))
+        return priced(cost if len(recorded.candidates) == 1 else torch.full_like(cost, 1e9))
 
     recorded = record(objective)
     icem = replace(ICEM_SMALL, num_kept=4)
@@ -137,7 +134,7 @@ def test_the_samples_of_a_warm_start_have_at_least_the_warm_std(lqr, record):
 
 def test_elites_without_a_cost_are_not_kept(lqr):
     def price_one(actions):
-        return score(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
+        return priced(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
 
     plan, state = solve(replace(ICEM_SMALL, num_iterations=1), price_one, lqr.bounds)
     torch.testing.assert_close(state.elites[:, 0], plan.actions)
@@ -147,7 +144,7 @@ def test_elites_without_a_cost_are_not_kept(lqr):
 def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
     _, state = solve(ICEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     _, after = solve(
-        ICEM_SMALL, lambda actions: score(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
+        ICEM_SMALL, lambda actions: priced(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
     )
     assert torch.equal(after.gaussian.mean, state.gaussian.mean)
     assert torch.equal(after.gaussian.std, state.gaussian.std.clamp(min=ICEM_SMALL.warm_std))

@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.objectives import priced
 from planners.mppi import MPPI, softmin_weights
-from planners.types import Budget, Score
+from planners.types import Budget
 
 MPPI_SMALL = MPPI(
     num_samples=32,
@@ -28,10 +29,6 @@ def solve(mppi, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=Non
     noise = mppi.sample_noise(generators, bounds=bounds, horizon=horizon)
     state = mppi.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
     return mppi.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
-
-
-def score(cost):
-    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
 
 
 @pytest.mark.parametrize("return_mean", [False, True])
@@ -91,7 +88,7 @@ def test_towards_an_infinite_temperature_the_mean_is_that_of_all_candidates(lqr,
 
 def test_neither_the_unit_of_the_cost_nor_its_zero_changes_the_plan(lqr):
     plan, _ = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
-    moved, _ = solve(MPPI_SMALL, lambda actions: score(1024 * lqr.objective(lqr.starts)(actions).cost), lqr.bounds)
+    moved, _ = solve(MPPI_SMALL, lambda actions: priced(1024 * lqr.objective(lqr.starts)(actions).cost), lqr.bounds)
     assert torch.equal(moved.actions, plan.actions)
     weights = softmin_weights(torch.tensor([[1.0, 2.0, 5.0]]), 0.1)
     assert torch.equal(softmin_weights(torch.tensor([[101.0, 102.0, 105.0]]), 0.1), weights)
@@ -128,7 +125,7 @@ def test_a_least_std_of_the_initial_keeps_the_std_as_in_the_paper(lqr):
 def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
     _, state = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     _, after = solve(
-        MPPI_SMALL, lambda actions: score(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
+        MPPI_SMALL, lambda actions: priced(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
     )
     assert torch.equal(after.mean, state.mean)
     assert torch.equal(after.std, state.std.clamp(min=MPPI_SMALL.warm_std))
@@ -137,7 +134,7 @@ def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
 
 def test_the_only_candidate_with_a_cost_is_where_the_search_goes(lqr):
     def price_one(actions):
-        return score(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
+        return priced(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
 
     plan, state = solve(replace(MPPI_SMALL, num_iterations=1), price_one, lqr.bounds)
     torch.testing.assert_close(state.mean, plan.actions)
