@@ -10,6 +10,7 @@ COMMANDS = {
     "collect": "record episodes of a simulated robot that explores",
     "train": "train a world model on recorded episodes: data=DIR",
     "evaluate": "measure the success of a finished run: run=DIR",
+    "compare-planners": "run every planner on the same episodes, and draw success against evaluations: run=DIR",
     "check-data": "verify a folder of recorded episodes: check-data DIR",
     "doctor": "report versions, cores, GPU and what can render, and how to mend it",
 }
@@ -22,6 +23,7 @@ examples:
   jepa-mpc collect env=push num_episodes=1000 output=runs/push_data
   jepa-mpc train data=runs/push_data output=runs/push_model
   jepa-mpc evaluate run=runs/push_model num_episodes=300 fail_under=0.95
+  jepa-mpc compare-planners run=runs/push_model planners=[cem,mppi] budgets=[64,256,1024]
   jepa-mpc check-data runs/push_data"""
 
 

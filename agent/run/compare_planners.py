@@ -1,0 +1,218 @@
+"""jepa-mpc compare-planners: run every planner with the world model of a finished run, on the same episodes.
+
+Each planner acts at each of several budgets of evaluations a planning step. Prints success, evaluations and latency
+side by side, and draws success against evaluations. The run's own planner keeps the run's values, any other one has
+its shipped values. An interrupted comparison goes on where it was; more planners, budgets or episodes are added to
+what is there.
+
+usage: jepa-mpc compare-planners run=DIR [planners=[NAME,...]] [budgets=[N,...,null]] [num_episodes=N]
+                                 [split=validation|evaluation] [num_workers=W] [output=DIR] [key=value ...]
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
+from agent.evaluation.comparison_plot import plot_comparison
+from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
+from agent.evaluation.evaluate import EpisodeTask, evaluate
+from agent.evaluation.results import write_results
+from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.statistics import success_rate
+from agent.run.config import Config, ConfigError, compose_config, group_names
+from agent.run.evaluate import fingerprint, package_versions
+from agent.run.finished_run import compose_on_run, findings_folder, load_world_model_for
+from agent.run.loading import build_actor, checkpoint_path, load_world_model
+from agent.run.lock import locked
+from agent.run.saved_config import save_config
+from agent.run.validation import validate
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import Policy
+from world_model.checkpoint import file_sha256
+
+SECTION = "compare"
+PLOT_FILE = "comparison.png"
+_COMMAND = "compare-planners"
+_NO_BUDGET = ("configurator.num_evaluations=null", "configurator.milliseconds=null")
+_NUM_TRIALS = 3  # planning steps from which the time of a comparison is estimated
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Runs the command."""
+    for text in overrides:
+        _refuse_ambiguous(text)
+    config, run_folder = compose_on_run(overrides, command=_COMMAND, section=SECTION)
+    planners, budgets = _planners(config), _budgets(config)
+    output = findings_folder(config, run_folder, default="compare_planners")
+    validate(config, load_world_model(checkpoint_path(run_folder))[1])
+    with locked(output):
+        save_config(config, output)
+        compare(config, run_folder, output, planners=planners, budgets=budgets)
+    return 0
+
+
+@dataclass(frozen=True)
+class PlannerFactory:
+    """Makes the same agent with different planners, in whichever process.
+
+    Attributes:
+        run_folder: Where the trained model lies.
+        configs: Of each agent, by its name.
+    """
+
+    run_folder: Path
+    configs: Mapping[str, Config]
+
+    def __call__(self, name: str, env: MujocoEnv) -> Policy:
+        """Returns the agent of that name."""
+        torch.set_num_threads(1)  # the last bits of a matrix product depend on it
+        world_model, spec = load_world_model_for(env, self.run_folder)
+        return build_actor(self.configs[name], world_model, spec, action_repeat=world_model.action_repeat)
+
+
+def compare(
+    config: Config, run_folder: Path, output: Path, *, planners: Sequence[str], budgets: Sequence[int | None]
+) -> None:
+    """Runs every planner at every budget, prints the table, and writes records, comparison and picture to `output`."""
+    values = config.values.compare
+    seeds = episode_seeds(values.split, values.num_episodes)
+    checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
+    configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
+    settings = [Setting(planner, budget) for planner in planners for budget in budgets]
+    factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
+    seconds = _try_all(settings, factory, str(config.values.env.env_id), seeds[0])
+    print(
+        f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
+        f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "
+        "less what an earlier run of this command has finished"
+    )
+    episodes: dict[Setting, list[EvaluatedEpisode]] = {setting: [] for setting in settings}
+    by_name = {str(setting): setting for setting in settings}
+    finished = evaluate(
+        [EpisodeTask(name, seed) for name in by_name for seed in seeds],
+        env_id=str(config.values.env.env_id),
+        make_policy=factory,
+        num_workers=values.num_workers,
+        fingerprint=_fingerprint(configs.values(), checkpoint_sha256),
+        output=output,
+    )
+    for task, episode in finished:
+        setting = by_name[task.agent]
+        episodes[setting].append(episode)
+        if len(episodes[setting]) == len(seeds):
+            success = success_rate([episode.record.success_at_end for episode in episodes[setting]])
+            place = settings.index(setting) + 1
+            tqdm.write(f"[{place}/{len(settings)}] {setting}: {100 * success.rate:.1f} % at the end")
+    description = {
+        "env": config.choices["env"],
+        "observation": config.choices["observation"],
+        "seed": config.values.seed,
+        "split": values.split,
+        "checkpoint": {"sha256": checkpoint_sha256},
+        "planners": {name: configs[name].named("planner")["values"] for name in planners},
+    }
+    own = str(config.choices["planner"])
+    comparison = make_comparison(
+        description,
+        episodes,
+        reference=own if own in planners else planners[0],
+        versions=package_versions(),
+    )
+    print(format_comparison(comparison))
+    print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
+    print(f"picture: {plot_comparison(comparison, output / PLOT_FILE)}")
+
+
+def _refuse_ambiguous(text: str) -> None:
+    """Refuses what would change one planner, or one budget, among several."""
+    key = text.partition("=")[0]
+    if key == "planner":
+        raise ConfigError(f"'{text}' names one planner: {_COMMAND} takes those to compare, as in planners=[cem,mppi]")
+    if key.startswith("planner."):
+        raise ConfigError(
+            f"'{text}' is ambiguous among several planners: {_COMMAND} takes the run's own planner with the run's "
+            "values and the others as they are shipped; `jepa-mpc evaluate` measures one planner with other values"
+        )
+    if any(setting.startswith(f"{key}=") for setting in _NO_BUDGET):
+        raise ConfigError(f"'{text}' is one budget: {_COMMAND} takes those to compare at, as in budgets=[64,256,null]")
+
+
+def _planners(config: Config) -> list[str]:
+    names, chosen = group_names()["planner"], config.values.compare.planners
+    if chosen is None:
+        return names
+    if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(
+            f"compare.planners must be a list of different planners, as in [cem,mppi], or null for all, got {chosen}"
+        )
+    for name in chosen:
+        if name not in names:
+            raise ConfigError(f"there is no planner '{name}'; there are {', '.join(names)}")
+    return list(chosen)
+
+
+def _budgets(config: Config) -> list[int | None]:
+    budgets = list(config.values.compare.budgets)
+    if not budgets or len(set(budgets)) < len(budgets) or not all(map(_is_budget, budgets)):
+        raise ConfigError(
+            "compare.budgets must be a list of different whole numbers of at least 1, or null for the planner's own "
+            f"number, as in [64,256,null], got {budgets}"
+        )
+    return sorted(budgets, key=lambda budget: float("inf") if budget is None else budget)
+
+
+def _is_budget(budget: object) -> bool:
+    return budget is None or (isinstance(budget, int) and not isinstance(budget, bool) and budget >= 1)
+
+
+def _config_of_planner(config: Config, name: str) -> Config:
+    """Returns the config with a planner: the run's own with the run's values, another one as it is shipped."""
+    base, overrides = config.plain(), list(_NO_BUDGET)
+    if name != config.choices["planner"]:
+        base["choices"]["experiment"] = None  # what it changed is in the values, and might fit its own planner alone
+        overrides.append(f"planner={name}")
+    return compose_config(overrides, base=base)
+
+
+def _with_budget(config: Config, budget: int | None) -> Config:
+    values = copy.deepcopy(config.values)
+    values.configurator.num_evaluations = budget
+    return Config(choices=config.choices, values=values)
+
+
+def _fingerprint(configs: Iterable[Config], checkpoint_sha256: str) -> str:
+    """Returns a hash of all that the records of all planners depend on, so that any choice of them shares records."""
+    return hashlib.sha256("".join(fingerprint(config, checkpoint_sha256) for config in configs).encode()).hexdigest()
+
+
+def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env_id: str, seed: int) -> float:
+    """Lets each planner act for a moment, so that none is found unable after hours of work.
+
+    Returns:
+        The time of one episode in each setting, s, about.
+
+    Raises:
+        ConfigError: A planner cannot plan in this run.
+    """
+    env = gymnasium.make(env_id).unwrapped
+    assert isinstance(env, MujocoEnv)
+    total = 0.0
+    for setting in settings:
+        try:
+            policy = factory(str(setting), env)
+            repeat = factory.configs[str(setting)].values.world_model.action_repeat
+            episode = evaluate_episode(env, policy, seed=seed, num_steps=_NUM_TRIALS * repeat)
+        except ValueError as error:
+            raise ConfigError(
+                f"the planner {setting} cannot plan in this run: {error}; name those that can, as in planners=[cem]"
+            ) from None
+        total += float(np.median(episode.planning_latencies_ms)) / 1e3 * env.description.num_steps / repeat
+    return total
