@@ -38,6 +38,7 @@ class FixedConfigurator:
     Args:
         terms: The cost terms at hand, by name.
         weights: Their weights u_i; see `CostModule`.
+        limits: Of those that are constraints; see `CostModule`.
         horizon: Imagined model steps, at least 1.
         num_evaluations: Candidates that the planner may price at a step, or None for the planner's own number.
         milliseconds: Time that the planner may take at a step, or None for any; see `Budget`.
@@ -49,6 +50,7 @@ class FixedConfigurator:
         *,
         terms: Mapping[str, Cost],
         weights: Mapping[str, float],
+        limits: Mapping[str, float],
         horizon: int,
         num_evaluations: int | None,
         milliseconds: float | None,
@@ -57,7 +59,7 @@ class FixedConfigurator:
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
         self._configuration = Configuration(
-            cost=CostModule(terms=terms, weights=weights),
+            cost=CostModule(terms=terms, weights=weights, limits=limits),
             horizon=horizon,
             budget=Budget(num_evaluations, milliseconds, chunk_size),
         )

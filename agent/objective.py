@@ -17,7 +17,7 @@ class ImaginedCost:
 
     Attributes:
         imagine: Imagines trajectories, as `WorldModel.rollout`.
-        cost: Prices them.
+        cost: Prices them, and says which limits they exceed.
         context: Where imagination starts.
         goal: Where it should lead.
         action_repeat: Control steps for which a planned action is held; the model's action is their concatenation.
@@ -30,7 +30,7 @@ class ImaginedCost:
     action_repeat: int
 
     def __call__(self, actions: Tensor) -> Score:
-        """Prices `actions`, `[batch, num_samples, horizon, action_dim]`; no constraints yet."""
+        """Prices `actions`, `[batch, num_samples, horizon, action_dim]`."""
         return self.price(self.rollout(actions), actions)
 
     def rollout(self, actions: Tensor) -> Tensor:
@@ -55,8 +55,7 @@ class ImaginedCost:
         trajectory = LatentTrajectory(
             embeddings=states, actions=self._model_actions(actions), previous_action=self.context.actions[:, -1]
         )
-        cost = self.cost(trajectory, self.goal)
-        return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
+        return Score(cost=self.cost(trajectory, self.goal), violations=self.cost.violations(trajectory, self.goal))
 
     def _model_actions(self, actions: Tensor) -> Tensor:
         return actions.repeat(1, 1, 1, self.action_repeat)

@@ -1,8 +1,10 @@
 """What a cost is, and how several add up. Read this first."""
 
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from world_model.types import LatentGoal, LatentTrajectory
@@ -17,30 +19,50 @@ class Cost(Protocol):
 
 
 class CostModule:
-    """The energy of an imagined future: a weighted sum of cost terms (LeCun 2022, section 3.2).
+    """The energy of an imagined future: a weighted sum of cost terms (LeCun 2022, section 3.2), some of them limited.
 
     Args:
         terms: Name to term.
         weights: Term name to its weight, at least 0; a term without a weight is left out.
+        limits: Term name to the most that it may be. Such a term is a constraint, and no part of the sum.
 
     Raises:
-        ValueError: A weight that names no term or is negative or not finite, or weights that are all 0.
+        ValueError: A weight or limit that names no term or is not finite, a weight that is negative, or no weight above
+            0 of a term without a limit.
     """
 
-    def __init__(self, *, terms: Mapping[str, Cost], weights: Mapping[str, float]) -> None:
+    def __init__(self, *, terms: Mapping[str, Cost], weights: Mapping[str, float], limits: Mapping[str, float]) -> None:
         for name, weight in weights.items():
             if name not in terms:
                 raise ValueError(f"a cost weight must name one of the terms {sorted(terms)}, got '{name}'")
-            if not 0.0 <= weight < float("inf"):
+            if not 0.0 <= weight < math.inf:
                 raise ValueError(f"the weight of cost term '{name}' must be at least 0 and finite, got {weight}")
-        if not any(weights.values()):
-            raise ValueError(f"at least one cost weight must be above 0, got {dict(weights)}")
-        self._weighted_terms = [(weight, terms[name]) for name, weight in weights.items() if weight > 0.0]
+        for name, limit in limits.items():
+            if name not in terms:
+                raise ValueError(f"a cost limit must name one of the terms {sorted(terms)}, got '{name}'")
+            if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
+                raise ValueError(f"the limit of cost term '{name}' must be a finite number, or null, got {limit!r}")
+        if not any(weight for name, weight in weights.items() if name not in limits):
+            raise ValueError(
+                f"at least one cost weight must be above 0, got {dict(weights)}"
+                + (f", of which {sorted(limits)} are constraints" if limits else "")
+            )
+        self._weighted_terms = [
+            (weight, terms[name]) for name, weight in weights.items() if weight > 0.0 and name not in limits
+        ]
+        self._limited_terms = [(limit, terms[name]) for name, limit in limits.items()]
 
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
-        """Returns the weighted sum, `[batch, num_samples]`."""
+        """Returns the weighted sum of the terms without a limit, `[batch, num_samples]`."""
         (first_weight, first_term), *others = self._weighted_terms
         total = first_weight * first_term(trajectory, goal)
         for weight, term in others:
             total = total + weight * term(trajectory, goal)
         return total
+
+    def violations(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
+        """Returns by how much each limited term exceeds its limit, `[batch, num_samples, num_constraints]`."""
+        exceeds = [term(trajectory, goal) - limit for limit, term in self._limited_terms]
+        if not exceeds:
+            return trajectory.embeddings.new_zeros(*trajectory.embeddings.shape[:2], 0)
+        return torch.stack(exceeds, dim=2)

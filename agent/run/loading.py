@@ -102,12 +102,16 @@ def build_world_model(configs: Mapping[str, Any], spec: EnvSpec) -> JEPA:
 def build_actor(config: Config, world_model: WorldModel, spec: EnvSpec, *, action_repeat: int) -> Actor:
     """Returns the agent that plans with a world model, as its config says."""
     values = config.values
+    limits = {name: cost.limit for name, cost in values.cost.items() if cost.limit is not None}
     configurator = build(
         values.configurator,
         terms={name: build(cost.term) for name, cost in values.cost.items()},
         weights={name: cost.weight for name, cost in values.cost.items()},
+        limits=limits,
     )
     planner, guardrails = build(values.planner), build(values.guardrails)
+    if limits:
+        planner = build(values.constraints, planner=planner)
     try:
         return Actor(
             world_model=world_model,

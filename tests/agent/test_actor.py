@@ -40,6 +40,7 @@ def make_actor(spec, model, *, planner=CEM, action_repeat=1, max_change=2.0):
         configurator=FixedConfigurator(
             terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
             weights={"goal_distance": 1.0},
+            limits={},
             horizon=3,
             num_evaluations=None,
             milliseconds=None,
@@ -207,6 +208,7 @@ def test_the_budget_is_what_the_config_says(spec, integrator):
     configurator = FixedConfigurator(
         terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
         weights={"goal_distance": 1.0},
+        limits={},
         horizon=3,
         num_evaluations=100,
         milliseconds=20.0,

@@ -70,7 +70,7 @@ def test_gradients_to_the_actions_agree_with_finite_differences(cost):
 def test_the_cost_module_is_the_weighted_sum():
     terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
     imagined = trajectory(torch.zeros(1, 1, 1, 2), torch.full((1, 1, 1, 2), 2.0))
-    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0})
+    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0}, limits={})
     assert cost(imagined, goal(torch.zeros(1, 2))).item() == 10.0
 
 
@@ -85,4 +85,29 @@ def test_the_cost_module_is_the_weighted_sum():
 )
 def test_weights_that_mean_nothing_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
-        CostModule(terms={"effort": ControlEffort()}, weights=weights)
+        CostModule(terms={"effort": ControlEffort()}, weights=weights, limits={})
+
+
+def test_a_term_with_a_limit_is_a_constraint_and_no_cost():
+    terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
+    imagined = trajectory(torch.zeros(1, 2, 1, 2), torch.tensor([[[[2.0, 2.0]], [[0.5, 0.5]]]]))
+    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0}, limits={"effort": 1.0})
+    assert cost(imagined, goal(torch.zeros(1, 2))).tolist() == [[8.0, 0.5]]
+    assert cost.violations(imagined, goal(torch.zeros(1, 2))).tolist() == [[[3.0], [-0.75]]]
+    free = CostModule(terms=terms, weights={"effort": 0.5}, limits={})
+    assert free.violations(imagined, goal(torch.zeros(1, 2))).shape == (1, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"efort": 1.0}, "a cost limit must name one of the terms"),
+        ({"smoothness": float("nan")}, "the limit of cost term 'smoothness' must be a finite number, or null, got nan"),
+        ({"smoothness": "low"}, "must be a finite number, or null, got 'low'"),
+        ({"effort": 1.0}, r"at least one cost weight must be above 0, got .*, of which \['effort'\] are constraints"),
+    ],
+)
+def test_limits_that_mean_nothing_are_refused(limits, message):
+    terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
+    with pytest.raises(ValueError, match=message):
+        CostModule(terms=terms, weights={"effort": 1.0}, limits=limits)

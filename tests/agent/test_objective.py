@@ -37,7 +37,7 @@ def objective(request):
     terms = {"distance": GoalDistance(last_step_weight=2.0), "effort": ControlEffort(), "change": ActionSmoothness()}
     return ImaginedCost(
         imagine=model.rollout,
-        cost=CostModule(terms=terms, weights={"distance": 1.0, "effort": 0.1, "change": 0.3}),
+        cost=CostModule(terms=terms, weights={"distance": 1.0, "effort": 0.1}, limits={"change": 0.3}),
         context=LatentContext(
             embeddings=draw(BATCH, request.param, EMBED_DIM, seed=100),
             actions=draw(BATCH, request.param, ACTION_DIM * ACTION_REPEAT, seed=101),
@@ -63,6 +63,8 @@ def test_the_cost_of_actions_is_that_of_the_states_that_they_lead_to(objective, 
     assert torch.equal(objective(actions).cost, objective.price(states, actions).cost)
     trajectory = objective.imagine(objective.context, actions.repeat(1, 1, 1, ACTION_REPEAT))
     assert torch.equal(objective(actions).cost, objective.cost(trajectory, objective.goal))
+    change = ActionSmoothness()(trajectory, objective.goal)
+    assert torch.equal(objective(actions).violations, change[:, :, None] - 0.3)
 
 
 def test_states_are_the_rollout_exactly_where_they_are_predicted(objective, actions):
@@ -110,7 +112,7 @@ def test_the_executed_action_counts_as_the_one_before_the_first(objective, actio
     moved = replace(
         objective,
         context=replace(objective.context, actions=objective.context.actions + 1.0),
-        cost=CostModule(terms={"change": ActionSmoothness()}, weights={"change": 1.0}),
+        cost=CostModule(terms={"change": ActionSmoothness()}, weights={"change": 1.0}, limits={}),
     )
     still = replace(moved, context=objective.context)
     first = (actions[:, :, 0].repeat(1, 1, ACTION_REPEAT) - objective.context.actions[:, None, -1]) * 2.0

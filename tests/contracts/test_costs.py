@@ -14,7 +14,7 @@ BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, ACTION_DIM = 3, 5, 4, 6, 2
 @pytest.fixture(params=group_names()["cost"])
 def cost(request):
     node = compose_config([f"cost=[{request.param}]"]).values.cost[request.param]
-    assert OmegaConf.to_container(node).keys() == {"weight", "term"}
+    assert OmegaConf.to_container(node).keys() == {"weight", "limit", "term"}
     return build(node.term)
 
 
