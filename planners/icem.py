@@ -43,8 +43,8 @@ class ICEM:
     before its time (Hansen, "The CMA evolution strategy: a tutorial", 2016, section 3.1). The mean is a candidate of
     every iteration, not only of the last, since a budget may end the search after any; and the last one is priced.
 
-    The proposals and the last plan are the first candidates of the first. A warm start keeps what the last call
-    was sure of narrow, though never narrower than `warm_std`.
+    The proposals, the last plan, the mean and the shifted elites are the first candidates of the first iteration, in
+    that order. A warm start keeps what the last call was sure of narrow, though never narrower than `warm_std`.
 
     Attributes:
         num_samples: Candidates of the first iteration, proposals, last plan and shifted elites included.
@@ -145,8 +145,8 @@ class ICEM:
         given = [it[:, None] for it in admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)]
         given.append(last_plan)
         elites = given[0]
-        carried = torch.addcmul(bounds.center, bounds.half_range, state.elites)
-        kept = last_plan.expand(-1, self.num_kept, -1, -1)
+        carried = torch.addcmul(bounds.center, bounds.half_range, state.elites)  # NaN where unknown
+        kept = last_plan.expand(-1, self.num_kept, -1, -1)  # none in this call yet: never cheapest
         kept_cost = kept.new_full(kept.shape[:2], math.inf)
         mean, std = start_mean, start_std
         finalists = []

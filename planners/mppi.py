@@ -33,10 +33,13 @@ class MPPI:
     `num_elites` only the cheapest candidates have a weight (Hansen, Wang and Su, "Temporal difference learning for
     model predictive control", 2022).
 
-    The paper's importance weights also have a control cost, `temperature * mean' std^-2 noise`, which draws the
-    sequence towards zero. It is left out, as the later form of the algorithm allows (Williams et al., "Information-
-    theoretic model predictive control", 2018, with a base distribution around the mean): what effort costs is said by
-    the objective, and an optimum must not depend on the temperature and the std.
+    The paper's weights also have a control cost, `temperature * mean' std^-2 noise`, which draws the sequence towards
+    zero. It is left out, as `alpha = 1` leaves it out in Williams et al., "Information-theoretic model predictive
+    control: theory and applications to autonomous driving", 2018: what effort costs is said by the objective, and the
+    optimum must depend neither on the temperature nor on the std.
+
+    A warm start keeps mean, std and plan: what the last call was sure of stays narrow, though never narrower than
+    `warm_std`. A budget takes iterations away from the end; one that it cuts short has the same share of elites.
 
     Attributes:
         num_samples: Candidates an iteration, proposals and last plan included.
