@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from planners.candidates import pick
 from planners.evaluator import Evaluator
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score, TrajectoryObjective
 
@@ -38,15 +39,17 @@ class AugmentedLagrangian:
     and the penalty `p` grows (Powell 1969, Hestenes 1969 and Rockafellar 1973; Nocedal and Wright, "Numerical
     optimization", 2006, section 17.3 and algorithm 17.4, with the slack variables eliminated).
 
-    The plan is the cheapest of the rounds' plans that keep all constraints, or else the one that violates them least;
-    its cost is the objective's own. Multipliers are kept from call to call, the penalty is not.
+    The finalists of a round, its plan and its best elites, are priced once more, without the penalty. The plan is the
+    cheapest finalist of all rounds that keeps all constraints, or else the one that violates them least; its cost is
+    the objective's own. Multipliers are kept from call to call, the penalty is not.
 
-    A budget is shared equally between the rounds, each with one evaluation for its plan; one evaluation in all is the
-    planner's inside, for the cost alone. An objective without constraints is left to that planner in a single round.
+    A budget is shared equally between the rounds, finalists included; a small one has fewer rounds, and one of a single
+    evaluation is spent on the cost alone. An objective without constraints is left to the planner inside, in one round.
 
     Attributes:
         planner: Minimises the cost of a round.
         num_rounds: Calls of the planner inside, at least 1.
+        num_finalists: Of a round, at least 1.
         init_penalty: Of the first round, cost per half a squared violation, above 0.
         penalty_growth: Factor from round to round, at least 1.
         tolerance: Largest violation of a plan that counts as keeping a constraint, at least 0.
@@ -57,6 +60,7 @@ class AugmentedLagrangian:
 
     planner: Planner[Any]
     num_rounds: int
+    num_finalists: int
     init_penalty: float
     penalty_growth: float
     tolerance: float
@@ -64,6 +68,8 @@ class AugmentedLagrangian:
     def __post_init__(self) -> None:
         if self.num_rounds < 1:
             raise ValueError(f"num_rounds must be at least 1, got {self.num_rounds}")
+        if self.num_finalists < 1:
+            raise ValueError(f"num_finalists must be at least 1, got {self.num_finalists}")
         if not 0 < self.init_penalty < math.inf:
             raise ValueError(f"init_penalty must be above 0 and finite, got {self.init_penalty}")
         if not 1 <= self.penalty_growth < math.inf:
@@ -106,39 +112,34 @@ class AugmentedLagrangian:
             return plan, replace(state, inner=inner)
 
         evaluator = Evaluator(objective, budget)
-        shares = _Shares(budget, self.num_rounds)
+        shares = _Shares(budget, self.num_rounds, self.num_finalists)
         inner, multipliers, penalty = state.inner, state.multipliers, self.init_penalty
-        plans, violations = [], []
+        finalists, scores = [], []
 
         for index in range(shares.num_rounds):
             # Minimise
+            share, num_finalists = shares.of_round(index, evaluator.num_evaluations)
             lagrangian = augment(objective, multipliers, penalty)
             plan, inner = self.planner.plan(
-                lagrangian,
-                inner,
-                noise=noise[:, index],
-                bounds=bounds,
-                budget=shares.of_round(index, evaluator.num_evaluations),
-                proposals=proposals,
+                lagrangian, inner, noise=noise[:, index], bounds=bounds, budget=share, proposals=proposals
             )
             if lagrangian.num_constraints == 0:
                 return plan, replace(state, inner=inner, multipliers=multipliers[:, :0])
             evaluator.charge(plan.num_evaluations)
 
             # Price without penalty
-            score = evaluator.price(plan.actions[:, None])
-            plans.append(replace(plan, cost=score.cost[:, 0]))
-            violations.append(score.violations[:, 0])
+            finalists.append(torch.cat([plan.actions[:, None], plan.elites], dim=1)[:, :num_finalists])
+            scores.append(evaluator.price(finalists[-1]))
 
-            # Raise the price of what is violated
-            raised = (multipliers + penalty * violations[-1]).clamp(min=0.0)
+            # Raise the price of what the plan violates
+            raised = (multipliers + penalty * scores[-1].violations[:, 0]).clamp(min=0.0)
             multipliers = torch.where(torch.isfinite(raised), raised, multipliers)
             penalty *= self.penalty_growth
             if shares.is_over():
                 break
 
-        plan = self._choose(plans, torch.stack(violations), evaluator.num_evaluations)
-        return plan, replace(state, inner=inner, multipliers=multipliers)
+        chosen = self._choose(finalists, scores, elites=plan.elites, num_evaluations=evaluator.num_evaluations)
+        return chosen, replace(state, inner=inner, multipliers=multipliers)
 
     def shift(self, state: AugmentedLagrangianState, num_steps: int) -> AugmentedLagrangianState:
         """Moves the planner's state on; the multipliers stay, unless all of the horizon is new."""
@@ -149,26 +150,33 @@ class AugmentedLagrangian:
         """Cuts the planner's state, or extends it; the multipliers stay."""
         return replace(state, inner=self.planner.resize(state.inner, horizon), horizon=horizon)
 
-    def _choose(self, plans: Sequence[Plan], violations: Tensor, num_evaluations: int) -> Plan:
-        """Returns the best of the rounds' plans.
+    def _choose(
+        self, finalists: Sequence[Tensor], scores: Sequence[Score], *, elites: Tensor, num_evaluations: int
+    ) -> Plan:
+        """Returns the best of the finalists.
 
         Args:
-            plans: Of each round, with the objective's own cost.
-            violations: `[num_rounds, batch, num_constraints]`.
+            finalists: Of each round, `[batch, num_finalists, horizon, action_dim]`.
+            scores: Of the finalists.
+            elites: Of the last round.
             num_evaluations: Spent on each problem.
         """
-        cost = torch.stack([plan.cost for plan in plans])  # [num_rounds, batch]
-        kept = torch.where((violations <= self.tolerance).all(dim=2), cost, math.inf)
-        excess = violations.clamp(min=0.0).sum(dim=2)
-        chosen = torch.where(torch.isfinite(kept).any(dim=0), kept.argmin(dim=0), excess.argmin(dim=0))
-        problems = torch.arange(cost.shape[1], device=cost.device)
-        num_elites = min(plan.elites.shape[1] for plan in plans)  # a budget may have cut a round short
-        best = cost[chosen, problems]
+        kept = [
+            torch.where((score.violations <= self.tolerance).all(dim=2), score.cost, math.inf) for score in scores
+        ]  # [batch, num_finalists] each
+        best_kept = torch.stack([cost.min(dim=1).values for cost in kept]).cummin(dim=0).values
+        cost = torch.cat([score.cost for score in scores], dim=1)
+        excess = torch.cat([score.violations.clamp(min=0.0).sum(dim=2) for score in scores], dim=1)
+        excess = torch.where(torch.isfinite(cost), excess, math.inf)
+        index = torch.where(torch.isfinite(best_kept[-1:].T), torch.cat(kept, dim=1), excess).argmin(
+            dim=1, keepdim=True
+        )
+        best = cost.gather(1, index)[:, 0]
         return Plan(
-            actions=torch.stack([plan.actions for plan in plans])[chosen, problems],
+            actions=pick(torch.cat(list(finalists), dim=1), index)[:, 0],
             cost=best,
-            cost_history=torch.cat([kept.cummin(dim=0).values[:-1], best[None]]),
-            elites=torch.stack([plan.elites[:, :num_elites] for plan in plans])[chosen, problems],
+            cost_history=torch.cat([best_kept[:-1], best[None]]),
+            elites=elites,
             num_evaluations=num_evaluations,
         )
 
@@ -228,21 +236,26 @@ def augment(objective: Objective, multipliers: Tensor, penalty: float) -> Augmen
 class _Shares:
     """What each round may spend of a budget that is at least 2 evaluations; its time begins now."""
 
-    def __init__(self, budget: Budget, num_rounds: int) -> None:
-        affordable = num_rounds if budget.num_evaluations is None else budget.num_evaluations // 2
-        self.num_rounds = min(num_rounds, affordable)
+    def __init__(self, budget: Budget, num_rounds: int, num_finalists: int) -> None:
+        worthwhile = 2 * num_finalists
+        affordable = num_rounds if budget.num_evaluations is None else budget.num_evaluations // worthwhile
+        self.num_rounds = max(min(num_rounds, affordable), 1)
+        self._num_finalists = num_finalists
         self._budget = budget
         self._started = time.perf_counter()
 
-    def of_round(self, index: int, num_spent: int) -> Budget:
-        """Returns an equal share of what is left, without the evaluation that prices the round's plan."""
+    def of_round(self, index: int, num_spent: int) -> tuple[Budget, int]:
+        """Returns an equal share of what is left, for the planner inside, and the number of finalists."""
         rounds_left = self.num_rounds - index
         evaluations, milliseconds = self._budget.num_evaluations, self._budget.milliseconds
+        num_finalists = self._num_finalists
         if evaluations is not None:
-            evaluations = (evaluations - num_spent) // rounds_left - 1
+            share = (evaluations - num_spent) // rounds_left
+            num_finalists = min(num_finalists, share - 1)
+            evaluations = share - num_finalists
         if milliseconds is not None:
             milliseconds = max(milliseconds - self._elapsed(), 1e-3) / rounds_left
-        return replace(self._budget, num_evaluations=evaluations, milliseconds=milliseconds)
+        return replace(self._budget, num_evaluations=evaluations, milliseconds=milliseconds), num_finalists
 
     def is_over(self) -> bool:
         """Whether no time is left for another round."""
