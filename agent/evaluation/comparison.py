@@ -78,7 +78,7 @@ def _summarize_setting(
 def format_comparison(comparison: Mapping[str, Any]) -> str:
     """Returns the table of all settings, and what its columns are."""
     settings, reference = comparison["settings"], comparison["reference"]
-    width = max(len(setting["planner"]) for setting in settings)
+    width = max(len(name) for name in ("planner", *(setting["planner"] for setting in settings)))
     header = (
         f"{'planner':<{width}} {'budget':>6} {'spent':>6} {'at the end':>23} {'once':>23} {'distance':>9} "
         f"{'p50 ms':>7} {'p99 ms':>7} {f'at the end, against {reference}':>32}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 _INK, _QUIET, _GRID = "#222222", "#c8c8c8", "#ececec"
@@ -18,8 +19,16 @@ Line = Sequence[Mapping[str, Any]]
 """The settings of one planner, by rising evaluations."""
 
 
-def plot_comparison(comparison: Mapping[str, Any], path: Path) -> Path:
-    """Draws success at the end, and the time of a planning step, against evaluations at a planning step, as a PNG.
+def write_plot(comparison: Mapping[str, Any], path: Path) -> Path:
+    """Writes the picture of a comparison as a PNG, whole or not at all."""
+    part = path.with_suffix(".part")
+    plot_comparison(comparison).savefig(part, format="png", dpi=160)
+    part.replace(path)
+    return path
+
+
+def plot_comparison(comparison: Mapping[str, Any]) -> Figure:
+    """Draws success at the end, and the time of a planning step, against evaluations at a planning step.
 
     Bands are the Wilson 95 % interval of success, and p50 to p99 of the time. In each panel the reference planner is
     dashed and all others are grey, and all panels of a kind share their axes.
@@ -28,7 +37,7 @@ def plot_comparison(comparison: Mapping[str, Any], path: Path) -> Path:
     num_columns = min(len(lines), _MAX_COLUMNS)
     num_rows = math.ceil(len(lines) / num_columns)
     size = (0.8 + _PANEL_WIDTH * max(num_columns, 2), 1.0 + _ROW_HEIGHT * num_rows)
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.07), facecolor="white")
     axes = figure.subplots(2 * num_rows, num_columns, squeeze=False, height_ratios=[1.0, 0.6] * num_rows)
     for index in range(num_rows * num_columns):
         row, column = divmod(index, num_columns)
@@ -46,16 +55,15 @@ def plot_comparison(comparison: Mapping[str, Any], path: Path) -> Path:
         upper.tick_params(labelbottom=False)
     figure.supxlabel("evaluations at a planning step, as spent", fontsize=9, color=_INK)
     figure.suptitle(_title(comparison), x=0.01, ha="left", fontsize=10.5, color=_INK)
-    part = path.with_suffix(".part")
-    figure.savefig(part, format="png", dpi=160)
-    part.replace(path)
-    return path
+    return figure
 
 
 def _lines(settings: Sequence[Mapping[str, Any]]) -> dict[str, Line]:
-    by_spent = sorted(settings, key=lambda setting: float(setting["evaluations"]["mean"]))
-    names = dict.fromkeys(str(setting["planner"]) for setting in settings)
-    return {name: [setting for setting in by_spent if setting["planner"] == name] for name in names}
+    """Returns each planner's settings; of two that spent the same, as where a budget does not bind, the first."""
+    lines: dict[str, dict[float, Mapping[str, Any]]] = {}
+    for setting in settings:
+        lines.setdefault(str(setting["planner"]), {}).setdefault(float(setting["evaluations"]["mean"]), setting)
+    return {name: [line[spent] for spent in sorted(line)] for name, line in lines.items()}
 
 
 def _title(comparison: Mapping[str, Any]) -> str:
@@ -115,12 +123,12 @@ def _draw(
     spent = [number for line in lines.values() for number in _spent(line)]
     axes.set_xscale("log", base=2)
     axes.set_xlim(min(spent) / 1.3, max(spent) * 1.3)
-    axes.xaxis.set_major_locator(FixedLocator(_every_second_power_of_two(min(spent), max(spent))))
+    axes.xaxis.set_major_locator(FixedLocator(_powers_of_two(min(spent), max(spent))))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _every_second_power_of_two(low: float, high: float) -> list[float]:
+def _powers_of_two(low: float, high: float) -> list[float]:
     """Returns at most six ticks on a range of evaluations."""
     first, last = math.ceil(math.log2(low) - 0.1), math.floor(math.log2(high) + 0.1)
     return [2.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / 5)))]

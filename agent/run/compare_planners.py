@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
-from agent.evaluation.comparison_plot import plot_comparison
+from agent.evaluation.comparison_plot import write_plot
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
 from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import write_results
@@ -128,7 +128,7 @@ def compare(
     )
     print(format_comparison(comparison))
     print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
-    print(f"picture: {plot_comparison(comparison, output / PLOT_FILE)}")
+    print(f"picture: {write_plot(comparison, output / PLOT_FILE)}")
 
 
 def _refuse_ambiguous(text: str) -> None:
