@@ -111,11 +111,12 @@ class MPPI:
         state.check(noise, len(proposals), num_iterations=self.num_iterations, num_samples=self.num_samples)
         batch_size, horizon, _ = state.mean.shape
         evaluator = Evaluator(objective, budget)
-        mean, std, last_plan = state.to_actions(bounds, warm_std=self.warm_std)
+        start_mean, start_std, last_plan = state.to_actions(bounds, warm_std=self.warm_std)
         min_std, max_std = bounds.half_range * self.min_std, bounds.half_range * self.init_std
         given = [it[:, None] for it in admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)]
         given.append(last_plan)
-        elites = given[0]
+        elites, elite_cost = given[0], last_plan.new_zeros(batch_size, 1)
+        mean, std = start_mean, start_std
         finalists = []
 
         for white in noise.unbind(1):
@@ -130,24 +131,21 @@ class MPPI:
             # Price
             cost = evaluator.price(candidates).cost
 
-            # Weigh, the cheapest first; the first candidate stands in for those without a cost
-            num_elites = max(1, (self.num_elites or self.num_samples) * size // self.num_samples)
-            elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites]
-            elites = pick(candidates, index.masked_fill_(elite_cost == math.inf, 0))
-            weights = softmin_weights(elite_cost, self.temperature)[:, :, None, None]
+            num_eligible = len(given) + 1 if self.return_mean else size
+            finalists.append((candidates[:, :num_eligible], cost[:, :num_eligible]))
 
-            # Move, except where nothing is priced
-            priced = (elite_cost[:, :1] < math.inf)[:, :, None, None]
-            variance = (weights * (elites - mean).square()).sum(dim=1, keepdim=True)
-            mean = torch.where(priced, (weights * elites).sum(dim=1, keepdim=True), mean)
-            std = torch.where(priced, torch.clamp(variance.sqrt(), min_std, max_std), std)
+            # Weigh
+            elites, elite_cost = candidates, cost
+            if self.num_elites is not None:
+                num_elites = max(1, self.num_elites * size // self.num_samples)
+                elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites]
+                elites = pick(candidates, index)
+            weights = softmin_weights(elite_cost, self.temperature)[:, None]  # [batch, 1, num_elites]
 
-            # Remember
-            if self.return_mean:
-                num_eligible = len(given) + 1
-                finalists.append((candidates[:, :num_eligible], cost[:, :num_eligible]))
-            else:
-                finalists.append((elites[:, :1], elite_cost[:, :1]))
+            # Move
+            variance = (weights @ (elites - mean).square().flatten(2)).view_as(std)
+            mean = (weights @ elites.flatten(2)).view_as(mean)
+            std = torch.clamp(variance.sqrt(), min_std, max_std)
             given = []
 
         # The last evaluation is for the mean, unless it is the only one
@@ -155,8 +153,18 @@ class MPPI:
             last = bounds.clip(mean) if finalists else given[0]
             finalists.append((last, evaluator.price(last).cost))
 
+        # The cheapest first; the first candidate stands in for those without a cost
+        elite_cost, index = elite_cost.sort(dim=1)
+        elites = pick(elites, index.masked_fill_(elite_cost == math.inf, 0))
+
         plan = best_plan(finalists, elites=elites, fallback=last_plan[:, 0], num_evaluations=evaluator.num_evaluations)
-        return plan, GaussianState.from_actions(bounds, mean=mean, std=std, plan=plan.actions[:, None])
+        moved = plan.found[:, None, None, None]
+        return plan, GaussianState.from_actions(
+            bounds,
+            mean=torch.where(moved, mean, start_mean),
+            std=torch.where(moved, std, start_std),
+            plan=plan.actions[:, None],
+        )
 
     def shift(self, state: GaussianState, num_steps: int) -> GaussianState:
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""
@@ -182,5 +190,5 @@ def softmin_weights(cost: Tensor, temperature: float) -> Tensor:
     """
     excess = torch.nan_to_num(cost - cost.amin(dim=1, keepdim=True), nan=0.0, posinf=math.inf)  # inf - inf counts as 0
     priced = excess < math.inf
-    mean_excess = excess.masked_fill(~priced, 0.0).sum(dim=1, keepdim=True) / priced.sum(dim=1, keepdim=True)
+    mean_excess = torch.where(priced, excess, 0.0).sum(dim=1, keepdim=True) / priced.sum(dim=1, keepdim=True)
     return torch.softmax(-excess / (temperature * mean_excess).clamp(min=torch.finfo(cost.dtype).tiny), dim=1)
