@@ -1,0 +1,112 @@
+"""Beam search: grow sequences of discrete actions step by step, and keep the most promising beginnings."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from planners.candidates import admit, best_plan, cheapest, pick
+from planners.choices import check_levels, enumerate_choices
+from planners.evaluator import Evaluator
+from planners.plan_state import PlanState
+from planners.types import ActionBounds, Budget, Objective, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch:
+    """Keeps the `beam_width` cheapest beginnings, and tries every choice as the next action of each.
+
+    A beginning is priced as a whole sequence: the default, which is the cheapest of the proposals and the last plan,
+    goes on where it ends (a rollout algorithm, Bertsekas, Tsitsiklis and Wu, "Rollout algorithms for combinatorial
+    optimization", 1997). So a cost that only the end shows guides the search as well, every candidate may be the plan,
+    and the plan never costs more than the default. Of beginnings that cost the same, the first in the order of the
+    choices is kept.
+
+    The choices are those of the bounds or, in a box, a grid of it; there proposals and last plan are candidates as they
+    are. The search is exact where no beginning is dropped, `beam_width >= num_choices ** (horizon - 1)`: it prices
+    every sequence of choices. It is as exact with `beam_width=1` where the default's cost ranks beginnings as the best
+    continuations do. A budget that ends the search before the last step leaves the default in the steps not tried.
+
+    Attributes:
+        num_levels: Levels of the grid in each dimension of a box, at least 2; without effect on given choices.
+        beam_width: Beginnings that are kept after each step.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+    """
+
+    num_levels: int
+    beam_width: int
+
+    def __post_init__(self) -> None:
+        check_levels(self.num_levels)
+        if self.beam_width < 1:
+            raise ValueError(f"beam_width must be at least 1, got {self.beam_width}")
+
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
+        """Returns a plan that stays at the centre of the box."""
+        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
+
+    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
+        """Returns `[batch, 0, horizon, action_dim]`: nothing is random."""
+        return bounds.low.new_empty(len(generators), 0, horizon, *bounds.low.shape)
+
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        state: PlanState,
+        *,
+        noise: Tensor,
+        bounds: ActionBounds,
+        budget: Budget,
+        proposals: Sequence[Tensor] = (),
+    ) -> tuple[Plan, PlanState]:
+        """Minimises the objective from where `state` stands; see `Planner.plan`."""
+        batch_size, horizon, action_dim = state.plan.shape
+        if noise.shape != (batch_size, 0, horizon, action_dim):
+            raise ValueError(
+                f"noise must be [batch, 0, horizon, action_dim] = {[batch_size, 0, horizon, action_dim]}, "
+                f"got {[*noise.shape]}"
+            )
+        evaluator = Evaluator(objective, budget)
+        choices = enumerate_choices(bounds, num_levels=self.num_levels)
+        last_plan = bounds.from_unit(state.plan)
+        given = torch.stack(
+            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
+        )
+        given = given[:, : evaluator.grant(given.shape[1])]
+        given_cost = evaluator.price(given).cost
+        default, default_cost = cheapest(given, given_cost)
+        beam = default[:, None]  # [batch, num_beginnings, horizon, action_dim]
+        finalists = [(beam, default_cost[:, None])]
+
+        for step in range(horizon):
+            if not (size := evaluator.grant(beam.shape[1] * len(choices))):
+                break
+
+            # Expand, the children of the cheapest first
+            children = beam.repeat_interleave(len(choices), dim=1)
+            children[:, :, step] = choices.repeat(beam.shape[1], 1)
+            candidates = bounds.clip(children[:, :size])
+
+            # Price
+            cost = evaluator.price(candidates).cost
+
+            # Keep, the cheapest first
+            kept_cost, index = (it[:, : self.beam_width] for it in cost.sort(dim=1, stable=True))
+            beam = pick(candidates, index)
+            finalists.append((beam[:, :1], kept_cost[:, :1]))
+
+        plan = best_plan(finalists, elites=beam, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
+        return plan, PlanState(plan=bounds.to_unit(plan.actions))
+
+    def shift(self, state: PlanState, num_steps: int) -> PlanState:
+        """Moves the plan on; the new steps at the end are those of `init`."""
+        return state.shift(num_steps)
+
+    def resize(self, state: PlanState, horizon: int) -> PlanState:
+        """Cuts the plan, or extends it by steps of `init`."""
+        return state.resize(horizon)

@@ -1,0 +1,54 @@
+"""What a planner remembers from call to call when that is the last plan alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from planners.types import ActionBounds
+from planners.warm_start import resize_steps, shift_steps
+
+
+@dataclass(frozen=True)
+class PlanState:
+    """Where the search stands, in units of the box.
+
+    Attributes:
+        plan: `[batch, horizon, action_dim]`, the last plan, which the next call prices first.
+    """
+
+    plan: Tensor
+
+    @staticmethod
+    def init(bounds: ActionBounds, *, batch_size: int, horizon: int) -> "PlanState":
+        """Returns a plan that stays at the centre of the box.
+
+        Raises:
+            ValueError: A batch or horizon below 1.
+        """
+        if batch_size < 1 or horizon < 1:
+            raise ValueError(f"batch_size and horizon must be at least 1, got {batch_size} and {horizon}")
+        return PlanState(plan=bounds.low.new_zeros(batch_size, horizon, *bounds.low.shape))
+
+    def shift(self, num_steps: int) -> "PlanState":
+        """Moves the plan on; the new steps at the end are those of `init`."""
+        return PlanState(plan=shift_steps(self.plan, num_steps, fill=0.0))
+
+    def resize(self, horizon: int) -> "PlanState":
+        """Cuts the plan, or extends it by steps of `init`."""
+        return PlanState(plan=resize_steps(self.plan, horizon, fill=0.0))
+
+    def check(self, noise: Tensor, proposals: Sequence[Tensor], *, num_iterations: int, num_samples: int) -> None:
+        """Raises `ValueError` unless the noise is for this state, and proposals and last plan are few enough."""
+        batch_size, *step_shape = self.plan.shape
+        expected = (batch_size, num_iterations, num_samples, *step_shape)
+        if noise.shape != expected:
+            raise ValueError(
+                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
+                f"got {[*noise.shape]}"
+            )
+        if len(proposals) + 1 > num_samples:
+            raise ValueError(
+                f"num_samples must be at least {len(proposals) + 1} to hold {len(proposals)} proposals and the last "
+                f"plan, got {num_samples}"
+            )
