@@ -1,6 +1,5 @@
 """Beam search: grow sequences of discrete actions step by step, and keep the most promising beginnings."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -89,7 +89,8 @@ class CategoricalCEM:
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws `[batch, num_iterations, num_samples, horizon]`, each number uniform in [0, 1]."""
         shape = (self.num_iterations, self.num_samples, horizon)
-        return torch.special.ndtr(white_noise(generators, shape, like=bounds.low))
+        uniform: Tensor = torch.special.ndtr(white_noise(generators, shape, like=bounds.low))
+        return uniform
 
     @torch.no_grad()
     def plan(

@@ -55,7 +55,8 @@ class RandomShooting:
         normal = temporal_noise(
             generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
         )
-        return 2 * torch.special.ndtr(normal) - 1
+        uniform: Tensor = 2 * torch.special.ndtr(normal) - 1
+        return uniform
 
     @torch.no_grad()
     def plan(
