@@ -1,101 +1,197 @@
-"""What a planning loop costs beside the bare rollouts of the same candidates.
+"""What a planning loop costs beside the bare rollouts of the same candidates, and beside the loops of its peers.
 
-`python -m benchmarks.planners`, from the root of the checkout, prints for each planner the least time of a plan over
-that of pricing its candidates alone, in interleaved runs on one thread: 256 candidates, 10 steps, 5 iterations. A plain
-MLP stands in for the dynamics.
+`python -m benchmarks.planners`, from the root of the checkout, on one thread, on an MLP that stands in for a world
+model: 10 steps, and 256 candidates x 5 iterations where a planner has such parameters. Runs are interleaved, 20 of
+each, and the least time counts: the thread's own time on its core, so that the ratio holds on a busy machine too.
+
+The first table: a `plan` call over pricing exactly its candidates and nothing else, in the same portions, with
+gradients where the planner takes them. The second: a peer's loop on the same model and cost, with as many candidates,
+noise included on both sides, since the peers draw theirs in the loop.
 """
 
+import contextlib
+import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
+from tqdm import tqdm
 
-from benchmarks.objectives import Recorder
-from planners.cem import CEM
-from planners.types import ActionBounds, Budget, Objective, Planner, Score
+from benchmarks.dynamics import RolloutObjective
+from benchmarks.peers import load_pytorch_mppi, swm_cem
+from benchmarks.shipped import build, planner_configs, unit_box
+from benchmarks.tables import table
+from planners.types import Budget, Objective, Planner, Score, TrajectoryObjective
 
 NUM_RUNS = 20
+NUM_SAMPLES = 256
+NUM_ITERATIONS = 5
+NUM_ELITES = 24
 HORIZON = 10
 ACTION_DIM = 3
 EMBED_DIM = 32
 HIDDEN_DIM = 256
 
-PLANNERS: dict[str, Planner] = {
-    "cem": CEM(
-        num_samples=256,
-        num_iterations=5,
-        num_elites=24,
-        init_std=0.7,
-        warm_std=0.2,
-        min_std=0.02,
-        momentum=0.1,
-        noise_exponent=0.0,
-        num_knots=None,
-        return_mean=False,
-    )
-}
+Run = Callable[[], object]
+Result = TypeVar("Result", Score, Tensor)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     objective = distance_objective()
-    print(f"{'planner':10} {'plan, ms':>10} {'rollouts, ms':>13} {'ratio':>7}")
-    for name, planner in PLANNERS.items():
-        plan_time, rollout_time = compare(planner, objective)
-        print(f"{name:10} {1e3 * plan_time:10.2f} {1e3 * rollout_time:13.2f} {plan_time / rollout_time:7.3f}")
+    configs = planner_configs()
+    rows = []
+    for name in tqdm(configs, desc="planners"):
+        planner = build(configs[name], num_samples=NUM_SAMPLES, num_iterations=NUM_ITERATIONS)
+        plan, candidates = planning(planner), Candidates(objective)
+        plan(candidates)
+        plan_time, bare_time = least_seconds([partial(plan, objective), candidates.price_again])
+        rows.append([name, f"{1e3 * plan_time:.2f}", f"{1e3 * bare_time:.2f}", f"{plan_time / bare_time:.3f}"])
+    print(f"Least time of {NUM_RUNS} interleaved runs, one thread, {HORIZON} steps.\n")
+    print(table(["planner", "plan, ms", "its bare rollouts, ms", "ratio"], rows))
+
+    rows = []
+    for name, peer, make_peer in (
+        ("cem", "stable-worldmodel's CEMSolver", swm_loop),
+        ("mppi", "pytorch-mppi's MPPI", pytorch_mppi_loop),
+    ):
+        try:
+            theirs = make_peer(objective)
+        except ImportError as error:
+            print(f"\n{peer} cannot be imported ({error}): pip install -e '.[peers]'")
+            continue
+        sizes = {"num_samples": NUM_SAMPLES, "num_iterations": NUM_ITERATIONS, "num_elites": NUM_ELITES}
+        plan = planning(build(configs[name], **sizes), draw=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            ours_time, theirs_time = least_seconds([partial(plan, objective), theirs])
+        times = [f"{1e3 * ours_time:.2f}", f"{1e3 * theirs_time:.2f}", f"{ours_time / theirs_time:.3f}"]
+        rows.append([f"{name} against {peer}", *times])
+    if rows:
+        print(f"\n{NUM_SAMPLES} candidates x {NUM_ITERATIONS} iterations, noise drawn within.\n")
+        print(table(["loop", "ours, ms", "theirs, ms", "ratio"], rows))
 
 
-def compare(planner: Planner, objective: Objective) -> tuple[float, float]:
-    """Returns the least time of a plan and of its bare rollouts, s."""
-    bounds = ActionBounds(low=-torch.ones(ACTION_DIM), high=torch.ones(ACTION_DIM))
+def planning(planner: Planner[Any], *, draw: bool = False) -> Callable[[Objective], object]:
+    """Returns a cold call of a planner; with `draw` it draws its noise anew."""
+    bounds = unit_box(ACTION_DIM)
     state = planner.init(bounds, batch_size=1, horizon=HORIZON)
-    noise = planner.sample_noise([Generator().manual_seed(0)], bounds=bounds, horizon=HORIZON)
+    generator = Generator().manual_seed(0)
 
-    def plan(objective: Objective) -> None:
-        planner.plan(objective, state, noise=noise, bounds=bounds, budget=Budget())
+    def sample() -> Tensor:
+        return planner.sample_noise([generator], bounds=bounds, horizon=HORIZON)
 
-    recorder = Recorder(objective)
-    plan(recorder)
+    noise = sample()
 
-    @torch.no_grad()
-    def price_candidates() -> None:
-        for candidates in recorder.candidates:
-            objective(candidates)
+    def plan(objective: Objective) -> object:
+        drawn = sample() if draw else noise
+        return planner.plan(objective, state, noise=drawn, bounds=bounds, budget=Budget())
 
-    times = [(seconds(lambda: plan(objective)), seconds(price_candidates)) for _ in range(NUM_RUNS)]
-    plan_times, rollout_times = zip(*times, strict=True)
-    return min(plan_times), min(rollout_times)
+    return plan
 
 
-def distance_objective() -> Objective:
+@dataclass(frozen=True)
+class Candidates:
+    """An objective that remembers each call to it, so that the same calls can be made again without a planner."""
+
+    objective: TrajectoryObjective
+    calls: list[tuple[Callable[..., Any], tuple[Tensor, ...]]] = field(default_factory=list)
+
+    def __call__(self, actions: Tensor) -> Score:
+        return self._call(self.objective, actions)
+
+    def rollout(self, actions: Tensor) -> Tensor:
+        return self._call(self.objective.rollout, actions)
+
+    def predict(self, states: Tensor, actions: Tensor) -> Tensor:
+        return self._call(self.objective.predict, states, actions)
+
+    def price(self, states: Tensor, actions: Tensor) -> Score:
+        return self._call(self.objective.price, states, actions)
+
+    def price_again(self) -> None:
+        """Makes all calls again, and differentiates where that was asked for."""
+        for function, inputs in self.calls:
+            wanted = [tensor for tensor in inputs if tensor.requires_grad]
+            with torch.set_grad_enabled(bool(wanted)):
+                result = function(*inputs)
+                if wanted:
+                    total = (result.cost if isinstance(result, Score) else result).sum()
+                    torch.autograd.grad(total, wanted)
+
+    def _call(self, function: Callable[..., Result], *inputs: Tensor) -> Result:
+        copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs]
+        self.calls.append((function, tuple(copies)))
+        return function(*inputs)
+
+
+def least_seconds(runs: Sequence[Run]) -> list[float]:
+    """Returns the least time of each, of `NUM_RUNS` turns, s."""
+    turns = [[seconds(run) for run in runs] for _ in range(NUM_RUNS)]
+    return [min(times) for times in zip(*turns, strict=True)]
+
+
+def seconds(run: Run) -> float:
+    """Returns the time on its core that one call takes, s."""
+    start = time.thread_time()
+    run()
+    return time.thread_time() - start
+
+
+def distance_objective() -> RolloutObjective:
     """Returns the summed squared distance to a goal embedding under random residual dynamics."""
-    dynamics = nn.Sequential(
+    change = nn.Sequential(
         nn.Linear(EMBED_DIM + ACTION_DIM, HIDDEN_DIM),
         nn.GELU(),
         nn.Linear(HIDDEN_DIM, HIDDEN_DIM),
         nn.GELU(),
         nn.Linear(HIDDEN_DIM, EMBED_DIM),
-    ).eval()
+    )
+    change.eval().requires_grad_(False)
     start, goal = torch.randn(2, EMBED_DIM)
-
-    def price(actions: Tensor) -> Score:
-        embedding = start.expand(*actions.shape[:2], EMBED_DIM)
-        cost = torch.zeros(actions.shape[:2])
-        for action in actions.unbind(dim=2):
-            embedding = embedding + dynamics(torch.cat([embedding, action], dim=2))
-            cost = cost + (embedding - goal).square().mean(dim=2)
-        return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
-
-    return price
+    return RolloutObjective(
+        start=start[None],
+        step=lambda embedding, action: embedding + change(torch.cat([embedding, action], dim=-1)),
+        step_cost=lambda embedding, _: (embedding - goal).square().mean(dim=-1),
+    )
 
 
-def seconds(run: Callable[[], None]) -> float:
-    """Returns how long one call takes, s."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def swm_loop(objective: RolloutObjective) -> Run:
+    """Returns a call of stable-worldmodel's CEM."""
+    return swm_cem(
+        objective,
+        horizon=HORIZON,
+        action_dim=ACTION_DIM,
+        num_samples=NUM_SAMPLES,
+        num_iterations=NUM_ITERATIONS,
+        num_elites=NUM_ELITES,
+    )
+
+
+def pytorch_mppi_loop(objective: RolloutObjective) -> Run:
+    """Returns as many commands of pytorch-mppi as we do iterations; it does one a command."""
+    controller = load_pytorch_mppi()(
+        dynamics=objective.step,
+        running_cost=objective.step_cost,
+        nx=EMBED_DIM,
+        noise_sigma=torch.eye(ACTION_DIM),
+        num_samples=NUM_SAMPLES,
+        horizon=HORIZON,
+        u_min=-torch.ones(ACTION_DIM),
+        u_max=torch.ones(ACTION_DIM),
+        U_init=torch.zeros(HORIZON, ACTION_DIM),
+    )
+
+    @torch.no_grad()
+    def run() -> None:
+        for _ in range(NUM_ITERATIONS):
+            controller.command(objective.start[0], shift_nominal_trajectory=False)
+
+    return run
 
 
 if __name__ == "__main__":
