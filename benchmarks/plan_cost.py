@@ -76,10 +76,12 @@ class Bar:
     Attributes:
         objective: To be minimised.
         target: The cost that counts as reached.
+        trivial: The plan 0 reaches it: the peer, clipped to the bounds, gains nothing.
     """
 
     objective: TrajectoryObjective
     target: float
+    trivial: bool
 
 
 class Lab:
@@ -138,7 +140,7 @@ class Lab:
         plan = reference_cem(objective, horizon=self.horizon, action_dim=len(self.bounds.low), seed=situation.seed)
         plans = torch.stack([self.bounds.clip(plan), torch.zeros_like(plan)], dim=1)
         peer, nothing = objective(plans).cost[0].tolist()
-        return Bar(objective=objective, target=peer + TOLERANCE * (nothing - peer))
+        return Bar(objective=objective, target=peer + TOLERANCE * (nothing - peer), trivial=nothing <= peer)
 
     @torch.no_grad()
     def deviation_from_peer(self, situation: Situation) -> float:
@@ -213,9 +215,10 @@ def main() -> None:
     ]
     print(
         f"{lab.name}, {settings.run}: {len(seeds)} problems of split {settings.split}, horizon {lab.horizon}, after "
-        f"{', '.join(map(str, START_STEPS))} model steps in turns.\n{agreement(lab, situations[:NUM_CHECKED])}\n"
+        f"{', '.join(map(str, START_STEPS))} model steps in turns.\n{agreement(lab, situations[:NUM_CHECKED])}"
     )
     bars = [lab.bar(situation) for situation in tqdm(situations, desc="the peer, cold")]
+    print(f"In {sum(bar.trivial for bar in bars)} problems the peer's plan is no better than the plan 0 (cold).\n")
     rows = []
     for contender in contenders:
         problems = zip(tqdm(situations, desc=contender.name), bars, strict=True)
