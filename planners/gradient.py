@@ -1,6 +1,5 @@
 """The gradient planner: descend the cost through the model, from several starts."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,10 +7,11 @@ import torch
 from torch import Generator, Tensor
 
 from planners.adam import Adam
-from planners.candidates import admit, best_plan
+from planners.candidates import best_plan
 from planners.evaluator import Evaluator
 from planners.noise import check_noise, temporal_noise
 from planners.plan_state import PlanState
+from planners.restarts import check_restarts, restarts
 from planners.types import ActionBounds, Budget, Objective, Plan
 
 
@@ -46,11 +46,9 @@ class Gradient:
     num_knots: int | None
 
     def __post_init__(self) -> None:
-        for name in ("num_restarts", "num_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.init_std < math.inf:
-            raise ValueError(f"init_std must be above 0 and finite, got {self.init_std}")
+        if self.num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1, got {self.num_steps}")
+        check_restarts(self.num_restarts, self.init_std)
         check_noise(self.noise_exponent, self.num_knots)
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
@@ -97,48 +95,6 @@ class Gradient:
     def resize(self, state: PlanState, horizon: int) -> PlanState:
         """Cuts the plan, or extends it by steps of `init`."""
         return state.resize(horizon)
-
-
-def restarts(
-    plan: Tensor,
-    noise: Tensor,
-    *,
-    bounds: ActionBounds,
-    proposals: Sequence[Tensor],
-    num_restarts: int,
-    std: float,
-) -> Tensor:
-    """Returns where descents start: the proposals, the last plan, and the last plan with noise.
-
-    Args:
-        plan: `[batch, horizon, action_dim]`, the last plan, in units of the box.
-        noise: `[batch, num_restarts, horizon, action_dim]`.
-        bounds: Of the actions.
-        proposals: Each `[batch, horizon, action_dim]`.
-        num_restarts: How many.
-        std: Of the noise, in units of the box.
-
-    Returns:
-        `[batch, num_restarts, horizon, action_dim]`, inside the bounds.
-
-    Raises:
-        ValueError: The noise or a proposal has the wrong shape, or there are too many proposals.
-    """
-    batch_size, horizon, action_dim = plan.shape
-    expected = (batch_size, num_restarts, horizon, action_dim)
-    if noise.shape != expected:
-        raise ValueError(
-            f"noise must be [batch, num_restarts, horizon, action_dim] = {[*expected]}, got {[*noise.shape]}"
-        )
-    num_given = len(proposals) + 1
-    if num_given > num_restarts:
-        raise ValueError(
-            f"num_restarts must be at least {num_given} to hold {len(proposals)} proposals and the last plan, "
-            f"got {num_restarts}"
-        )
-    given = [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), bounds.from_unit(plan)]
-    random = bounds.from_unit(plan[:, None] + std * noise[:, num_given:])
-    return torch.cat([torch.stack(given, dim=1), random], dim=1)
 
 
 def descend(

@@ -62,6 +62,38 @@ def test_a_cost_without_a_gradient_is_refused_in_one_sentence():
         Evaluator(lambda actions: energy(actions.detach()), Budget()).price_with_gradient(ACTIONS)
 
 
+def test_where_no_cost_is_finite_none_need_have_a_gradient():
+    hopeless = priced(torch.full((2, 3), math.nan))
+    cost, gradient = Evaluator(lambda actions: hopeless, Budget()).price_with_gradient(ACTIONS)
+    assert torch.equal(cost, torch.full((2, 3), math.inf))
+    assert torch.equal(gradient, torch.zeros_like(ACTIONS))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2])
+def test_a_function_of_several_variables_is_differentiated_in_each(chunk_size):
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 3, 4, 1, generator=generator), torch.randn(2, 3, 5, generator=generator)
+    evaluator = Evaluator(energy, Budget(chunk_size=chunk_size))
+    cost, (by_first, by_second) = evaluator.differentiate(
+        lambda first, second: priced(first.sum(dim=(2, 3)) * second.square().sum(dim=2)), first, second
+    )
+    torch.testing.assert_close(cost, first.sum(dim=(2, 3)) * second.square().sum(dim=2))
+    torch.testing.assert_close(by_first, second.square().sum(dim=2)[:, :, None, None].expand_as(first))
+    torch.testing.assert_close(by_second, 2 * first.sum(dim=(2, 3))[:, :, None] * second)
+    assert evaluator.num_evaluations == 9
+
+
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_a_rollout_shows_where_candidates_lead_and_what_that_costs(lqr, chunk_size):
+    objective = lqr.objective(lqr.starts)
+    actions = torch.randn(8, 3, 4, 2, generator=torch.Generator().manual_seed(0))
+    evaluator = Evaluator(objective, Budget(chunk_size=chunk_size))
+    states, cost = evaluator.rollout(objective, actions)
+    torch.testing.assert_close(states, objective.rollout(actions))
+    torch.testing.assert_close(cost, objective(actions).cost)
+    assert evaluator.num_evaluations == 3
+
+
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 4])
 def test_chunks_come_back_in_order(chunk_size):
     actions = torch.arange(3.0)[None, :, None, None]
@@ -89,6 +121,14 @@ def test_no_iteration_begins_that_would_probably_end_late(monkeypatch):
         now += 0.010
         granted.append(now)
     assert granted == pytest.approx([0.010, 0.020, 0.030])
+
+
+def test_time_that_was_charged_is_that_of_no_iteration(monkeypatch):
+    times = iter([0.0, 0.030, 0.030])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    evaluator = Evaluator(energy, Budget(milliseconds=35))
+    evaluator.charge(96)
+    assert evaluator.grant(3) == 3
 
 
 def test_the_first_candidates_are_priced_however_late(monkeypatch):

@@ -1,0 +1,159 @@
+"""Latent collocation: optimise states and actions together, with the dynamics as a constraint between them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+from planners.adam import Adam
+from planners.candidates import best_plan
+from planners.evaluator import Evaluator
+from planners.noise import check_noise, temporal_noise
+from planners.plan_state import PlanState
+from planners.restarts import check_restarts, restarts
+from planners.types import ActionBounds, Budget, Objective, Plan, Score, TrajectoryObjective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collocation:
+    """Collocation in the space of the model's states.
+
+    (Rybkin et al., "Model-based reinforcement learning via latent-space collocation", 2021.)
+
+    Minimises `cost(states, actions)` where `defects = predict(states, actions) - states` are 0, by the saddle point of
+    the augmented Lagrangian `cost + multipliers . defects + penalty / 2 * |defects|^2`: at each step Adam descends it
+    in the states and actions, and the multipliers ascend it by `multiplier_rate * penalty * defects` (Bertsekas,
+    "Constrained optimization and Lagrange multiplier methods", 1982, section 2). All steps of the horizon are predicted
+    at once, each from its own state, so that no gradient passes through a chain of predictions.
+
+    What it costs is what the actions really lead to: now and then they are rolled out, and the cheapest sequence that
+    was ever rolled out is the plan. The first starts are the proposals and the last plan, the others the last plan with
+    noise, each with the states that it leads to.
+
+    A step is three evaluations a start, a rollout one. A budget takes steps away from the end.
+
+    Attributes:
+        num_restarts: Starts, proposals and last plan included.
+        num_steps: Steps of the saddle point search from each.
+        rollout_every: Steps from rollout to rollout.
+        optimizer: Turns gradients into steps, of the states in their own units, of the actions in units of the box.
+        penalty: Of the squared defects, above 0.
+        multiplier_rate: Of the ascent, relative to the penalty, in (0, 1].
+        init_std: Of the noise, in units of the box, above 0.
+        noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
+        num_knots: Knots of the spline that the noise is, or None for a free value at each step.
+
+    Raises:
+        ValueError: A parameter is out of its range.
+    """
+
+    num_restarts: int
+    num_steps: int
+    rollout_every: int
+    optimizer: Adam
+    penalty: float
+    multiplier_rate: float
+    init_std: float
+    noise_exponent: float
+    num_knots: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "rollout_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.penalty < math.inf:
+            raise ValueError(f"penalty must be above 0 and finite, got {self.penalty}")
+        if not 0 < self.multiplier_rate <= 1:
+            raise ValueError(f"multiplier_rate must be in (0, 1], got {self.multiplier_rate}")
+        check_restarts(self.num_restarts, self.init_std)
+        check_noise(self.noise_exponent, self.num_knots)
+
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
+        """Returns a plan that stays at the centre of the box."""
+        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
+
+    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
+        """Draws `[batch, num_restarts, horizon, action_dim]`."""
+        shape = (self.num_restarts, horizon, *bounds.low.shape)
+        return temporal_noise(
+            generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
+        )
+
+    @torch.no_grad()
+    def plan(
+        self,
+        objective: Objective,
+        state: PlanState,
+        *,
+        noise: Tensor,
+        bounds: ActionBounds,
+        budget: Budget,
+        proposals: Sequence[Tensor] = (),
+    ) -> tuple[Plan, PlanState]:
+        """Minimises the objective from where `state` stands; see `Planner.plan`.
+
+        Raises:
+            ValueError: As `Planner.plan`, or the objective is no `TrajectoryObjective`.
+        """
+        bounds.require_continuous("Collocation")
+        if not isinstance(objective, TrajectoryObjective):
+            raise ValueError(
+                "Collocation plans states and actions together and needs a TrajectoryObjective, which shows states, "
+                f"got {type(objective).__name__}: take gradient"
+            )
+        starts = restarts(
+            state.plan, noise, bounds=bounds, proposals=proposals, num_restarts=self.num_restarts, std=self.init_std
+        )
+        evaluator = Evaluator(objective, budget)
+        rolled_out = self._search(objective, evaluator, starts, bounds=bounds)
+        plan = best_plan(
+            rolled_out,
+            elites=rolled_out[-1][0],
+            fallback=bounds.from_unit(state.plan),
+            num_evaluations=evaluator.num_evaluations,
+        )
+        return plan, PlanState(plan=bounds.to_unit(plan.actions))
+
+    def shift(self, state: PlanState, num_steps: int) -> PlanState:
+        """Moves the plan on; the new steps at the end are those of `init`."""
+        return state.shift(num_steps)
+
+    def resize(self, state: PlanState, horizon: int) -> PlanState:
+        """Cuts the plan, or extends it by steps of `init`."""
+        return state.resize(horizon)
+
+    def _search(
+        self, objective: TrajectoryObjective, evaluator: Evaluator, starts: Tensor, *, bounds: ActionBounds
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Returns the sequences that were rolled out, the starts first, each with its cost `[batch, num_samples]`."""
+        num_samples = evaluator.grant(self.num_restarts)
+        actions = starts[:, :num_samples]
+        states, cost = evaluator.rollout(objective, actions)
+        rolled_out = [(actions, cost)]
+        multipliers = torch.zeros_like(states)
+        state_moments, action_moments = self.optimizer.init(states), self.optimizer.init(actions)
+
+        def lagrangian(states: Tensor, actions: Tensor, multipliers: Tensor) -> Score:
+            defects = objective.predict(states, actions) - states
+            score = objective.price(states, actions)
+            infeasibility = multipliers * defects + 0.5 * self.penalty * defects.square()
+            return replace(score, cost=score.cost + infeasibility.sum(dim=(2, 3)))
+
+        for step in range(1, self.num_steps + 1):
+            if evaluator.grant(4 * num_samples) < 4 * num_samples:
+                break
+            _, (state_gradient, action_gradient, defects) = evaluator.differentiate(
+                lagrangian, states, actions, multipliers
+            )
+            state_change, state_moments = self.optimizer.step(state_gradient, state_moments)
+            action_change, action_moments = self.optimizer.step(bounds.half_range * action_gradient, action_moments)
+            states = states + state_change
+            actions = bounds.clip(torch.addcmul(actions, bounds.half_range, action_change))
+            multipliers = torch.add(multipliers, defects, alpha=self.multiplier_rate * self.penalty)
+            if step % self.rollout_every == 0:
+                rolled_out.append((actions, evaluator.price(actions).cost))
+        if actions is not rolled_out[-1][0] and evaluator.grant(num_samples):
+            rolled_out.append((actions, evaluator.price(actions).cost))
+        return rolled_out
