@@ -202,6 +202,8 @@ class Augmented:
         return self._augment(self._objective(actions))
 
     def _augment(self, score: Score) -> Score:
+        if score.cost.ndim != 2 or score.violations.shape[:-1] != score.cost.shape:
+            return score  # for the evaluator to refuse
         self.num_constraints = score.violations.shape[2]
         multipliers = self._multipliers[:, None]
         raised = (multipliers + self._penalty * score.violations).clamp(min=0.0)

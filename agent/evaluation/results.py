@@ -35,7 +35,7 @@ def make_results(
     """Returns the content of the results file.
 
     Args:
-        description: What was evaluated: env, observation, planner, seed, checkpoint.
+        description: What was evaluated: env, observation, planner, seed, checkpoint, and whether it is reproducible.
         episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported.
         action_repeat: The actor plans at one control step of so many; the latency is that of those.
         versions: Package to version.
@@ -81,6 +81,8 @@ def format_results(results: Mapping[str, Any]) -> str:
         "success with its Wilson 95 % interval; median final distance; median control steps to the first success",
         "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
+    if not results["reproducible"]:
+        lines.append("not reproducible: the planner's budget was time, and what it finds in it depends on the machine")
     return "\n".join(lines)
 
 

@@ -86,6 +86,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "planner": config.choices["planner"],
         "seed": config.values.seed,
         "split": values.split,
+        "reproducible": config.values.configurator.milliseconds is None,
         "checkpoint": {"sha256": checkpoint_sha256},
     }
     by_agent = {
@@ -142,6 +143,7 @@ def _film(seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, folder:
 def fingerprint(config: Config, checkpoint_sha256: str) -> str:
     """Returns a hash of all that the record of an episode depends on, our own code included."""
     plain = config.plain()
+    del plain["values"]["configurator"]["chunk_size"]  # bounds memory, changes no record
     content = {
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],

@@ -56,6 +56,13 @@ def validate_counts(config: Config) -> None:
             raise ConfigError(
                 f"{section}.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {number}"
             )
+    milliseconds = config.values.configurator.milliseconds
+    if milliseconds is not None and config.values.evaluate.split == "evaluation":
+        raise ConfigError(
+            "evaluate.split=evaluation is for the record, and what a planner finds in "
+            f"configurator.milliseconds={milliseconds} depends on the machine: set configurator.num_evaluations "
+            "instead, or evaluate.split=validation"
+        )
     rate = config.values.evaluate.fail_under
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")

@@ -105,8 +105,10 @@ def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, on
 
 def test_the_table_names_every_agent_with_its_interval():
     episodes = [evaluate_episode(ScriptedEnv({1}), Still(), seed=seed, num_steps=20) for seed in range(4)]
-    description = {"env": "reach", "observation": "state", "planner": "cem", "seed": 0}
+    description = {"env": "reach", "observation": "state", "planner": "cem", "seed": 0, "reproducible": True}
     results = make_results(description, {"actor": episodes, "zero": episodes}, action_repeat=1, versions={})
     assert results["solved_at_start_redrawn"] == 8
     table = format_results(results)
     assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
+    assert "reproducible" not in table
+    assert "not reproducible: " in format_results({**results, "reproducible": False})

@@ -68,6 +68,22 @@ def test_train_takes_the_environment_from_the_data(smoke_run, tmp_path, capsys):
     assert "are of env=reach, got env=push" in capsys.readouterr().err
 
 
+def test_a_budget_of_time_is_for_validation_and_marks_the_results(smoke_run, tmp_path):
+    command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", f"output={tmp_path}/timed"]
+    assert main([*command, "split=validation", "configurator.milliseconds=5"]) == 0
+    assert results(tmp_path / "timed")["reproducible"] is False
+    assert results(smoke_run)["reproducible"] is True
+
+
+def test_a_limit_is_kept_by_the_shipped_wrapper_and_pricing_in_chunks_changes_no_record(smoke_run, tmp_path):
+    command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", "cost.control_effort.limit=0.1"]
+    assert main([*command, f"output={tmp_path}/limited"]) == 0
+    assert main([*command, f"output={tmp_path}/chunked", "configurator.chunk_size=10"]) == 0
+    limited, chunked = results(tmp_path / "limited")["agents"], results(tmp_path / "chunked")["agents"]
+    assert limited == chunked
+    assert limited["actor"] != results(smoke_run)["agents"]["actor"]
+
+
 @pytest.mark.slow
 def test_the_main_job_reaches_its_targets(tmp_path):
     assert main(["run", "env=reach", f"output={tmp_path}/reach", "evaluate.videos=0", "evaluate.fail_under=0.95"]) == 0

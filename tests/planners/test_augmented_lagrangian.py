@@ -265,3 +265,11 @@ def test_noise_for_another_number_of_rounds_is_refused_in_one_sentence(lqr):
             bounds=lqr.bounds,
             budget=UNLIMITED,
         )
+
+
+def test_a_cost_of_the_wrong_shape_is_refused_in_one_sentence(lqr):
+    def flat(actions):
+        return Score(cost=effort(actions)[:, 0], violations=torch.zeros(8, 0))
+
+    with pytest.raises(ValueError, match=r"must return cost \[batch, num_samples\] = \[8, 128\], got \[8\]$"):
+        solve(SMALL, flat, lqr.bounds)
