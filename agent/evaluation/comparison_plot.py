@@ -34,8 +34,8 @@ def plot_comparison(comparison: Mapping[str, Any]) -> Figure:
     dashed and all others are grey, and all panels of a kind share their axes.
     """
     lines = _lines(comparison["settings"])
-    num_columns = min(len(lines), _MAX_COLUMNS)
-    num_rows = math.ceil(len(lines) / num_columns)
+    num_rows = math.ceil(len(lines) / _MAX_COLUMNS)
+    num_columns = math.ceil(len(lines) / num_rows)
     size = (0.8 + _PANEL_WIDTH * max(num_columns, 2), 1.0 + _ROW_HEIGHT * num_rows)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.07), facecolor="white")
     axes = figure.subplots(2 * num_rows, num_columns, squeeze=False, height_ratios=[1.0, 0.6] * num_rows)
