@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ _INK, _QUIET, _GRID = "#222222", "#c8c8c8", "#ececec"
 _REFERENCE, _OTHER = "#d55e00", "#0072b2"  # told apart by every colour vision (Okabe and Ito, 2008)
 _MAX_COLUMNS = 5
 _PANEL_WIDTH, _ROW_HEIGHT = 2.3, 3.6  # inch
+_LETTERS = 12  # of the title, an inch
 
 Line = Sequence[Mapping[str, Any]]
 """The settings of one planner, by rising evaluations."""
@@ -54,7 +56,9 @@ def plot_comparison(comparison: Mapping[str, Any]) -> Figure:
         _scale_latency(lower, lines, labelled=column == 0)
         upper.tick_params(labelbottom=False)
     figure.supxlabel("evaluations at a planning step, as spent", fontsize=9, color=_INK)
-    figure.suptitle(_title(comparison), x=0.01, ha="left", fontsize=10.5, color=_INK)
+    figure.suptitle(
+        fill(_title(comparison), int(_LETTERS * size[0])) + "\n", x=0.01, ha="left", fontsize=10.5, color=_INK
+    )
     return figure
 
 
@@ -73,8 +77,8 @@ def _title(comparison: Mapping[str, Any]) -> str:
         "success with its 95 % interval, time from p50 to p99"
     )
     if len({setting["planner"] for setting in comparison["settings"]}) > 1:
-        text += f";\ndashed: {comparison['reference']}; grey: the other planners"
-    return text + "\n"
+        text += f"; dashed: {comparison['reference']}; grey: the other planners"
+    return text
 
 
 def _color(name: str, reference: str) -> str:
