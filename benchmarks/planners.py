@@ -121,7 +121,7 @@ class Candidates:
                 result = function(*inputs)
                 if wanted:
                     total = (result.cost if isinstance(result, Score) else result).sum()
-                    torch.autograd.grad(total, wanted)
+                    torch.autograd.grad(total, wanted, allow_unused=True)  # a cost may ignore actions
 
     def _call(self, function: Callable[..., Result], *inputs: Tensor) -> Result:
         copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in inputs]
