@@ -130,8 +130,9 @@ class ActionBounds:
     def clip(self, actions: Tensor) -> Tensor:
         """Projects sequences `[batch, ..., horizon, action_dim]` on what is allowed, step by step from the first."""
         if self.choices is not None:
-            nearest = torch.cdist(actions, self.choices.expand(*actions.shape[:-2], -1, -1)).argmin(dim=-1)
-            return self.choices[nearest]
+            choices = self.choices.expand(*actions.shape[:-2], -1, -1)
+            distances = torch.cdist(actions, choices, compute_mode="donot_use_mm_for_euclid_dist")  # exact
+            return self.choices[distances.argmin(dim=-1)]
         boxed = torch.clamp(actions, self.low, self.high)
         if self.max_change is None or self.previous_action is None:
             return boxed

@@ -110,6 +110,12 @@ def test_a_choice_is_the_nearest_there_is():
     assert bounds.grid(7) is choices
 
 
+def test_choices_that_lie_close_together_stay_apart():
+    choices = (1000 + 1e-3 * torch.arange(100.0))[:, None]
+    bounds = ActionBounds(low=torch.tensor([0.0]), high=torch.tensor([2000.0]), choices=choices)
+    assert torch.equal(bounds.clip(choices[None]), choices[None])
+
+
 def test_a_grid_has_every_combination_of_levels():
     grid = bounds_of([-1.0, 2.0], [1.0, 4.0]).grid(3)
     assert sorted(grid.tolist()) == [[a, b] for a in (-1.0, 0.0, 1.0) for b in (2.0, 3.0, 4.0)]
