@@ -32,6 +32,11 @@ GENEROUS: dict[str, dict[str, Any]] = {
     "icem": {"num_elites": 50, **NARROW},
     "mppi": {"temperature": 0.02, **NARROW},
     "predictive_sampling": {"std": 0.02},
+    "collocation": {
+        "num_restarts": 2,
+        "penalty": 10.0,
+        "optimizer": {"_target_": "planners.adam.Adam", "learning_rate": 0.02, "beta1": 0.9, "beta2": 0.99},
+    },
 }
 """Other values beside more iterations: many samples of white noise, and a search that may narrow further."""
 

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from planners.candidates import admit, best_plan, pick
 from planners.evaluator import Evaluator
-from planners.gaussian import GaussianState
+from planners.gaussian import GaussianState, check_stds
 from planners.noise import check_noise, temporal_noise
 from planners.types import ActionBounds, Budget, Objective, Plan
 
@@ -58,11 +58,7 @@ class CEM:
             raise ValueError(f"num_iterations must be at least 1, got {self.num_iterations}")
         if not 2 <= self.num_elites <= self.num_samples:
             raise ValueError(f"num_elites must be in 2..num_samples={self.num_samples}, got {self.num_elites}")
-        if not 0 < self.min_std <= self.warm_std <= self.init_std < math.inf:
-            raise ValueError(
-                f"stds must satisfy 0 < min_std <= warm_std <= init_std, "
-                f"got min_std={self.min_std}, warm_std={self.warm_std}, init_std={self.init_std}"
-            )
+        check_stds(min_std=self.min_std, warm_std=self.warm_std, init_std=self.init_std)
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
         check_noise(self.noise_exponent, self.num_knots)
@@ -93,16 +89,14 @@ class CEM:
     ) -> tuple[Plan, GaussianState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
         bounds.require_continuous("CEM")
-        self._check(state, noise, proposals)
+        state.check(noise, len(proposals), num_iterations=self.num_iterations, num_samples=self.num_samples)
         batch_size, horizon, _ = state.mean.shape
         evaluator = Evaluator(objective, budget)
-        start = bounds.from_unit(torch.stack([state.mean, state.plan], dim=1))  # [batch, 2, horizon, action_dim]
-        start_mean, last_plan = start[:, :1], start[:, 1:]
-        start_std = (bounds.half_range * state.std.clamp(min=self.warm_std))[:, None]
+        start_mean, start_std, last_plan = state.to_actions(bounds, warm_std=self.warm_std)
         min_std = bounds.half_range * self.min_std
         given = [it[:, None] for it in admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)]
         given.append(last_plan)
-        mean, std = start_mean, start_std
+        mean, std, elites = start_mean, start_std, given[0]
         finalists = []
 
         for white in noise.unbind(1):
@@ -136,14 +130,17 @@ class CEM:
             given = []
 
         if self.return_mean:
-            final_mean = bounds.clip(mean)
-            finalists.append((final_mean, evaluator.price(final_mean).cost))
+            last = bounds.clip(mean) if finalists else given[0]
+            finalists.append((last, evaluator.price(last).cost))
 
         plan = best_plan(finalists, elites=elites, fallback=last_plan[:, 0], num_evaluations=evaluator.num_evaluations)
         moved = plan.found[:, None, None, None]
-        mean, std = torch.where(moved, mean, start_mean), torch.where(moved, std, start_std)
-        mean, last_plan = bounds.to_unit(torch.cat([mean, plan.actions[:, None]], dim=1)).unbind(1)
-        return plan, GaussianState(mean=mean, std=(std / bounds.half_range)[:, 0], plan=last_plan)
+        return plan, GaussianState.from_actions(
+            bounds,
+            mean=torch.where(moved, mean, start_mean),
+            std=torch.where(moved, std, start_std),
+            plan=plan.actions[:, None],
+        )
 
     def shift(self, state: GaussianState, num_steps: int) -> GaussianState:
         """Moves the Gaussian and the plan on; the new steps at the end are those of `init`."""
@@ -152,17 +149,3 @@ class CEM:
     def resize(self, state: GaussianState, horizon: int) -> GaussianState:
         """Cuts the Gaussian and the plan, or extends them by steps of `init`."""
         return state.resize(horizon, std=self.init_std)
-
-    def _check(self, state: GaussianState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
-        batch_size, *step_shape = state.mean.shape
-        expected = (batch_size, self.num_iterations, self.num_samples, *step_shape)
-        if noise.shape != expected:
-            raise ValueError(
-                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
-                f"got {[*noise.shape]}"
-            )
-        if len(proposals) + 2 > self.num_samples:
-            raise ValueError(
-                f"num_samples must be at least {len(proposals) + 2} to hold {len(proposals)} proposals, the last plan "
-                f"and the mean, got {self.num_samples}"
-            )

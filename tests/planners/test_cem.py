@@ -136,6 +136,14 @@ def test_the_returned_mean_is_the_cheapest_mean(lqr, record):
     assert plan.num_evaluations == 3 * 32 + 1
 
 
+def test_the_only_evaluation_is_for_what_was_proposed(lqr):
+    best = lqr.optimal_actions(lqr.starts, 3)
+    cem = replace(CEM_SMALL, return_mean=True)
+    plan, _ = solve(cem, lqr.objective(lqr.starts), lqr.bounds, budget=Budget(1), proposals=[best])
+    assert torch.equal(plan.actions, best)
+    assert plan.num_evaluations == 1
+
+
 def test_a_lucky_sample_is_not_the_returned_mean(lqr):
     def price_samples_low(actions):
         is_sample = torch.arange(actions.shape[1]) >= 2  # after the last plan and the mean
