@@ -13,6 +13,10 @@ from envs.mujoco_env import MujocoEnv
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 
 
+class OracleError(ValueError):
+    """A planner asks the oracle model for what a simulator does not have."""
+
+
 class OracleModel:
     """A world model whose predictions are true.
 
@@ -57,8 +61,16 @@ class OracleModel:
 
         Args:
             context: Gives the previous action; the state itself is the simulator's.
-            actions: `[1, num_samples, horizon, model_action_dim]`.
+            actions: `[1, num_samples, horizon, model_action_dim]`, without gradient.
+
+        Raises:
+            OracleError: A gradient is asked for, or rollouts from other states than the present one.
         """
+        if actions.requires_grad or len(context.embeddings) != 1:
+            raise OracleError(
+                "the oracle model simulates, so it has no gradients and starts from the present state alone: choose a "
+                "planner that samples, as planner=cem, or oracle=0"
+            )
         start = self._env.get_state()
         candidates = actions[0].numpy().reshape(actions.shape[1], actions.shape[2], self._action_repeat, -1)
         readings: dict[str, list[Tensor]] = {name: [] for name in self.blocks}

@@ -82,7 +82,8 @@ def compose_config(
     choices[_TASK] = _task_name(choices, groups)
 
     config = _compose(choices)
-    known = flatten(_without_code(OmegaConf.to_container(config.values)), inner=True)
+    shipped = _compose({**choices, "experiment": None}) if choices.get("experiment") else config
+    known = flatten(_without_code(OmegaConf.to_container(shipped.values)), inner=True)
     if base is not None:
         saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}

@@ -3,6 +3,7 @@
 import errno
 
 from agent.actor import ObservationError
+from agent.evaluation.oracle import OracleError
 from agent.goal import GoalError
 from agent.run.config import ConfigError
 from envs.episode import DatasetError
@@ -10,7 +11,7 @@ from envs.parallel import WorkerError
 from world_model.checkpoint import CheckpointError
 from world_model.training import TrainingStopped
 
-_MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError)
+_MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError, OracleError)
 
 
 def exit_code(error: Exception) -> int | None:

@@ -20,5 +20,6 @@ def smoke_push_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the folder of a finished run on reach that learned next to nothing."""
     folder = tmp_path_factory.mktemp("smoke") / "run"
-    assert main(["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]) == 0
+    command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", "planner.num_iterations=2"]
+    assert main([*command, f"output={folder}"]) == 0
     return folder

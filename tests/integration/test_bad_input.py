@@ -85,6 +85,12 @@ def test_a_value_that_an_evaluation_cannot_use(capsys, smoke_run, tmp_path, over
     assert message in complaint(capsys, [*command, *overrides])
 
 
+@pytest.mark.parametrize("planner", ["gradient", "collocation"])
+def test_the_oracle_model_has_no_gradients(capsys, smoke_run, tmp_path, planner):
+    command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1", "oracle=1"]
+    assert "the oracle model simulates, so it has no gradients" in complaint(capsys, [*command, f"planner={planner}"])
+
+
 def test_an_evaluation_never_overwrites_its_run(capsys, smoke_run):
     assert "another folder than the run's own" in complaint(
         capsys, ["evaluate", f"run={smoke_run}", f"output={smoke_run}"]

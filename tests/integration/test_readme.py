@@ -26,8 +26,8 @@ def run_all(folder, *, extra):
         assert program == "jepa-mpc"
         extras = extra if any("=" in argument for argument in arguments) else []
         subprocess.run([sys.executable, "-m", "agent.run.cli", command, *arguments, *extras], cwd=folder, check=True)
-    agent, environment = blocks("python")[:2]
-    for code in (agent, environment):
+    agent, planner, environment = blocks("python")[:3]
+    for code in (agent, planner, environment):
         subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 
@@ -43,7 +43,7 @@ def test_the_commands_and_the_python_run_exactly_as_written(tmp_path):
 @pytest.fixture
 def checkout(tmp_path):
     """Returns a copy of this tree that a newcomer may change, and how to run a module in it."""
-    for name in ("agent", "configs", "envs", "planners", "world_model", "tests", "pyproject.toml"):
+    for name in ("agent", "benchmarks", "configs", "envs", "planners", "world_model", "tests", "pyproject.toml"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
