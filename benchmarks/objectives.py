@@ -1,5 +1,6 @@
 """Objectives that show what planners do: one that remembers, and any function of actions with states."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,11 @@ from planners.types import Objective, Score, TrajectoryObjective
 def priced(cost: Tensor) -> Score:
     """Returns a score without constraints."""
     return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
+
+
+def hopeless(actions: Tensor) -> Score:
+    """An objective under which no candidate has a cost."""
+    return priced(actions.new_full(actions.shape[:2], math.nan))
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,16 @@ class FunctionObjective:
         return self.function(states[:, :, -1].reshape(actions.shape))
 
 
+def showing_states(objective: Objective) -> TrajectoryObjective:
+    """Returns the objective itself where it shows states, else one of the same cost that does."""
+    return objective if isinstance(objective, TrajectoryObjective) else FunctionObjective(objective)
+
+
 class Recorder:
     """An objective that remembers what it was asked to price, and counts it as evaluations."""
 
     def __init__(self, objective: Objective) -> None:
-        self.objective = objective if isinstance(objective, TrajectoryObjective) else FunctionObjective(objective)
+        self.objective = showing_states(objective)
         self.candidates: list[Tensor] = []
         self.num_evaluations = 0
 

@@ -1,7 +1,7 @@
 """What every planner of the config group promises."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Generator, Tensor
 
 import configs
-from benchmarks.objectives import FunctionObjective
-from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score, TrajectoryObjective
+from benchmarks import solving
+from benchmarks.objectives import hopeless, priced, showing_states
+from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score
 
 YAMLS = sorted((Path(configs.__file__).parent / "planner").glob("*.yaml"))
 HORIZON = 3
-UNLIMITED = Budget()
 DISCRETE = {"categorical_cem", "beam_search"}
 """Planners of discrete actions: in a box they plan on a grid, and their own optimum is the best sequence of it."""
 FLOOR = {"random_shooting": 1.3}
@@ -44,36 +44,11 @@ def planner(config: DictConfig) -> Planner[Any]:
     return instantiate(config)
 
 
-def generators(seeds: Sequence[int]) -> list[Generator]:
-    return [Generator().manual_seed(seed) for seed in seeds]
-
-
 def solve(
-    planner: Planner[Any],
-    objective: Objective,
-    bounds: ActionBounds,
-    *,
-    seeds: Sequence[int] = range(8),
-    horizon: int = HORIZON,
-    state: Any = None,
-    budget: Budget = UNLIMITED,
-    proposals: Sequence[Tensor] = (),
+    planner: Planner[Any], objective: Objective, bounds: ActionBounds, *, horizon: int = HORIZON, **others: Any
 ) -> tuple[Plan, Any]:
-    """Plans for one problem a seed, from `init` unless a state is given."""
-    if not isinstance(objective, TrajectoryObjective):
-        objective = FunctionObjective(objective)
-    noise = planner.sample_noise(generators(seeds), bounds=bounds, horizon=horizon)
-    if state is None:
-        state = planner.init(bounds, batch_size=len(seeds), horizon=horizon)
-    return planner.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
-
-
-def score(cost: Tensor) -> Score:
-    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
-
-
-def hopeless(actions: Tensor) -> Score:
-    return score(torch.full(actions.shape[:2], math.nan))
+    """Plans with an objective that shows states, as some planners need."""
+    return solving.solve(planner, showing_states(objective), bounds, horizon=horizon, **others)
 
 
 def same(first: Plan, second: Plan) -> bool:
@@ -121,7 +96,7 @@ def test_every_action_lies_in_the_bounds_to_the_last_bit(planner, record, sign, 
     low, high = torch.tensor([-0.1, 1 / 3, -1e3], dtype=dtype), torch.tensor([0.3, 0.7, 1e-3], dtype=dtype)
     limit = {"max_change": 0.1 * (high - low), "previous_action": low.expand(8, -1)} if limited else {}
     bounds = ActionBounds(low=low, high=high, **limit)
-    objective = record(lambda actions: score(sign * actions.sum(dim=(2, 3))))
+    objective = record(lambda actions: priced(sign * actions.sum(dim=(2, 3))))
     plan, state = solve(planner, objective, bounds)
     plan, _ = solve(planner, objective, bounds, state=planner.shift(state, 1), proposals=[torch.full((8, 3, 3), 1e9)])
     for actions in [*objective.candidates, plan.actions, plan.elites]:
@@ -132,7 +107,7 @@ def test_every_action_lies_in_the_bounds_to_the_last_bit(planner, record, sign, 
 def test_the_action_rate_is_limited(planner, lqr):
     previous = 0.9 * torch.ones(8, 2)
     bounds = replace(lqr.bounds, max_change=torch.tensor([0.2, 0.1]), previous_action=previous)
-    plan, _ = solve(planner, lambda actions: score(actions.sum(dim=(2, 3))), bounds)
+    plan, _ = solve(planner, lambda actions: priced(actions.sum(dim=(2, 3))), bounds)
     change = torch.cat([previous[:, None], plan.actions], dim=1).diff(dim=1)
     assert (change.abs() <= torch.tensor([0.2, 0.1]) + 1e-6).all()
     assert plan.actions[:, -1].mean() < 0.7  # downhill all the same
@@ -141,7 +116,7 @@ def test_the_action_rate_is_limited(planner, lqr):
 def test_discrete_actions_are_chosen_or_refused_in_one_sentence(planner, name, record):
     choices = torch.tensor([[0.0, 0.5], [0.25, 0.25], [1.0, 0.0]])
     bounds = ActionBounds(low=torch.zeros(2), high=torch.ones(2), choices=choices)
-    objective = record(lambda actions: score((actions - torch.tensor([0.9, 0.1])).square().sum(dim=(2, 3))))
+    objective = record(lambda actions: priced((actions - torch.tensor([0.9, 0.1])).square().sum(dim=(2, 3))))
     if name in DISCRETE:
         plan, _ = solve(planner, objective, bounds, proposals=[torch.rand(8, HORIZON, 2)])
         assert torch.equal(plan.actions, choices[2].expand(8, HORIZON, 2))
@@ -169,7 +144,7 @@ def test_the_best_so_far_never_rises(planner, lqr):
 def test_a_candidate_without_a_finite_cost_never_wins(planner, lqr, bad):
     def objective(actions: Tensor) -> Score:
         first = actions[:, :, 0, 0]
-        return score(torch.where(first > 0, bad, -first))  # its infimum lies on the side without costs
+        return priced(torch.where(first > 0, bad, -first))  # its infimum lies on the side without costs
 
     plan, _ = solve(planner, objective, lqr.bounds)
     assert torch.isfinite(plan.cost).all()
@@ -182,7 +157,7 @@ def test_without_any_finite_cost_the_plan_is_the_centre_and_says_so(planner):
     assert not plan.found.any()
     assert torch.equal(plan.cost, torch.full((8,), math.inf))
     assert torch.equal(plan.actions, torch.tensor([0.0, 2.0]).expand(8, HORIZON, 2))
-    again, _ = solve(planner, lambda actions: score(actions.square().sum(dim=(2, 3))), bounds, state=state)
+    again, _ = solve(planner, lambda actions: priced(actions.square().sum(dim=(2, 3))), bounds, state=state)
     assert again.found.all()
 
 
@@ -197,7 +172,7 @@ def test_a_problem_without_finite_costs_does_not_disturb_the_others(planner, lqr
     objective = lqr.objective(lqr.starts)
     lame = torch.arange(8) == 2
     expected, _ = solve(planner, lambda a: objective(a), lqr.bounds)
-    plan, _ = solve(planner, lambda a: score(torch.where(lame[:, None], math.nan, objective(a).cost)), lqr.bounds)
+    plan, _ = solve(planner, lambda a: priced(torch.where(lame[:, None], math.nan, objective(a).cost)), lqr.bounds)
     assert torch.equal(plan.found, ~lame)
     assert torch.equal(plan.actions[~lame], expected.actions[~lame])
 
@@ -238,9 +213,10 @@ def test_planning_leaves_its_inputs_as_they_were(planner, lqr):
     objective = lqr.objective(lqr.starts)
     proposal = lqr.optimal_actions(lqr.starts, HORIZON)
     state = planner.init(lqr.bounds, batch_size=8, horizon=HORIZON)
-    noise = planner.sample_noise(generators(range(8)), bounds=lqr.bounds, horizon=HORIZON)
+    generators = [Generator().manual_seed(seed) for seed in range(8)]
+    noise = planner.sample_noise(generators, bounds=lqr.bounds, horizon=HORIZON)
     copies = noise.clone(), proposal.clone()
-    planner.plan(objective, state, noise=noise, bounds=lqr.bounds, budget=UNLIMITED, proposals=[proposal])
+    planner.plan(objective, state, noise=noise, bounds=lqr.bounds, budget=Budget(), proposals=[proposal])
     assert torch.equal(noise, copies[0])
     assert torch.equal(proposal, copies[1])
     from_used, _ = solve(planner, objective, lqr.bounds, state=state)
@@ -350,14 +326,14 @@ def test_a_resized_state_plans_that_far_and_remembers_the_start(planner, lqr, ho
 def test_plans_carry_no_gradient(planner, lqr):
     weight = torch.ones((), requires_grad=True)
     objective = lqr.objective(lqr.starts)
-    plan, _ = solve(planner, lambda actions: score(weight * objective(actions).cost), lqr.bounds)
+    plan, _ = solve(planner, lambda actions: priced(weight * objective(actions).cost), lqr.bounds)
     assert not plan.cost.requires_grad
     assert not plan.actions.requires_grad
 
 
 def test_a_cost_of_the_wrong_shape_is_refused_in_one_sentence(planner, lqr):
     with pytest.raises(ValueError, match=r"cost \[batch, num_samples\] = \[8, \d+\], got \[8\]$"):
-        solve(planner, lambda actions: score(actions.sum(dim=(2, 3))[:, 0]), lqr.bounds)
+        solve(planner, lambda actions: priced(actions.sum(dim=(2, 3))[:, 0]), lqr.bounds)
 
 
 def test_a_proposal_of_the_wrong_shape_is_refused_in_one_sentence(planner, lqr):
@@ -391,7 +367,7 @@ def test_every_number_of_the_yaml_is_checked(config):
 def test_every_value_of_the_yaml_changes_the_result(config, lqr):
     def rugged(actions: Tensor) -> Score:
         waves = (11 * actions.cumsum(dim=2)).sin().sum(dim=(2, 3))
-        return score(lqr.objective(lqr.starts)(actions).cost + waves)
+        return priced(lqr.objective(lqr.starts)(actions).cost + waves)
 
     def second_plan(config: DictConfig) -> Plan:
         planner = instantiate(config)

@@ -8,6 +8,7 @@ from torch.func import hessian, jacrev
 from agent.run.building import build
 from agent.run.config import compose_config
 from benchmarks.objectives import FunctionObjective
+from benchmarks.solving import solve
 from planners.augmented_lagrangian import AugmentedLagrangian, augment
 from planners.cem import CEM
 from planners.types import Budget, Planner, Score, TrajectoryObjective
@@ -28,14 +29,6 @@ CEM_SMALL = CEM(
 SMALL = AugmentedLagrangian(
     planner=CEM_SMALL, num_rounds=4, num_finalists=8, init_penalty=10.0, penalty_growth=3.0, tolerance=1e-3
 )
-UNLIMITED = Budget()
-
-
-def solve(planner, objective, bounds, *, seeds=range(8), horizon=HORIZON, state=None, budget=UNLIMITED, proposals=()):
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    noise = planner.sample_noise(generators, bounds=bounds, horizon=horizon)
-    state = planner.init(bounds, batch_size=len(generators), horizon=horizon) if state is None else state
-    return planner.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
 
 
 def effort(actions):
@@ -263,7 +256,7 @@ def test_noise_for_another_number_of_rounds_is_refused_in_one_sentence(lqr):
             SMALL.init(lqr.bounds, batch_size=8, horizon=HORIZON),
             noise=torch.zeros(8, 6, 128, HORIZON, 2),
             bounds=lqr.bounds,
-            budget=UNLIMITED,
+            budget=Budget(),
         )
 
 

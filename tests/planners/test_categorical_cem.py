@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from benchmarks.grid_world import GOALS, STARTS, make_grid_world
+from benchmarks.objectives import hopeless, priced
+from benchmarks.solving import solve
 from planners.categorical_cem import CategoricalCEM
-from planners.types import ActionBounds, Budget, Score
+from planners.types import ActionBounds, Budget
 
 CEM_SMALL = CategoricalCEM(
     num_levels=3,
@@ -16,18 +18,6 @@ CEM_SMALL = CategoricalCEM(
     min_exploration=0.1,
     momentum=0.25,
 )
-UNLIMITED = Budget()
-
-
-def solve(cem, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=None, budget=UNLIMITED, proposals=()):
-    generators = [torch.Generator().manual_seed(seed + index) for index in range(batch_size)]
-    noise = cem.sample_noise(generators, bounds=bounds, horizon=horizon)
-    state = cem.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
-    return cem.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
-
-
-def score(cost):
-    return Score(cost=cost, violations=cost.new_zeros(*cost.shape, 0))
 
 
 def frequency(candidates, choices):
@@ -47,7 +37,7 @@ def test_categorical_cem_equals_dynamic_programming_on_a_grid_with_walls():
         min_exploration=0.005,
         momentum=0.8,
     )
-    plan, _ = solve(cem, grid.objective(STARTS, cell_cost), grid.bounds, batch_size=7, horizon=24)
+    plan, _ = solve(cem, grid.objective(STARTS, cell_cost), grid.bounds, seeds=range(7), horizon=24)
     assert torch.equal(plan.cost, grid.optimum(STARTS, cell_cost, horizon=24))
 
 
@@ -68,8 +58,8 @@ def test_samples_take_each_choice_as_often_as_its_probability_and_its_share_of_e
     cem = replace(CEM_SMALL, num_samples=20_000, num_elites=100, num_iterations=2, warm_exploration=1.0)
     choices = lqr.bounds.grid(3)
     objective = record(lqr.objective(lqr.starts[:1]))
-    _, state = solve(replace(cem, num_iterations=1), objective, lqr.bounds, batch_size=1)
-    solve(cem, objective, lqr.bounds, batch_size=1)
+    _, state = solve(replace(cem, num_iterations=1), objective, lqr.bounds, seeds=[0])
+    solve(cem, objective, lqr.bounds, seeds=[0])
     _, cold, second = objective.candidates
     torch.testing.assert_close(frequency(cold, choices), torch.full((1, 3, 9), 1 / 9), rtol=0, atol=0.01)
     expected = 0.9 * state.probabilities + 0.1 / 9
@@ -78,8 +68,8 @@ def test_samples_take_each_choice_as_often_as_its_probability_and_its_share_of_e
 
 def test_no_choice_ever_dies_out(lqr, record):
     cem = replace(CEM_SMALL, num_samples=20_000, num_iterations=6, momentum=0.0)
-    objective = record(lambda actions: score(actions.square().sum(dim=(2, 3))))
-    solve(cem, objective, lqr.bounds, batch_size=1)
+    objective = record(lambda actions: priced(actions.square().sum(dim=(2, 3))))
+    solve(cem, objective, lqr.bounds, seeds=[0])
     rarest = frequency(objective.candidates[-1], lqr.bounds.grid(3)).amin(dim=2)
     torch.testing.assert_close(rarest, torch.full((1, 3), 0.1 / 9), rtol=0.3, atol=0)
 
@@ -87,9 +77,9 @@ def test_no_choice_ever_dies_out(lqr, record):
 def test_a_warm_start_samples_what_was_likely_and_explores_new_steps_evenly(lqr, record):
     cem = replace(CEM_SMALL, num_samples=20_000, num_elites=100)
     choices = lqr.bounds.grid(3)
-    _, state = solve(cem, lqr.objective(lqr.starts[:1]), lqr.bounds, batch_size=1)
+    _, state = solve(cem, lqr.objective(lqr.starts[:1]), lqr.bounds, seeds=[0])
     objective = record(lqr.objective(lqr.starts[:1]))
-    solve(cem, objective, lqr.bounds, batch_size=1, state=cem.shift(state, 1), seed=1)
+    solve(cem, objective, lqr.bounds, seeds=[1], state=cem.shift(state, 1))
     found = frequency(objective.candidates[0], choices)
     torch.testing.assert_close(found[:, :-1], 0.6 * state.probabilities[:, 1:] + 0.4 / 9, rtol=0, atol=0.01)
     torch.testing.assert_close(found[:, -1], torch.full((1, 9), 1 / 9), rtol=0, atol=0.01)
@@ -115,7 +105,7 @@ def test_an_elite_between_the_choices_counts_as_the_nearest(lqr):
     cem = replace(CEM_SMALL, num_iterations=1, momentum=0.0)
 
     def price_only_the_proposal(actions):
-        return score(torch.where(actions[:, :, 0, 0] == 0.6, 1.0, torch.nan))
+        return priced(torch.where(actions[:, :, 0, 0] == 0.6, 1.0, torch.nan))
 
     _, state = solve(cem, price_only_the_proposal, lqr.bounds, proposals=proposals)
     nearest = (lqr.bounds.grid(3) == torch.tensor([1.0, 0.0])).all(dim=1).float()
@@ -124,9 +114,7 @@ def test_an_elite_between_the_choices_counts_as_the_nearest(lqr):
 
 def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
     _, state = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
-    _, after = solve(
-        CEM_SMALL, lambda actions: score(torch.full(actions.shape[:2], torch.nan)), lqr.bounds, state=state
-    )
+    _, after = solve(CEM_SMALL, hopeless, lqr.bounds, state=state)
     assert torch.equal(after.probabilities, state.probabilities)
     assert torch.equal(after.last.plan, state.last.plan)
 
@@ -135,28 +123,6 @@ def test_a_budget_takes_iterations_from_the_end(lqr, record):
     objective = record(lqr.objective(lqr.starts))
     solve(CEM_SMALL, objective, lqr.bounds, budget=Budget(80))
     assert [candidates.shape[1] for candidates in objective.candidates] == [64, 16]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"num_levels": 4},
-        {"num_samples": 65},
-        {"num_iterations": 4},
-        {"num_elites": 5},
-        {"warm_exploration": 0.8},
-        {"min_exploration": 0.2},
-        {"momentum": 0.4},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_every_parameter_changes_the_result(lqr, change):
-    def second_state(cem):
-        _, state = solve(cem, lqr.objective(lqr.starts), lqr.bounds)
-        _, state = solve(cem, lqr.objective(lqr.starts), lqr.bounds, state=cem.shift(state, 1), seed=8)
-        return state.probabilities
-
-    assert not torch.equal(second_state(CEM_SMALL), second_state(replace(CEM_SMALL, **change)))
 
 
 @pytest.mark.parametrize(

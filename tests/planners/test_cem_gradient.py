@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from benchmarks.objectives import priced
+from benchmarks.solving import solve
 from planners.adam import Adam
 from planners.cem import CEM
 from planners.cem_gradient import CEMGradient
@@ -24,13 +25,6 @@ SEARCH = CEM(
 PLANNER = CEMGradient(
     search=SEARCH, num_refined=3, num_steps=200, optimizer=Adam(learning_rate=0.05, beta1=0.7, beta2=0.9)
 )
-UNLIMITED = Budget()
-
-
-def solve(planner, objective, bounds, *, horizon=3, budget=UNLIMITED):
-    noise = planner.sample_noise([torch.Generator().manual_seed(it) for it in range(8)], bounds=bounds, horizon=horizon)
-    state = planner.init(bounds, batch_size=8, horizon=horizon)
-    return planner.plan(objective, state, noise=noise, bounds=bounds, budget=budget)
 
 
 def test_it_comes_within_a_hundredth_of_a_percent_of_the_riccati_optimum(lqr):

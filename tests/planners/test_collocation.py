@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.solving import solve
 from planners.adam import Adam
 from planners.collocation import Collocation
 from planners.types import Budget
@@ -19,14 +20,6 @@ COLLOCATION = Collocation(
     noise_exponent=0.0,
     num_knots=None,
 )
-UNLIMITED = Budget()
-
-
-def solve(collocation, objective, bounds, *, horizon=3, state=None, budget=UNLIMITED, proposals=()):
-    generators = [torch.Generator().manual_seed(seed) for seed in range(8)]
-    noise = collocation.sample_noise(generators, bounds=bounds, horizon=horizon)
-    state = collocation.init(bounds, batch_size=8, horizon=horizon) if state is None else state
-    return collocation.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
 
 
 def test_it_comes_within_a_hundredth_of_a_percent_of_the_riccati_optimum(lqr):

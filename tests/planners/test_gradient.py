@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks.objectives import priced
+from benchmarks.solving import solve
 from planners.adam import Adam
 from planners.gradient import Gradient
 from planners.types import ActionBounds, Budget
@@ -17,14 +18,6 @@ GRADIENT = Gradient(
     noise_exponent=0.0,
     num_knots=None,
 )
-UNLIMITED = Budget()
-
-
-def solve(gradient, objective, bounds, *, batch_size=8, horizon=3, state=None, budget=UNLIMITED, proposals=()):
-    generators = [torch.Generator().manual_seed(seed) for seed in range(batch_size)]
-    noise = gradient.sample_noise(generators, bounds=bounds, horizon=horizon)
-    state = gradient.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
-    return gradient.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
 
 
 def test_it_comes_within_a_hundredth_of_a_percent_of_the_riccati_optimum(lqr):
@@ -48,7 +41,7 @@ def test_the_starts_are_the_proposals_the_last_plan_and_noise_around_it(lqr, rec
 def test_a_step_follows_the_gradient_in_units_of_the_box():
     bounds = ActionBounds(low=torch.tensor([-1.0, -100.0]), high=torch.tensor([1.0, 300.0]))
     one_step = replace(GRADIENT, num_restarts=1, num_steps=1)
-    plan, _ = solve(one_step, lambda actions: priced(actions.sum(dim=(2, 3))), bounds, batch_size=1)
+    plan, _ = solve(one_step, lambda actions: priced(actions.sum(dim=(2, 3))), bounds, seeds=[0])
     torch.testing.assert_close(plan.actions, torch.tensor([-0.1, 100.0 - 0.1 * 200.0]).expand(1, 3, 2))
 
 
@@ -76,7 +69,7 @@ def test_several_starts_find_the_deeper_valley():
         return priced((first.square() - 0.25).square() - 0.02 * first)
 
     left = torch.full((8, 1, 1), -0.4)
-    alone, _ = solve(replace(GRADIENT, num_restarts=2), double_well, bounds, horizon=1, proposals=[left, left][:1])
+    alone, _ = solve(replace(GRADIENT, num_restarts=2), double_well, bounds, horizon=1, proposals=[left])
     several, _ = solve(replace(GRADIENT, num_restarts=16), double_well, bounds, horizon=1, proposals=[left])
     deeper = double_well(torch.full((8, 1, 1, 1), 0.5)).cost[:, 0]
     assert (several.cost <= deeper).all()

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from benchmarks.objectives import priced
+from benchmarks.solving import solve
 from planners.mppi import MPPI, softmin_weights
-from planners.types import Budget
 
 MPPI_SMALL = MPPI(
     num_samples=32,
@@ -20,15 +20,6 @@ MPPI_SMALL = MPPI(
     num_knots=None,
     return_mean=False,
 )
-
-UNLIMITED = Budget()
-
-
-def solve(mppi, objective, bounds, *, seed=0, batch_size=8, horizon=3, state=None, budget=UNLIMITED, proposals=()):
-    generators = [torch.Generator().manual_seed(seed + index) for index in range(batch_size)]
-    noise = mppi.sample_noise(generators, bounds=bounds, horizon=horizon)
-    state = mppi.init(bounds, batch_size=batch_size, horizon=horizon) if state is None else state
-    return mppi.plan(objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals)
 
 
 @pytest.mark.parametrize("return_mean", [False, True])
@@ -122,78 +113,12 @@ def test_a_least_std_of_the_initial_keeps_the_std_as_in_the_paper(lqr):
     torch.testing.assert_close(state.std, torch.full((8, 3, 2), 0.3))
 
 
-def test_without_any_finite_cost_the_search_stays_where_it_is(lqr):
-    _, state = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
-    _, after = solve(
-        MPPI_SMALL, lambda actions: priced(torch.full(actions.shape[:2], math.nan)), lqr.bounds, state=state
-    )
-    assert torch.equal(after.mean, state.mean)
-    assert torch.equal(after.std, state.std.clamp(min=MPPI_SMALL.warm_std))
-    assert torch.equal(after.plan, state.plan)
-
-
 def test_the_only_candidate_with_a_cost_is_where_the_search_goes(lqr):
     def price_one(actions):
         return priced(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
 
     plan, state = solve(replace(MPPI_SMALL, num_iterations=1), price_one, lqr.bounds)
     torch.testing.assert_close(state.mean, plan.actions)
-
-
-def test_the_last_mean_is_priced(lqr, record):
-    objective = record(lqr.objective(lqr.starts))
-    plan, state = solve(replace(MPPI_SMALL, return_mean=True), objective, lqr.bounds)
-    cold, *later = objective.candidates  # the mean of a cold start is its last plan
-    means = torch.stack([cold[:, 0], *(candidates[:, 0] for candidates in later)], dim=1)
-    assert torch.equal(means[:, -1], state.mean)
-    cost, cheapest = lqr.objective(lqr.starts)(means).cost.min(dim=1)
-    torch.testing.assert_close(plan.cost, cost)
-    assert torch.equal(plan.actions, means[range(8), cheapest])
-    assert plan.num_evaluations == 3 * 32 + 1
-
-
-@pytest.mark.parametrize(("num_evaluations", "sizes"), [(40, [32, 7, 1]), (33, [32, 1]), (32, [31, 1]), (1, [1])])
-def test_the_last_evaluation_of_a_budget_is_for_the_mean(lqr, record, num_evaluations, sizes):
-    objective = record(lqr.objective(lqr.starts))
-    _, state = solve(MPPI_SMALL, objective, lqr.bounds, budget=Budget(num_evaluations))
-    assert [candidates.shape[1] for candidates in objective.candidates] == sizes
-    torch.testing.assert_close(objective.candidates[-1][:, 0], state.mean)
-
-
-def test_proposals_last_plan_and_mean_are_the_first_candidates(lqr, record):
-    plan, state = solve(MPPI_SMALL, lqr.objective(lqr.starts), lqr.bounds)
-    proposal = torch.full((8, 3, 2), 0.5)
-    objective = record(lqr.objective(lqr.starts))
-    solve(MPPI_SMALL, objective, lqr.bounds, state=state, proposals=[proposal])
-    first = objective.candidates[0]
-    assert torch.equal(first[:, 0], proposal)
-    assert torch.equal(first[:, 1], plan.actions)
-    assert torch.equal(first[:, 2], state.mean)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"num_samples": 33},
-        {"num_iterations": 4},
-        {"num_elites": 5},
-        {"temperature": 0.3},
-        {"init_std": 0.6},
-        {"warm_std": 0.3},
-        {"min_std": 0.15},
-        {"noise_exponent": 1.0},
-        {"num_knots": 2},
-        {"return_mean": True},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_every_parameter_changes_the_result(lqr, change):
-    def second_plan(mppi):
-        _, state = solve(mppi, lqr.objective(lqr.starts), lqr.bounds)
-        plan, after = solve(mppi, lqr.objective(lqr.starts), lqr.bounds, state=mppi.shift(state, 1), seed=8)
-        return torch.stack([plan.actions, after.mean, after.std])
-
-    assert not torch.equal(second_plan(MPPI_SMALL), second_plan(replace(MPPI_SMALL, **change)))
 
 
 @pytest.mark.parametrize(
