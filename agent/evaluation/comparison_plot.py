@@ -32,7 +32,7 @@ def write_plot(comparison: Mapping[str, Any], path: Path) -> Path:
 def plot_comparison(comparison: Mapping[str, Any]) -> Figure:
     """Draws success at the end, and the time of a planning step, against evaluations at a planning step.
 
-    Bands are the Wilson 95 % interval of success, and p50 to p99 of the time. In each panel the reference planner is
+    Bands and bars are the Wilson 95 % interval of success, and p50 to p99 of the time. In each panel the reference planner is
     dashed and all others are grey, and all panels of a kind share their axes.
     """
     lines = _lines(comparison["settings"])
@@ -108,7 +108,7 @@ def _draw(
     reference: str,
     measure: Callable[[Mapping[str, Any]], tuple[float, float, float]],
 ) -> None:
-    """Draws a planner with its band, before all others."""
+    """Draws a planner with its intervals, before all others."""
     for other, line in lines.items():
         if other not in (name, reference):
             axes.plot(_spent(line), [measure(setting)[0] for setting in line], color=_QUIET, linewidth=0.9)
@@ -118,6 +118,7 @@ def _draw(
     middle, low, high = zip(*map(measure, lines[name]), strict=True)
     color = _color(name, reference)
     axes.fill_between(_spent(lines[name]), low, high, color=color, alpha=0.18, linewidth=0)
+    axes.vlines(_spent(lines[name]), low, high, color=color, alpha=0.4, linewidth=1.5)
     axes.plot(_spent(lines[name]), middle, "o-", color=color, linewidth=1.8, markersize=4.5, clip_on=False, zorder=3)
     axes.set_axisbelow(True)
     axes.grid(color=_GRID, linewidth=0.8)
