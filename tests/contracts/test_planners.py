@@ -233,6 +233,23 @@ def test_pricing_in_chunks_changes_no_plan(planner, lqr, record):
     torch.testing.assert_close(plan.cost, expected.cost, rtol=1e-5, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_call_compiles_as_one_graph_to_the_same_plan(planner, lqr):
+    state = planner.init(lqr.bounds, batch_size=8, horizon=HORIZON)
+    seeded = [Generator().manual_seed(seed) for seed in range(8)]
+    noise = planner.sample_noise(seeded, bounds=lqr.bounds, horizon=HORIZON)
+    objective, budget = lqr.objective(lqr.starts), Budget(num_evaluations=100)
+
+    def actions() -> Tensor:
+        return planner.plan(objective, state, noise=noise, bounds=lqr.bounds, budget=budget)[0].actions
+
+    expected = actions()
+    torch.compiler.reset()
+    with torch._dynamo.config.patch(trace_autograd_ops=True):  # for planners that differentiate
+        compiled = torch.compile(actions, backend="eager", fullgraph=True)()
+    torch.testing.assert_close(compiled, expected)
+
+
 def test_when_the_time_is_up_the_plan_is_the_best_so_far(planner, lqr, monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.perf_counter", lambda: now)
