@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import pick
+from planners.candidates import admit, pick
 from planners.evaluator import Evaluator
+from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score, TrajectoryObjective
 
 
@@ -22,12 +23,12 @@ class AugmentedLagrangianState:
         inner: Of the planner inside.
         multipliers: `[batch, num_constraints]`, at least 0, what a unit of each violation is worth in cost;
             `[batch, 1]` of zeros as long as it is unknown how many constraints there are.
-        horizon: Planned steps.
+        last: The plan that was returned, which need not be that of the planner inside.
     """
 
     inner: Any
     multipliers: Tensor
-    horizon: int
+    last: PlanState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +41,21 @@ class AugmentedLagrangian:
     optimization", 2006, section 17.3 and algorithm 17.4, with the slack variables eliminated).
 
     The finalists of a round, its plan and its best elites, are priced once more, without the penalty. The plan is the
-    cheapest finalist of all rounds that keeps all constraints, or else the one that violates them least; its cost is
-    the objective's own. Multipliers are kept from call to call, the penalty is not.
+    cheapest that keeps all constraints among the last plan (at first the centre of the box), the proposals and the
+    finalists of all rounds, or else the one that violates them least; its cost is the objective's own. So a plan that
+    keeps the constraints is never given up for one that does not. Multipliers are kept from call to call, the penalty
+    is not.
 
-    A budget is shared equally between the rounds, finalists included; a small one has fewer rounds, and one of a single
-    evaluation is spent on the cost alone. An objective without constraints is left to the planner inside, in one round.
+    A budget is shared equally between the rounds, finalists included, once the last plan and the proposals are priced;
+    a small one has fewer rounds. An objective without constraints is left to the planner inside, in one round.
+
+    Violations are meant to be relative, as those of `CostModule`: one of 0.1 exceeds its limit by a tenth.
 
     Attributes:
         planner: Minimises the cost of a round.
         num_rounds: Calls of the planner inside, at least 1.
         num_finalists: Of a round, at least 1.
+        worthwhile: Evaluations that a round is worth, at least 1: a budget that holds fewer a round has fewer rounds.
         init_penalty: Of the first round, cost per half a squared violation, above 0.
         penalty_growth: Factor from round to round, at least 1.
         tolerance: Largest violation of a plan that counts as keeping a constraint, at least 0.
@@ -61,6 +67,7 @@ class AugmentedLagrangian:
     planner: Planner[Any]
     num_rounds: int
     num_finalists: int
+    worthwhile: int
     init_penalty: float
     penalty_growth: float
     tolerance: float
@@ -70,6 +77,8 @@ class AugmentedLagrangian:
             raise ValueError(f"num_rounds must be at least 1, got {self.num_rounds}")
         if self.num_finalists < 1:
             raise ValueError(f"num_finalists must be at least 1, got {self.num_finalists}")
+        if self.worthwhile < 1:
+            raise ValueError(f"worthwhile must be at least 1, got {self.worthwhile}")
         if not 0 < self.init_penalty < math.inf:
             raise ValueError(f"init_penalty must be above 0 and finite, got {self.init_penalty}")
         if not 1 <= self.penalty_growth < math.inf:
@@ -79,8 +88,11 @@ class AugmentedLagrangian:
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> AugmentedLagrangianState:
         """Returns the planner's own beginning, with multipliers of 0."""
-        inner = self.planner.init(bounds, batch_size=batch_size, horizon=horizon)
-        return AugmentedLagrangianState(inner, bounds.low.new_zeros(batch_size, 1), horizon)
+        return AugmentedLagrangianState(
+            inner=self.planner.init(bounds, batch_size=batch_size, horizon=horizon),
+            multipliers=bounds.low.new_zeros(batch_size, 1),
+            last=PlanState.init(bounds, batch_size=batch_size, horizon=horizon),
+        )
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws the noise of each round, the planner's own, `[batch, num_rounds, ...]`."""
@@ -105,50 +117,66 @@ class AugmentedLagrangian:
             raise ValueError(
                 f"noise must be [batch, num_rounds, ...] = [batch, {self.num_rounds}, ...], got {[*noise.shape]}"
             )
-        if state.multipliers.shape[1] == 0 or budget.num_evaluations == 1:
+        if state.multipliers.shape[1] == 0:
             plan, inner = self.planner.plan(
                 objective, state.inner, noise=noise[:, 0], bounds=bounds, budget=budget, proposals=proposals
             )
-            return plan, replace(state, inner=inner)
+            return plan, replace(state, inner=inner, last=PlanState(plan=bounds.to_unit(plan.actions)))
 
+        # Price what is known
         evaluator = Evaluator(objective, budget)
-        shares = _Shares(budget, self.num_rounds, self.num_finalists)
+        shares = _Shares(budget, num_finalists=self.num_finalists, worthwhile=self.worthwhile)
+        batch_size, horizon, _ = state.last.plan.shape
+        given = admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)
+        elites = torch.stack([bounds.from_unit(state.last.plan), *given], dim=1)[:, : budget.num_evaluations]
+        finalists, scores = [elites], [evaluator.price(elites)]
         inner, multipliers, penalty = state.inner, state.multipliers, self.init_penalty
-        finalists, scores = [], []
+        num_rounds = shares.affordable(self.num_rounds, evaluator.num_evaluations)
+        if scores[0].violations.shape[2] == 0:
+            num_rounds, multipliers = 1, multipliers[:, :0]
 
-        for index in range(shares.num_rounds):
+        for index in range(num_rounds):
+            share = shares.of_round(num_rounds - index, evaluator.num_evaluations)
+            if share is None:
+                break
+
             # Minimise
-            share, num_finalists = shares.of_round(index, evaluator.num_evaluations)
-            lagrangian = augment(objective, multipliers, penalty)
             plan, inner = self.planner.plan(
-                lagrangian, inner, noise=noise[:, index], bounds=bounds, budget=share, proposals=proposals
+                augment(objective, multipliers, penalty),
+                inner,
+                noise=noise[:, index],
+                bounds=bounds,
+                budget=share.budget,
+                proposals=proposals,
             )
-            if lagrangian.num_constraints == 0:
-                return plan, replace(state, inner=inner, multipliers=multipliers[:, :0])
             evaluator.charge(plan.num_evaluations)
 
             # Price without penalty
-            finalists.append(torch.cat([plan.actions[:, None], plan.elites], dim=1)[:, :num_finalists])
+            elites = plan.elites
+            finalists.append(torch.cat([plan.actions[:, None], elites], dim=1)[:, : share.num_finalists])
             scores.append(evaluator.price(finalists[-1]))
 
             # Raise the price of what the plan violates
             raised = (multipliers + penalty * scores[-1].violations[:, 0]).clamp(min=0.0)
             multipliers = torch.where(torch.isfinite(raised), raised, multipliers)
             penalty *= self.penalty_growth
-            if shares.is_over():
-                break
 
-        chosen = self._choose(finalists, scores, elites=plan.elites, num_evaluations=evaluator.num_evaluations)
-        return chosen, replace(state, inner=inner, multipliers=multipliers)
+        chosen = self._choose(finalists, scores, elites=elites, num_evaluations=evaluator.num_evaluations)
+        last = PlanState(plan=bounds.to_unit(chosen.actions))
+        return chosen, AugmentedLagrangianState(inner=inner, multipliers=multipliers, last=last)
 
     def shift(self, state: AugmentedLagrangianState, num_steps: int) -> AugmentedLagrangianState:
-        """Moves the planner's state on; the multipliers stay, unless all of the horizon is new."""
-        kept = float(num_steps < state.horizon)
-        return replace(state, inner=self.planner.shift(state.inner, num_steps), multipliers=kept * state.multipliers)
+        """Moves the planner's state and the last plan on; the multipliers stay, unless all of the horizon is new."""
+        kept = float(num_steps < state.last.plan.shape[1])
+        return AugmentedLagrangianState(
+            inner=self.planner.shift(state.inner, num_steps),
+            multipliers=kept * state.multipliers,
+            last=state.last.shift(num_steps),
+        )
 
     def resize(self, state: AugmentedLagrangianState, horizon: int) -> AugmentedLagrangianState:
-        """Cuts the planner's state, or extends it; the multipliers stay."""
-        return replace(state, inner=self.planner.resize(state.inner, horizon), horizon=horizon)
+        """Cuts the planner's state and the last plan, or extends them; the multipliers stay."""
+        return replace(state, inner=self.planner.resize(state.inner, horizon), last=state.last.resize(horizon))
 
     def _choose(
         self, finalists: Sequence[Tensor], scores: Sequence[Score], *, elites: Tensor, num_evaluations: int
@@ -156,7 +184,7 @@ class AugmentedLagrangian:
         """Returns the best of the finalists.
 
         Args:
-            finalists: Of each round, `[batch, num_finalists, horizon, action_dim]`.
+            finalists: What was given, and those of each round, `[batch, num_finalists, horizon, action_dim]`.
             scores: Of the finalists.
             elites: Of the last round.
             num_evaluations: Spent on each problem.
@@ -191,8 +219,6 @@ class Augmented:
     """
 
     def __init__(self, objective: Objective, multipliers: Tensor, penalty: float) -> None:
-        self.num_constraints: int | None = None
-        """Of the objective, or None before it priced anything."""
         self._objective = objective
         self._multipliers = multipliers
         self._penalty = penalty
@@ -202,9 +228,6 @@ class Augmented:
         return self._augment(self._objective(actions))
 
     def _augment(self, score: Score) -> Score:
-        if score.cost.ndim != 2 or score.violations.shape[:-1] != score.cost.shape:
-            return score  # for the evaluator to refuse
-        self.num_constraints = score.violations.shape[2]
         multipliers = self._multipliers[:, None]
         raised = (multipliers + self._penalty * score.violations).clamp(min=0.0)
         penalties = (raised.square() - multipliers.square()) / (2 * self._penalty)
@@ -235,33 +258,50 @@ def augment(objective: Objective, multipliers: Tensor, penalty: float) -> Augmen
     return kind(objective, multipliers, penalty)
 
 
+@dataclass(frozen=True)
+class _Share:
+    """What one round may spend: the planner inside, and on how many finalists."""
+
+    budget: Budget
+    num_finalists: int
+
+
 class _Shares:
-    """What each round may spend of a budget that is at least 2 evaluations; its time begins now."""
+    """How a budget is shared between the rounds; its time begins now."""
 
-    def __init__(self, budget: Budget, num_rounds: int, num_finalists: int) -> None:
-        worthwhile = 2 * num_finalists
-        affordable = num_rounds if budget.num_evaluations is None else budget.num_evaluations // worthwhile
-        self.num_rounds = max(min(num_rounds, affordable), 1)
-        self._num_finalists = num_finalists
+    def __init__(self, budget: Budget, *, num_finalists: int, worthwhile: int) -> None:
         self._budget = budget
+        self._num_finalists = num_finalists
+        self._worthwhile = worthwhile
         self._started = time.perf_counter()
+        self._pricing = self._longest = 0.0
+        self._last_round: float | None = None
 
-    def of_round(self, index: int, num_spent: int) -> tuple[Budget, int]:
-        """Returns an equal share of what is left, for the planner inside, and the number of finalists."""
-        rounds_left = self.num_rounds - index
+    def affordable(self, num_rounds: int, num_spent: int) -> int:
+        """Returns how many of the rounds the rest of the evaluations is enough for, at least one."""
+        if self._budget.num_evaluations is None:
+            return num_rounds
+        return max(min(num_rounds, (self._budget.num_evaluations - num_spent) // self._worthwhile), 1)
+
+    def of_round(self, rounds_left: int, num_spent: int) -> _Share | None:
+        """Returns an equal share of what is left, or None where that is no round, or one would probably end late."""
         evaluations, milliseconds = self._budget.num_evaluations, self._budget.milliseconds
         num_finalists = self._num_finalists
         if evaluations is not None:
             share = (evaluations - num_spent) // rounds_left
-            num_finalists = min(num_finalists, share - 1)
+            if share < 2:
+                return None
+            num_finalists = min(num_finalists, share // 2)
             evaluations = share - num_finalists
         if milliseconds is not None:
-            milliseconds = max(milliseconds - self._elapsed(), 1e-3) / rounds_left
-        return replace(self._budget, num_evaluations=evaluations, milliseconds=milliseconds), num_finalists
-
-    def is_over(self) -> bool:
-        """Whether no time is left for another round."""
-        return self._budget.milliseconds is not None and self._elapsed() >= self._budget.milliseconds
-
-    def _elapsed(self) -> float:
-        return 1e3 * (time.perf_counter() - self._started)
+            elapsed = 1e3 * (time.perf_counter() - self._started)
+            if self._last_round is None:
+                self._pricing = elapsed
+            else:
+                self._longest = max(self._longest, elapsed - self._last_round)
+                if elapsed + self._longest > milliseconds:
+                    return None
+            self._last_round = elapsed
+            milliseconds = max((milliseconds - elapsed) / rounds_left - self._pricing, 1e-3)
+        budget = replace(self._budget, num_evaluations=evaluations, milliseconds=milliseconds)
+        return _Share(budget, num_finalists)

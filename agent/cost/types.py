@@ -9,6 +9,9 @@ from torch import Tensor
 
 from world_model.types import LatentGoal, LatentTrajectory
 
+SMALLEST_LIMIT = 1e-3
+"""Violations of a smaller limit are counted in units of this one, as a fraction of 0 is none."""
+
 
 class Cost(Protocol):
     """Scores imagined trajectories. A cost knows no planner and no environment."""
@@ -61,8 +64,13 @@ class CostModule:
         return total
 
     def violations(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
-        """Returns by how much each limited term exceeds its limit, `[batch, num_samples, num_constraints]`."""
-        exceeds = [term(trajectory, goal) - limit for limit, term in self._limited_terms]
+        """Returns by how much each limited term exceeds its limit, `[batch, num_samples, num_constraints]`.
+
+        It is a fraction of the limit, so that one tolerance fits terms of any scale: 0.1 is a tenth too much.
+        """
+        exceeds = [
+            (term(trajectory, goal) - limit) / max(abs(limit), SMALLEST_LIMIT) for limit, term in self._limited_terms
+        ]
         if not exceeds:
             return trajectory.embeddings.new_zeros(*trajectory.embeddings.shape[:2], 0)
         return torch.stack(exceeds, dim=2)

@@ -91,9 +91,12 @@ def test_weights_that_mean_nothing_are_refused(weights, message):
 def test_a_term_with_a_limit_is_a_constraint_and_no_cost():
     terms = {"effort": ControlEffort(), "smoothness": ActionSmoothness()}
     imagined = trajectory(torch.zeros(1, 2, 1, 2), torch.tensor([[[[2.0, 2.0]], [[0.5, 0.5]]]]))
-    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0}, limits={"effort": 1.0})
+    cost = CostModule(terms=terms, weights={"effort": 0.5, "smoothness": 2.0}, limits={"effort": 2.0})
     assert cost(imagined, goal(torch.zeros(1, 2))).tolist() == [[8.0, 0.5]]
-    assert cost.violations(imagined, goal(torch.zeros(1, 2))).tolist() == [[[3.0], [-0.75]]]
+    assert cost.violations(imagined, goal(torch.zeros(1, 2))).tolist() == [[[1.0], [-0.875]]]  # of the limit
+    none = CostModule(terms=terms, weights={"smoothness": 1.0}, limits={"effort": 0.0})
+    in_thousandths = torch.tensor([[[4000.0], [250.0]]])
+    torch.testing.assert_close(none.violations(imagined, goal(torch.zeros(1, 2))), in_thousandths)
     free = CostModule(terms=terms, weights={"effort": 0.5}, limits={})
     assert free.violations(imagined, goal(torch.zeros(1, 2))).shape == (1, 2, 0)
 

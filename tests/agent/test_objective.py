@@ -64,7 +64,7 @@ def test_the_cost_of_actions_is_that_of_the_states_that_they_lead_to(objective, 
     trajectory = objective.imagine(objective.context, actions.repeat(1, 1, 1, ACTION_REPEAT))
     assert torch.equal(objective(actions).cost, objective.cost(trajectory, objective.goal))
     change = ActionSmoothness()(trajectory, objective.goal)
-    assert torch.equal(objective(actions).violations, change[:, :, None] - 0.3)
+    assert torch.equal(objective(actions).violations, (change[:, :, None] - 0.3) / 0.3)
 
 
 def test_states_are_the_rollout_exactly_where_they_are_predicted(objective, actions):

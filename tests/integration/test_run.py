@@ -1,9 +1,13 @@
 import json
 import shutil
 
+import gymnasium
 import pytest
 
+from agent import load_agent
 from agent.run.cli import main
+from agent.run.saved_config import read_config
+from envs.rollout import rollout
 
 RUN = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", "planner.num_iterations=2"]
 
@@ -75,13 +79,29 @@ def test_a_budget_of_time_is_for_validation_and_marks_the_results(smoke_run, tmp
     assert results(smoke_run)["reproducible"] is True
 
 
-def test_a_limit_is_kept_by_the_shipped_wrapper_and_pricing_in_chunks_changes_no_record(smoke_run, tmp_path):
-    command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", "cost.control_effort.limit=0.1"]
-    assert main([*command, f"output={tmp_path}/limited"]) == 0
-    assert main([*command, f"output={tmp_path}/chunked", "configurator.chunk_size=10"]) == 0
-    limited, chunked = results(tmp_path / "limited")["agents"], results(tmp_path / "chunked")["agents"]
-    assert limited == chunked
-    assert limited["actor"] != results(smoke_run)["agents"]["actor"]
+def test_every_plan_keeps_the_limit_that_plans_without_it_exceed(smoke_run):
+    limit, tolerance = 0.1, 1e-3
+    overrides = [f"cost.control_effort.limit={limit}", f"constraints.tolerance={tolerance}"]
+    free, limited = planned_efforts(smoke_run, []), planned_efforts(smoke_run, overrides)
+    assert min(free) > limit
+    assert 0 < max(limited) <= limit * (1 + tolerance)
+
+
+def planned_efforts(run_folder, overrides, num_steps=10):
+    """Returns the control effort of the plan at each step of an episode."""
+    agent, efforts = load_agent(run_folder, overrides), []
+
+    class Watched:
+        reset = agent.reset
+
+        def act(self, observation):
+            action = agent.act(observation)
+            efforts.append(agent.state.plan.actions[0].square().mean(dim=1).sum().item())
+            return action
+
+    env = gymnasium.make(read_config(run_folder)["values"]["env"]["env_id"]).unwrapped
+    rollout(env, Watched(), seed=0, num_steps=num_steps)
+    return efforts
 
 
 @pytest.mark.slow

@@ -27,7 +27,13 @@ CEM_SMALL = CEM(
     return_mean=False,
 )
 SMALL = AugmentedLagrangian(
-    planner=CEM_SMALL, num_rounds=4, num_finalists=8, init_penalty=10.0, penalty_growth=3.0, tolerance=1e-3
+    planner=CEM_SMALL,
+    num_rounds=4,
+    num_finalists=8,
+    worthwhile=200,
+    init_penalty=10.0,
+    penalty_growth=3.0,
+    tolerance=1e-3,
 )
 
 
@@ -126,6 +132,46 @@ def test_the_budget_is_respected_to_the_evaluation(lqr, record, num_evaluations)
     assert plan.found.all()
 
 
+@pytest.mark.parametrize("num_evaluations", [1, 2, 3, 15, 64, 512, None])
+@pytest.mark.parametrize("name", ["cem", "gradient", "random_shooting"])
+def test_a_plan_that_keeps_the_limit_is_never_lost(lqr, name, num_evaluations):
+    objective = limited(lqr.objective(lqr.starts))
+    planner = replace(SMALL, planner=instantiate(compose_config([f"planner={name}"]).values.planner))
+    state, last = None, objective(torch.zeros(8, 1, HORIZON, 2)).cost[:, 0]
+    for call in range(4):
+        seeds, budget = range(8 * call, 8 * call + 8), Budget(num_evaluations)
+        plan, state = solve(planner, objective, lqr.bounds, seeds=seeds, state=state, budget=budget)
+        assert (effort(plan.actions[:, None]) <= LIMIT + 1e-3).all()
+        assert (plan.cost <= last + 1e-5).all()
+        last = plan.cost
+
+
+def test_a_proposal_that_keeps_the_limit_is_the_plan_where_the_centre_of_the_box_does_not(lqr):
+    def objective(actions):
+        first = actions[:, :, 0, 0]
+        return Score(cost=first, violations=(0.9 - first)[:, :, None])
+
+    proposal = torch.full((8, HORIZON, 2), 0.95)
+    plan, state = solve(SMALL, objective, lqr.bounds, budget=Budget(4), proposals=[proposal])
+    assert torch.equal(plan.actions, proposal)
+    again, _ = solve(SMALL, objective, lqr.bounds, seeds=range(8, 16), budget=Budget(4), state=state)
+    torch.testing.assert_close(again.actions, proposal)
+
+
+def test_the_plan_that_is_remembered_moves_along_the_horizon(lqr):
+    plan, state = solve(SMALL, limited(lqr.objective(lqr.starts)), lqr.bounds)
+    moved = lqr.bounds.from_unit(SMALL.resize(SMALL.shift(state, 1), HORIZON + 1).last.plan)
+    torch.testing.assert_close(moved[:, : HORIZON - 1], plan.actions[:, 1:])
+    assert torch.equal(moved[:, HORIZON - 1 :], torch.zeros(8, 2, 2))
+
+
+@pytest.mark.parametrize(("num_evaluations", "num_rounds"), [(2, 0), (3, 1), (200, 1), (512, 2), (801, 4), (9999, 4)])
+def test_a_small_budget_has_few_rounds_that_are_worthwhile(lqr, num_evaluations, num_rounds):
+    objective = limited(lqr.objective(lqr.starts))
+    plan, _ = solve(SMALL, objective, lqr.bounds, budget=Budget(num_evaluations))
+    assert len(plan.cost_history) == 1 + num_rounds
+
+
 def test_the_time_is_shared_between_the_rounds(lqr, record, monkeypatch):
     now = 0.0
     monkeypatch.setattr("time.perf_counter", lambda: now)
@@ -137,11 +183,14 @@ def test_the_time_is_shared_between_the_rounds(lqr, record, monkeypatch):
         return objective(actions)
 
     full, _ = solve(SMALL, slow, lqr.bounds)
-    short, _ = solve(SMALL, slow, lqr.bounds, budget=Budget(milliseconds=90))
+    for milliseconds in (55, 95, 135, 205):
+        started = now
+        short, _ = solve(SMALL, slow, lqr.bounds, budget=Budget(milliseconds=milliseconds))
+        assert 0.7 * milliseconds <= 1e3 * (now - started) <= milliseconds
+    assert len(short.cost_history) == 1 + SMALL.num_rounds
     least, _ = solve(SMALL, slow, lqr.bounds, budget=Budget(milliseconds=1))
-    assert least.num_evaluations == CEM_SMALL.num_samples + SMALL.num_finalists
+    assert least.num_evaluations == 1 + CEM_SMALL.num_samples + SMALL.num_finalists
     assert least.num_evaluations < short.num_evaluations < full.num_evaluations
-    assert len(short.cost_history) == SMALL.num_rounds
 
 
 def test_the_plan_costs_what_the_objective_says_and_the_best_so_far_never_rises(lqr):
@@ -219,6 +268,7 @@ def test_it_shows_states_exactly_where_the_objective_does(lqr):
     [
         {"num_rounds": 5},
         {"num_finalists": 1},
+        {"worthwhile": 500},
         {"init_penalty": 20.0},
         {"penalty_growth": 5.0},
         {"tolerance": 0.05},
@@ -229,8 +279,8 @@ def test_it_shows_states_exactly_where_the_objective_does(lqr):
 def test_every_parameter_changes_the_result(lqr, change):
     objective = limited(lqr.objective(lqr.starts))
     change = {"planner": replace(CEM_SMALL, num_elites=11)} if "planner" in change else change
-    expected, _ = solve(SMALL, objective, lqr.bounds)
-    plan, _ = solve(replace(SMALL, **change), objective, lqr.bounds)
+    expected, _ = solve(SMALL, objective, lqr.bounds, budget=Budget(1200))
+    plan, _ = solve(replace(SMALL, **change), objective, lqr.bounds, budget=Budget(1200))
     assert not torch.equal(plan.actions, expected.actions)
 
 
@@ -239,6 +289,7 @@ def test_every_parameter_changes_the_result(lqr, change):
     [
         ({"num_rounds": 0}, "num_rounds must be at least 1, got 0"),
         ({"num_finalists": 0}, "num_finalists must be at least 1, got 0"),
+        ({"worthwhile": 0}, "worthwhile must be at least 1, got 0"),
         ({"init_penalty": 0.0}, "init_penalty must be above 0 and finite, got 0.0"),
         ({"penalty_growth": 0.5}, "penalty_growth must be at least 1 and finite, got 0.5"),
         ({"tolerance": -1.0}, "tolerance must be at least 0 and finite, got -1.0"),
@@ -264,5 +315,5 @@ def test_a_cost_of_the_wrong_shape_is_refused_in_one_sentence(lqr):
     def flat(actions):
         return Score(cost=effort(actions)[:, 0], violations=torch.zeros(8, 0))
 
-    with pytest.raises(ValueError, match=r"must return cost \[batch, num_samples\] = \[8, 128\], got \[8\]$"):
+    with pytest.raises(ValueError, match=r"must return cost \[batch, num_samples\] = \[8, 1\], got \[8\]$"):
         solve(SMALL, flat, lqr.bounds)
