@@ -86,6 +86,8 @@ class Actor:
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
             )
+        high = torch.ones(spec.action_dim)
+        planner.init(ActionBounds(low=-high, high=high), batch_size=1, horizon=1)  # refuses actions that it cannot plan
         self.world_model = world_model
         self.spec = spec
         self._planner = planner

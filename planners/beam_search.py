@@ -46,6 +46,7 @@ class BeamSearch:
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
         """Returns a plan that stays at the centre of the box."""
+        enumerate_choices(bounds, num_levels=self.num_levels)
         return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:

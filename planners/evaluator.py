@@ -149,9 +149,15 @@ def _gradients(cost: Tensor, variables: Sequence[Tensor]) -> tuple[Tensor, ...]:
     if all(gradient is None for gradient in gradients) and bool(torch.isfinite(cost).any()):
         raise ValueError("gradients need a cost that is differentiable in the actions, got one without")
     return tuple(
-        torch.zeros_like(variable) if gradient is None else torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
+        torch.zeros_like(variable) if gradient is None else _bounded(gradient)
         for gradient, variable in zip(gradients, variables, strict=True)
     )
+
+
+def _bounded(gradient: Tensor) -> Tensor:
+    """Returns a gradient whose squares are finite too, 0 wherever it is not finite itself."""
+    largest = torch.finfo(gradient.dtype).max ** 0.5 / 2
+    return torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0).clamp(-largest, largest)
 
 
 def _not_finite_to_inf(values: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from planners.candidates import admit, best_plan, pick
 from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState, check_stds
 from planners.noise import check_noise, temporal_noise
-from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.types import ActionBounds, Budget, Objective, Plan, is_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +75,11 @@ class MPPI:
             raise ValueError(f"num_samples must be at least 2, got {self.num_samples}")
         if self.num_iterations < 1:
             raise ValueError(f"num_iterations must be at least 1, got {self.num_iterations}")
-        if self.num_elites is not None and not 2 <= self.num_elites <= self.num_samples:
-            raise ValueError(f"num_elites must be in 2..num_samples={self.num_samples}, or null, got {self.num_elites}")
+        if self.num_elites is not None and not (is_whole(self.num_elites) and 2 <= self.num_elites <= self.num_samples):
+            raise ValueError(
+                f"num_elites must be a whole number in 2..num_samples={self.num_samples}, or null, "
+                f"got {self.num_elites!r}"
+            )
         if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature must be above 0 and finite, got {self.temperature}")
         check_stds(min_std=self.min_std, warm_std=self.warm_std, init_std=self.init_std)
@@ -190,5 +193,7 @@ def softmin_weights(cost: Tensor, temperature: float) -> Tensor:
     """
     excess = torch.nan_to_num(cost - cost.amin(dim=1, keepdim=True), nan=0.0, posinf=math.inf)  # inf - inf counts as 0
     priced = excess < math.inf
-    mean_excess = torch.where(priced, excess, 0.0).sum(dim=1, keepdim=True) / priced.sum(dim=1, keepdim=True)
-    return torch.softmax(-excess / (temperature * mean_excess).clamp(min=torch.finfo(cost.dtype).tiny), dim=1)
+    num_priced = priced.sum(dim=1, keepdim=True)
+    mean_excess = torch.where(priced, excess / num_priced, 0.0).sum(dim=1, keepdim=True)
+    limits = torch.finfo(cost.dtype)
+    return torch.softmax(-excess / (temperature * mean_excess).clamp(limits.tiny, limits.max), dim=1)

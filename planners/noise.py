@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from planners.splines import spline_basis
+from planners.types import is_whole
 
 
 def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: Tensor) -> Tensor:
@@ -54,8 +55,8 @@ def check_noise(noise_exponent: float, num_knots: int | None) -> None:
     """Raises `ValueError` if a planner's parameters describe no noise."""
     if not 0 <= noise_exponent <= 4:
         raise ValueError(f"noise_exponent must be in [0, 4], got {noise_exponent}")
-    if num_knots is not None and num_knots < 1:
-        raise ValueError(f"num_knots must be at least 1, or null, got {num_knots}")
+    if num_knots is not None and not (is_whole(num_knots) and num_knots >= 1):
+        raise ValueError(f"num_knots must be a whole number of at least 1, or null, got {num_knots!r}")
 
 
 @lru_cache

@@ -199,6 +199,11 @@ class ActionBounds:
             raise ValueError(f"choices must lie inside the bounds, got {self.choices.tolist()}")
 
 
+def is_whole(value: object) -> bool:
+    """Returns whether a parameter is a whole number; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class Budget:
     """How much evaluation, time and memory a planner may spend on one call.
@@ -208,8 +213,8 @@ class Budget:
             parameters ask for. A planner never exceeds it.
         milliseconds: Wall-clock time, or None for any. A search prices its first candidates and then begins no
             iteration that would probably end later; what it finds depends on the machine and cannot be reproduced.
-        chunk_size: Candidates of each problem that are priced at once, or None for all: it bounds memory and
-            changes no result.
+        chunk_size: Candidates of each problem that are priced at once, or None for all: it bounds memory, and
+            changes costs in their last bits at most, as a matrix product of another size does.
     """
 
     num_evaluations: int | None = None
@@ -219,10 +224,12 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("num_evaluations", "chunk_size"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= 1):
+            if value is not None and not (is_whole(value) and value >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
         time = self.milliseconds
-        if time is not None and not (isinstance(time, int | float) and 0 < time < math.inf):
+        if time is not None and (
+            not isinstance(time, int | float) or isinstance(time, bool) or not 0 < time < math.inf
+        ):
             raise ValueError(f"milliseconds must be above 0 and finite, or None, got {time!r}")
 
 

@@ -2,8 +2,8 @@
 
 Each planner acts at each of several budgets of evaluations a planning step. Prints success, evaluations and latency
 side by side, and draws success against evaluations. The run's own planner keeps the run's values, any other one has
-its shipped values. An interrupted comparison goes on where it was; more planners, budgets or episodes are added to
-what is there.
+its shipped values. An interrupted comparison goes on where it was. Records of other planners, budgets and episodes
+are kept for when they are asked for again; table and picture show what this call names.
 
 usage: jepa-mpc compare-planners run=DIR [planners=[NAME,...]] [budgets=[N,...,null]] [num_episodes=N]
                                  [split=validation|evaluation] [num_workers=W] [output=DIR] [key=value ...]

@@ -167,6 +167,8 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
     for group, choice in choices.items():
         if group not in groups:
             raise ConfigError(_unknown(f"there is no config group '{group}'", group, groups))
+        if isinstance(choice, list) and group != "cost":
+            raise ConfigError(f"{group} must be one name, as in {group}={groups[group][0]}, got {choice}")
         for name in choice if isinstance(choice, list) else [choice]:
             if name not in groups[group] and not (name is None and group == "experiment"):
                 raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
@@ -202,8 +204,8 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if key.startswith("env.") and value != current:
         raise ConfigError(f"{key} belongs to the environment and is {current}, got {value!r}: choose another env")
     if key not in _FREE_FORM and not _same_kind(current, value):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(
-            type(current), "a list or mapping"
+        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}.get(
+            type(current), "a mapping"
         )
         raise ConfigError(f"{key} must be {kind}, as {current} is, got {value!r}")
     if isinstance(current, float) and not isinstance(value, float):

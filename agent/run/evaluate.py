@@ -143,7 +143,6 @@ def _film(seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, folder:
 def fingerprint(config: Config, checkpoint_sha256: str) -> str:
     """Returns a hash of all that the record of an episode depends on, our own code included."""
     plain = config.plain()
-    del plain["values"]["configurator"]["chunk_size"]  # bounds memory, changes no record
     content = {
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],

@@ -16,7 +16,6 @@ _FREE_TO_DIFFER = (
     "values.compare.",
     "values.train.",
     "values.collect.num_workers",
-    "values.configurator.chunk_size",
 )
 
 

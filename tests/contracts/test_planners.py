@@ -381,6 +381,14 @@ def test_every_number_of_the_yaml_is_checked(config):
             assert isinstance(raised.value.__cause__, ValueError)
 
 
+@pytest.mark.parametrize("value", [1.5, "many", True])
+def test_a_value_that_is_null_or_a_whole_number_is_checked(config, value):
+    for name in [name for name, shipped in flat(config).items() if shipped is None]:
+        with pytest.raises(Exception, match=rf"{name.split('.')[-1]}.*whole number.*{value}") as raised:
+            instantiate(changed(config, name, value))
+        assert isinstance(raised.value.__cause__, ValueError)
+
+
 def test_every_value_of_the_yaml_changes_the_result(config, lqr):
     def rugged(actions: Tensor) -> Score:
         waves = (11 * actions.cumsum(dim=2)).sin().sum(dim=(2, 3))

@@ -73,6 +73,10 @@ def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments,
         (["configurator.milliseconds=20"], "evaluate.split=evaluation is for the record"),
         (["configurator.milliseconds=many", "split=validation"], "milliseconds must be above 0 and finite, or None"),
         (["configurator.chunk_size=0"], "chunk_size must be a whole number of at least 1, or None, got 0"),
+        (["configurator.chunk_size=true"], "chunk_size must be a whole number of at least 1, or None, got True"),
+        (["planner=[cem]"], "planner must be one name, as in planner="),
+        (["planner=beam_search", "planner.num_levels=30"], "num_levels must make a grid of at most 10000 actions"),
+        (["planner.num_knots=1.5"], "num_knots must be a whole number of at least 1, or null, got 1.5"),
         (["fail_under=95"], "evaluate.fail_under must be a rate in 0..1 or null, got 95"),
         (["planner.num_samples=null"], "planner.num_samples must be a whole number"),
         (["num_workers=0"], "evaluate.num_workers must be at least 1, got 0"),
@@ -167,7 +171,14 @@ def test_a_full_disk_is_one_sentence_and_what_was_there_stays(capsys, smoke_run,
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_text", full)
-    command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]
+    command = [
+        "run",
+        "env=reach",
+        "experiment=smoke",
+        "evaluate.videos=0",
+        "planner.num_iterations=2",
+        f"output={folder}",
+    ]
     assert "the disk is full" in complaint(capsys, command)
     assert (folder / "results.json").read_bytes() == before
 
@@ -183,7 +194,14 @@ def test_data_that_were_changed_are_not_trained_on(capsys, smoke_run, tmp_path):
 def test_two_commands_do_not_work_in_one_folder(capsys, smoke_run, tmp_path):
     folder = copy(smoke_run, tmp_path)
     with locked(folder):
-        command = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]
+        command = [
+            "run",
+            "env=reach",
+            "experiment=smoke",
+            "evaluate.videos=0",
+            "planner.num_iterations=2",
+            f"output={folder}",
+        ]
         assert "another jepa-mpc command is at work" in complaint(capsys, command)
 
 
@@ -196,7 +214,19 @@ def test_a_damaged_record_is_run_again(smoke_run, tmp_path, line):
     folder = copy(smoke_run, tmp_path)
     records = (folder / "records.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "records.jsonl").write_bytes(b"".join(records[:-1]) + line + b"\n")
-    assert main(["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={folder}"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "env=reach",
+                "experiment=smoke",
+                "evaluate.videos=0",
+                "planner.num_iterations=2",
+                f"output={folder}",
+            ]
+        )
+        == 0
+    )
     agents = [json.loads((run / "results.json").read_text())["agents"] for run in (folder, smoke_run)]
     assert agents[0] == agents[1]
 
@@ -204,7 +234,14 @@ def test_a_damaged_record_is_run_again(smoke_run, tmp_path, line):
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_ctrl_c_says_so_and_the_same_command_goes_on(smoke_run, tmp_path):
     output = tmp_path / "run"
-    arguments = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", f"output={output}"]
+    arguments = [
+        "run",
+        "env=reach",
+        "experiment=smoke",
+        "evaluate.videos=0",
+        "planner.num_iterations=2",
+        f"output={output}",
+    ]
     command = [sys.executable, "-m", "agent.run.cli", *arguments]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120

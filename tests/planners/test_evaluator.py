@@ -135,3 +135,11 @@ def test_the_first_candidates_are_priced_however_late(monkeypatch):
     times = iter([0.0, 9.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(times))
     assert Evaluator(energy, Budget(milliseconds=1)).grant(3) == 3
+
+
+def test_a_gradient_is_small_enough_to_be_squared():
+    _, gradient = Evaluator(lambda actions: priced(1e30 * actions.sum(dim=(2, 3))), Budget()).price_with_gradient(
+        ACTIONS
+    )
+    assert gradient.square().isfinite().all()
+    assert (gradient > 1e18).all()

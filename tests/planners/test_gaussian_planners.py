@@ -32,7 +32,8 @@ def gaussian(state):
 
 def test_without_any_finite_cost_the_search_stays_where_it_is(planner, lqr):
     _, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
-    _, after = solve(planner, hopeless, lqr.bounds, state=state)
+    proposal = torch.full((8, 3, 2), 0.5)  # would draw the mean, if anything did
+    _, after = solve(planner, hopeless, lqr.bounds, state=state, proposals=[proposal])
     assert torch.equal(gaussian(after).mean, gaussian(state).mean)
     assert torch.equal(gaussian(after).std, gaussian(state).std.clamp(min=0.2))
     assert torch.equal(gaussian(after).plan, gaussian(state).plan)

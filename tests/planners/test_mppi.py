@@ -126,8 +126,8 @@ def test_the_only_candidate_with_a_cost_is_where_the_search_goes(lqr):
     [
         ({"num_samples": 1}, "num_samples must be at least 2, got 1"),
         ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
-        ({"num_elites": 33}, "num_elites must be in 2..num_samples=32, or null, got 33"),
-        ({"num_elites": 1}, "num_elites must be in 2..num_samples=32, or null, got 1"),
+        ({"num_elites": 33}, "num_elites must be a whole number in 2..num_samples=32, or null, got 33"),
+        ({"num_elites": 1}, "num_elites must be a whole number in 2..num_samples=32, or null, got 1"),
         ({"temperature": 0.0}, "temperature must be above 0 and finite, got 0.0"),
         ({"temperature": math.nan}, "temperature must be above 0 and finite, got nan"),
         ({"warm_std": 0.6}, "warm_std=0.6, init_std=0.5"),
@@ -136,3 +136,10 @@ def test_the_only_candidate_with_a_cost_is_where_the_search_goes(lqr):
 def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message):
     with pytest.raises(ValueError, match=message):
         replace(MPPI_SMALL, **change)
+
+
+def test_costs_near_the_end_of_the_numbers_have_weights():
+    cost = torch.tensor([[1e38, 2e38, 3e38, math.inf, 1.0]])
+    weights = softmin_weights(cost, 0.15)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(1))
+    assert weights.argmax() == 4

@@ -81,7 +81,7 @@ def test_a_problems_temporal_noise_depends_on_its_own_generator_alone():
     ("exponent", "num_knots", "message"),
     [
         (-1.0, None, r"noise_exponent must be in \[0, 4\], got -1.0"),
-        (0.0, 0, "num_knots must be at least 1, or null, got 0"),
+        (0.0, 0, "num_knots must be a whole number of at least 1, or null, got 0"),
     ],
 )
 def test_what_is_no_noise_is_refused_in_one_sentence(exponent, num_knots, message):

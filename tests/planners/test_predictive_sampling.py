@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks import solving
+from benchmarks.objectives import priced
 from planners.predictive_sampling import PredictiveSampling
 from planners.splines import spline_basis
 from planners.types import Budget
@@ -123,3 +124,16 @@ def test_more_knots_than_steps_are_as_many_as_steps(lqr):
 def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message):
     with pytest.raises(ValueError, match=message):
         replace(SAMPLING, **change)
+
+
+def test_a_best_sequence_that_is_no_spline_is_disturbed_as_its_nearest_spline(lqr, record):
+    proposal = torch.tensor([0.5, -0.5]).repeat(5)[None, :, None].expand(8, 10, 2)  # as far from a spline as can be
+
+    def nearest_is_best(actions):
+        return priced((actions - proposal[:, None]).square().sum(dim=(2, 3)))
+
+    objective = record(nearest_is_best)
+    solve(replace(SAMPLING, num_iterations=2, std=0.01), objective, lqr.bounds, proposals=[proposal])
+    samples = objective.candidates[1].double()
+    basis = spline_basis(4, 10, order=1)
+    torch.testing.assert_close(basis @ (torch.linalg.pinv(basis) @ samples), samples, rtol=0, atol=1e-5)

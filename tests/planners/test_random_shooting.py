@@ -48,6 +48,7 @@ def test_proposals_and_last_plan_are_the_first_candidates(lqr, record):
     assert torch.equal(objective.candidates[0][:, 0], proposal)
     torch.testing.assert_close(objective.candidates[0][:, 1], before.actions)
     assert [candidates.shape[1] for candidates in objective.candidates] == [256] * 4
+    assert not any((later == proposal[:, None]).all(dim=(2, 3)).any() for later in objective.candidates[1:])
 
 
 def test_the_elites_are_the_best_of_each_iteration(lqr, record):
@@ -83,7 +84,7 @@ def test_random_shooting_is_the_floor_beside_the_optimum_and_cem(lqr):
         ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
         ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
         ({"noise_exponent": 5.0}, r"noise_exponent must be in \[0, 4\], got 5.0"),
-        ({"num_knots": 0}, "num_knots must be at least 1, or null, got 0"),
+        ({"num_knots": 0}, "num_knots must be a whole number of at least 1, or null, got 0"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message):
