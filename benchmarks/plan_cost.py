@@ -4,7 +4,8 @@
 moment is the cost that stable-worldmodel's CEM reaches with its defaults, 300 samples x 30 iterations = 9,000
 evaluations (its plan clipped to our bounds and priced again); reached is within 1 % of its gain over the plan 0. The
 figure is the evaluations after which a planner has first priced a candidate as good as that, over 9,000. Of a gradient,
-three evaluations. A planner that needs more than its yaml allows is given more iterations, up to 9,000 evaluations.
+three evaluations. A planner that does not get there with its yaml tries again with more iterations, up to 9,000
+evaluations, and the figure is that of the second try.
 
 Cold: the first call of an episode. Warm: a planner plans with its yaml's own evaluations, the first step of its plan is
 executed in the simulator, and the call that counts is the next one, at what is observed then, against a bar of its own.
@@ -218,22 +219,28 @@ def main() -> None:
         f"{', '.join(map(str, START_STEPS))} model steps in turns.\n{agreement(lab, situations[:NUM_CHECKED])}"
     )
     bars = [lab.bar(situation) for situation in tqdm(situations, desc="the peer, cold")]
-    print(f"In {sum(bar.trivial for bar in bars)} problems the peer's plan is no better than the plan 0 (cold).\n")
+    print(
+        f"In {sum(bar.trivial for bar in bars)} problems the peer's plan is no better than the plan 0 (cold): they "
+        "count, and the plan 0 solves them.\n"
+    )
     rows = []
     for contender in contenders:
         problems = zip(tqdm(situations, desc=contender.name), bars, strict=True)
         cold, warm = zip(*(cold_and_warm(contender, lab, *problem) for problem in problems), strict=True)
         asked = evaluations(contender.own, bounds=lab.bounds, horizon=lab.horizon)
-        rows.append([contender.name, f"{asked:,}", *summary(cold), *summary(warm)])
+        at_once = sum(share <= 2 / PEER_EVALUATIONS for share in warm)
+        rows.append([contender.name, f"{asked:,}", *summary(cold), *summary(warm), str(at_once)])
     print(
         f"Evaluations until as good as the peer over its {PEER_EVALUATIONS:,}: quantiles over problems, and how many "
-        f"problems needed more than {PEER_EVALUATIONS:,} (missed; they count as > 1).\n"
+        f"problems needed more than {PEER_EVALUATIONS:,} (missed; they count as > 1). "
+        "At once: the last plan, shifted, is good enough.\n"
     )
     measured = [*(f"{quantile:.0%}" for quantile in QUANTILES), "missed"]
     header = [
         "planner",
         "evaluations of its yaml",
         *(f"{start} {name}" for start in ("cold", "warm") for name in measured),
+        "warm at once",
     ]
     print(table(header, rows))
 
@@ -250,22 +257,23 @@ def make_contenders(settings: Any, lab: Lab) -> Iterator[Contender]:
 def cold_and_warm(contender: Contender, lab: Lab, situation: Situation, bar: Bar) -> tuple[float, float]:
     """Returns the share of the peer's evaluations that a planner needs in a situation, and in the one after."""
     state = contender.own.init(lab.bounds, batch_size=1, horizon=lab.horizon)
-    cold = share_of_peer(contender.patient, lab, bar, state, seed=situation.seed)
+    cold = share_of_peer(contender, lab, bar, state, seed=situation.seed)
     noise = contender.own.sample_noise([generator(situation.seed)], bounds=lab.bounds, horizon=lab.horizon)
     plan, state = contender.own.plan(bar.objective, state, noise=noise, bounds=lab.bounds, budget=Budget())
     next_bar = lab.bar(lab.after(situation, plan.actions[0, 0]))
     state = contender.own.shift(state, 1)
-    return cold, share_of_peer(contender.patient, lab, next_bar, state, seed=situation.seed + 1)
+    return cold, share_of_peer(contender, lab, next_bar, state, seed=situation.seed + 1)
 
 
-def share_of_peer(planner: Planner[Any], lab: Lab, bar: Bar, state: Any, *, seed: int) -> float:
+def share_of_peer(contender: Contender, lab: Lab, bar: Bar, state: Any, *, seed: int) -> float:
     """Returns the share of the peer's evaluations after which a planner reaches the bar; inf: not within them."""
-    objective = StopAtTarget(bar)
-    noise = planner.sample_noise([generator(seed)], bounds=lab.bounds, horizon=lab.horizon)
-    try:
-        planner.plan(objective, state, noise=noise, bounds=lab.bounds, budget=Budget(PEER_EVALUATIONS))
-    except TargetReachedError:
-        return objective.num_evaluations / PEER_EVALUATIONS
+    for planner in (contender.own, contender.patient):
+        objective = StopAtTarget(bar)
+        noise = planner.sample_noise([generator(seed)], bounds=lab.bounds, horizon=lab.horizon)
+        try:
+            planner.plan(objective, state, noise=noise, bounds=lab.bounds, budget=Budget(PEER_EVALUATIONS))
+        except TargetReachedError:
+            return objective.num_evaluations / PEER_EVALUATIONS
     return math.inf
 
 
