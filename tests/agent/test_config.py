@@ -158,7 +158,7 @@ def test_a_planner_of_planners_is_built_from_the_inside(nested):
 
 def test_what_does_not_fit_deep_inside_is_a_users_mistake(nested):
     nested.search.num_elites = 100_000
-    with pytest.raises(ConfigError, match=r"^num_elites must be in 2\.\.num_samples=64, got 100000$"):
+    with pytest.raises(ConfigError, match=r"^num_elites must be in 2\.\.num_samples=256, got 100000$"):
         build(nested)
 
 

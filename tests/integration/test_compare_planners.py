@@ -40,7 +40,7 @@ def test_all_act_in_the_same_episodes_and_the_runs_own_planner_keeps_its_values(
     assert names == [("cem", 4), ("cem", None), ("random_shooting", 4), ("random_shooting", None)]
     seeds = [[episode["seed"] for episode in setting["episodes"]] for setting in comparison["settings"]]
     assert seeds == 4 * [[2_000_000_000, 2_000_000_001]]
-    assert [setting["evaluations"]["max"] for setting in comparison["settings"]][:3] == [4, 64 * 2, 4]
+    assert [setting["evaluations"]["max"] for setting in comparison["settings"]][:3] == [4, 256 * 2, 4]
     assert comparison["planners"]["cem"]["num_iterations"] == 2  # the run's, not the shipped one
     assert comparison["reference"] == "cem"
 

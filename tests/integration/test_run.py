@@ -41,7 +41,7 @@ def test_a_finished_run_is_not_done_again(smoke_run, capsys):
 
 def test_a_run_is_not_continued_under_another_config(smoke_run, capsys):
     assert main([*RUN, f"output={smoke_run}", "planner.num_samples=33"]) == 2
-    assert "planner.num_samples=64, this one has planner.num_samples=33" in capsys.readouterr().err
+    assert "planner.num_samples=256, this one has planner.num_samples=33" in capsys.readouterr().err
 
 
 def test_every_stage_that_is_lost_is_done_again_to_the_same_records(smoke_run, tmp_path):
