@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from planners.candidates import admit, best_plan, cheapest, pick
 from planners.choices import check_levels, enumerate_choices
 from planners.evaluator import Evaluator
+from planners.noise import check_noise_shape
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
 
@@ -66,11 +67,7 @@ class BeamSearch:
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
         batch_size, horizon, action_dim = state.plan.shape
-        if noise.shape != (batch_size, 0, horizon, action_dim):
-            raise ValueError(
-                f"noise must be [batch, 0, horizon, action_dim] = {[batch_size, 0, horizon, action_dim]}, "
-                f"got {[*noise.shape]}"
-            )
+        check_noise_shape(noise, batch_size, 0, horizon, action_dim, dimensions="batch, 0, horizon, action_dim")
         evaluator = Evaluator(objective, budget)
         choices = enumerate_choices(bounds, num_levels=self.num_levels)
         last_plan = bounds.from_unit(state.plan)

@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 from planners.candidates import admit, best_plan, pick
 from planners.choices import check_levels, enumerate_choices
 from planners.evaluator import Evaluator
-from planners.noise import white_noise
+from planners.noise import check_noise_shape, white_noise
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.warm_start import resize_steps, shift_steps
@@ -161,11 +161,8 @@ class CategoricalCEM:
 
     def _check(self, state: CategoricalState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
         batch_size, horizon, _ = state.probabilities.shape
-        expected = (batch_size, self.num_iterations, self.num_samples, horizon)
-        if noise.shape != expected:
-            raise ValueError(
-                f"noise must be [batch, num_iterations, num_samples, horizon] = {[*expected]}, got {[*noise.shape]}"
-            )
+        dimensions = "batch, num_iterations, num_samples, horizon"
+        check_noise_shape(noise, batch_size, self.num_iterations, self.num_samples, horizon, dimensions=dimensions)
         if len(proposals) + 2 > self.num_samples:
             raise ValueError(
                 f"num_samples must be at least {len(proposals) + 2} to hold {len(proposals)} proposals, the last plan "

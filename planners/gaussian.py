@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from planners.noise import check_noise_shape
 from planners.types import ActionBounds
 from planners.warm_start import resize_steps, shift_steps
 
@@ -64,12 +65,8 @@ class GaussianState:
     def check(self, noise: Tensor, num_proposals: int, *, num_iterations: int, num_samples: int) -> None:
         """Raises `ValueError` unless the noise is for this state, and the samples hold what is given beside them."""
         batch_size, *step_shape = self.mean.shape
-        expected = (batch_size, num_iterations, num_samples, *step_shape)
-        if noise.shape != expected:
-            raise ValueError(
-                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
-                f"got {[*noise.shape]}"
-            )
+        dimensions = "batch, num_iterations, num_samples, horizon, action_dim"
+        check_noise_shape(noise, batch_size, num_iterations, num_samples, *step_shape, dimensions=dimensions)
         if num_proposals + 2 > num_samples:
             raise ValueError(
                 f"num_samples must be at least {num_proposals + 2} to hold {num_proposals} proposals, the last plan "

@@ -59,6 +59,12 @@ def check_noise(noise_exponent: float, num_knots: int | None) -> None:
         raise ValueError(f"num_knots must be a whole number of at least 1, or null, got {num_knots!r}")
 
 
+def check_noise_shape(noise: Tensor, *expected: int, dimensions: str) -> None:
+    """Raises `ValueError` unless the noise of a call has the expected shape, of dimensions with these names."""
+    if noise.shape != expected:
+        raise ValueError(f"noise must be [{dimensions}] = {[*expected]}, got {[*noise.shape]}")
+
+
 @lru_cache
 def _factor(horizon: int, exponent: float, num_knots: int) -> Tensor:
     """Returns the matrix that turns white noise on the knots into noise on the steps, `[horizon, num_knots]`."""

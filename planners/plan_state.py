@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from planners.noise import check_noise_shape
 from planners.types import ActionBounds
 from planners.warm_start import resize_steps, shift_steps
 
@@ -41,12 +42,8 @@ class PlanState:
     def check(self, noise: Tensor, proposals: Sequence[Tensor], *, num_iterations: int, num_samples: int) -> None:
         """Raises `ValueError` unless the noise is for this state, and proposals and last plan are few enough."""
         batch_size, *step_shape = self.plan.shape
-        expected = (batch_size, num_iterations, num_samples, *step_shape)
-        if noise.shape != expected:
-            raise ValueError(
-                f"noise must be [batch, num_iterations, num_samples, horizon, action_dim] = {[*expected]}, "
-                f"got {[*noise.shape]}"
-            )
+        dimensions = "batch, num_iterations, num_samples, horizon, action_dim"
+        check_noise_shape(noise, batch_size, num_iterations, num_samples, *step_shape, dimensions=dimensions)
         if len(proposals) + 1 > num_samples:
             raise ValueError(
                 f"num_samples must be at least {len(proposals) + 1} to hold {len(proposals)} proposals and the last "

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from planners.candidates import admit
+from planners.noise import check_noise_shape
 from planners.types import ActionBounds
 
 
@@ -30,11 +31,8 @@ def restarts(
         ValueError: The noise or a proposal has the wrong shape, or there are too many proposals.
     """
     batch_size, horizon, action_dim = plan.shape
-    expected = (batch_size, num_restarts, horizon, action_dim)
-    if noise.shape != expected:
-        raise ValueError(
-            f"noise must be [batch, num_restarts, horizon, action_dim] = {[*expected]}, got {[*noise.shape]}"
-        )
+    dimensions = "batch, num_restarts, horizon, action_dim"
+    check_noise_shape(noise, batch_size, num_restarts, horizon, action_dim, dimensions=dimensions)
     num_given = len(proposals) + 1
     if num_given > num_restarts:
         raise ValueError(
