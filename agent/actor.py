@@ -35,8 +35,7 @@ class ActorState:
         planner_state: What the planner carries on, or None before the first plan.
         plan: The newest plan, or None before the first.
         executed: `[num_executed, action_dim]`, control actions of the model step under way.
-        previous_action: `[action_dim]`, the last executed control action; 0 at the start.
-        guarded: What the guardrails said of it, or None at the start.
+        guarded: The last executed control action and what the guardrails changed, or None at the start.
     """
 
     seed: int
@@ -46,7 +45,6 @@ class ActorState:
     planner_state: Any
     plan: Plan | None
     executed: NDArray[np.float32]
-    previous_action: NDArray[np.float32]
     guarded: GuardedAction | None
 
 
@@ -128,7 +126,6 @@ class Actor:
             planner_state=None,
             plan=None,
             executed=np.zeros((0, self.spec.action_dim), np.float32),
-            previous_action=np.zeros(self.spec.action_dim, np.float32),
             guarded=None,
         )
 
@@ -150,12 +147,16 @@ class Actor:
                 state = self._plan(self._perceive(state, readings))
         assert state.plan is not None
         planned = state.plan.actions[0, 0].numpy()
-        guarded = self._guardrails.guard(planned, state.previous_action)
+        guarded = self._guardrails.guard(
+            planned,
+            last=state.guarded,
+            readings={name: reading.numpy()[0, 0] for name, reading in readings.items()},
+            surprise=state.memory.moments[-1].surprise,
+        )
         self._state = replace(
             state,
             step=state.step + 1,
             executed=np.vstack([state.executed, guarded.action]),
-            previous_action=guarded.action,
             guarded=guarded,
         )
         return guarded.action.copy()
@@ -185,7 +186,7 @@ class Actor:
             goal=state.goal,
             action_repeat=self._action_repeat,
         )
-        bounds = self._bounds(state)
+        bounds = self._guardrails.bounds(state.guarded)
         noise = self._planner.sample_noise(
             [_generator(state.seed, state.step)], bounds=bounds, horizon=configuration.horizon
         )
@@ -197,18 +198,6 @@ class Actor:
             budget=configuration.budget,
         )
         return replace(state, plan=plan, planner_state=planner_state)
-
-    def _bounds(self, state: ActorState) -> ActionBounds:
-        """Returns what the guardrails will let through, so that what is planned is what is executed."""
-        high = torch.ones(self.spec.action_dim)
-        if self._guardrails.max_change >= 2.0:
-            return ActionBounds(low=-high, high=high)
-        return ActionBounds(
-            low=-high,
-            high=high,
-            max_change=self._guardrails.max_change * high,
-            previous_action=torch.from_numpy(state.previous_action)[None],
-        )
 
     def _warm_start(self, state: ActorState, configuration: Configuration, bounds: ActionBounds) -> Any:
         if state.planner_state is None:

@@ -195,6 +195,8 @@ class ContactSeeking(Switching):
         hold_share: Share of held actions among the behaviours, in [0, 1].
         block_share: Share of points at or around the block; what is left are points anywhere.
         block_radius: How far from the block's centre those points may lie, m, above 0.
+        margin: How far outside the workspace points anywhere may lie, m, at least 0: the tip then presses on walls and
+            corners, as a planner will that does not know them yet.
         min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
         max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
     """
@@ -208,6 +210,7 @@ class ContactSeeking(Switching):
         hold_share: float,
         block_share: float,
         block_radius: float,
+        margin: float,
         min_speed: float,
         max_jitter: float,
     ) -> None:
@@ -222,14 +225,15 @@ class ContactSeeking(Switching):
                 "hold_share and block_share must be at least 0 and sum to at most 1, "
                 f"got {hold_share} and {block_share}"
             )
-        if block_radius <= 0 or not 0 < min_speed <= 1 or max_jitter < 0:
+        if block_radius <= 0 or margin < 0 or not 0 < min_speed <= 1 or max_jitter < 0:
             raise ValueError(
-                "block_radius must be above 0, min_speed in (0, 1] and max_jitter at least 0, "
-                f"got {block_radius}, {min_speed} and {max_jitter}"
+                "block_radius must be above 0, margin at least 0, min_speed in (0, 1] and max_jitter at least 0, "
+                f"got {block_radius}, {margin}, {min_speed} and {max_jitter}"
             )
         self._hold_share = hold_share
         self._block_share = block_share
         self._block_radius = block_radius
+        self._margin = margin
         self._min_speed = min_speed
         self._max_jitter = max_jitter
 
@@ -237,7 +241,7 @@ class ContactSeeking(Switching):
         choice = self._rng.uniform()
         if choice < self._hold_share:
             return self._hold()
-        point = self._rng.uniform(self._low, self._high)
+        point = self._rng.uniform(self._low - self._margin, self._high + self._margin)
         if choice < self._hold_share + self._block_share:
             point = self._around(observation["block_position"])
         speed = self._pace(self._min_speed)

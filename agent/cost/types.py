@@ -21,6 +21,22 @@ class Cost(Protocol):
         ...
 
 
+class Critic(Protocol):
+    """Predicts what is still to come, from where a trajectory is: the only cost that learns (LeCun 2022, section 3.2)."""
+
+    def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
+        """Returns the cost-to-go in model steps, at least 0, of each member of the ensemble.
+
+        Args:
+            embeddings: `[batch, num_states, embed_dim]`.
+            goal: Of the batch.
+
+        Returns:
+            `[num_members, batch, num_states]`.
+        """
+        ...
+
+
 class CostModule:
     """The energy of an imagined future: a weighted sum of cost terms (LeCun 2022, section 3.2), some of them limited.
 

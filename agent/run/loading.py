@@ -109,7 +109,7 @@ def build_actor(config: Config, world_model: WorldModel, spec: EnvSpec, *, actio
         weights={name: cost.weight for name, cost in values.cost.items()},
         limits=limits,
     )
-    planner, guardrails = build(values.planner), build(values.guardrails)
+    planner, guardrails = build(values.planner), build(values.guardrails, spec=spec)
     if limits:
         planner = build(values.constraints, planner=planner)
     try:

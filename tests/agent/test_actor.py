@@ -46,7 +46,7 @@ def make_actor(spec, model, *, planner=CEM, action_repeat=1, max_change=2.0):
             milliseconds=None,
             chunk_size=None,
         ),
-        guardrails=Guardrails(max_change=max_change),
+        guardrails=Guardrails(spec=spec, max_change=max_change),
         spec=spec,
         action_repeat=action_repeat,
         memory_capacity=10,

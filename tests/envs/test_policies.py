@@ -185,6 +185,7 @@ def around_block(seed, block):
         hold_share=0.0,
         block_share=1.0,
         block_radius=0.08,
+        margin=0.0,
         min_speed=1.0,
         max_jitter=0.0,
     )
@@ -231,6 +232,7 @@ def test_contact_seeking_moves_the_block_where_blind_noise_does_not():
         (ContactSeeking, {"block_share": 0.95}, "sum to at most 1"),
         (ContactSeeking, {"hold_share": float("nan")}, "sum to at most 1"),
         (ContactSeeking, {"block_radius": 0.0}, "block_radius must be above 0"),
+        (ContactSeeking, {"margin": -0.1}, "margin at least 0"),
     ],
 )
 def test_values_without_meaning_are_refused(policy_class, changes, complaint):
