@@ -53,7 +53,10 @@ class ImaginedCost:
     def price(self, states: Tensor, actions: Tensor) -> Score:
         """Prices embeddings and actions as if the actions led there."""
         trajectory = LatentTrajectory(
-            embeddings=states, actions=self._model_actions(actions), previous_action=self.context.actions[:, -1]
+            embeddings=states,
+            actions=self._model_actions(actions),
+            previous_action=self.context.actions[:, -1],
+            start=self.context.embeddings[:, -1],
         )
         return Score(cost=self.cost(trajectory, self.goal), violations=self.cost.violations(trajectory, self.goal))
 

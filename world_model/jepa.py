@@ -177,6 +177,7 @@ class JEPA(nn.Module):
             embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim),
             actions=actions,
             previous_action=context.actions[:, -1],
+            start=context.embeddings[:, -1],
         )
 
     def _embed(self, sensor: str, readings: Tensor) -> Tensor:

@@ -69,11 +69,13 @@ class LatentTrajectory:
         embeddings: `[batch, num_samples, horizon, embed_dim]`; `actions[:, :, t]` leads to `embeddings[:, :, t]`.
         actions: `[batch, num_samples, horizon, action_dim]`.
         previous_action: `[batch, action_dim]`, executed before `actions[:, :, 0]`: the newest of the context.
+        start: `[batch, embed_dim]`, where `actions[:, :, 0]` starts: the newest of the context.
     """
 
     embeddings: Tensor
     actions: Tensor
     previous_action: Tensor
+    start: Tensor
 
 
 class WorldModel(Protocol):

@@ -87,4 +87,5 @@ class OracleModel:
             embeddings=embeddings.reshape(1, actions.shape[1], actions.shape[2], -1),
             actions=actions,
             previous_action=context.actions[:, -1],
+            start=context.embeddings[:, -1],
         )

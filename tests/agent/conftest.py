@@ -36,6 +36,7 @@ class IntegratorModel:
             embeddings=context.embeddings[:, -1, None, None] + torch.cat([moves, still], dim=3),
             actions=actions,
             previous_action=context.actions[:, -1],
+            start=context.embeddings[:, -1],
         )
 
 

@@ -9,7 +9,12 @@ from world_model.types import LatentGoal, LatentTrajectory
 
 def trajectory(embeddings: Tensor, actions: Tensor | None = None) -> LatentTrajectory:
     actions = torch.zeros(*embeddings.shape[:3], 2) if actions is None else actions
-    return LatentTrajectory(embeddings=embeddings, actions=actions, previous_action=torch.zeros(len(actions), 2))
+    return LatentTrajectory(
+        embeddings=embeddings,
+        actions=actions,
+        previous_action=torch.zeros(len(actions), 2),
+        start=torch.zeros(len(embeddings), embeddings.shape[3]),
+    )
 
 
 def goal(embedding: Tensor, mask: Tensor | None = None) -> LatentGoal:
@@ -61,6 +66,7 @@ def test_gradients_to_the_actions_agree_with_finite_differences(cost):
             embeddings=(actions @ matrix).cumsum(dim=2),
             actions=actions,
             previous_action=torch.ones(1, 2, dtype=torch.float64),
+            start=torch.zeros(1, 2, dtype=torch.float64),
         )
         return cost(imagined, goal(torch.ones(1, 2, dtype=torch.float64)))
 

@@ -1,5 +1,7 @@
 """What every cost in configs/cost promises."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -25,6 +27,7 @@ def trajectory():
         embeddings=torch.randn(BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, generator=generator, dtype=torch.float64),
         actions=torch.randn(BATCH, NUM_SAMPLES, HORIZON, ACTION_DIM, generator=generator, dtype=torch.float64),
         previous_action=torch.randn(BATCH, ACTION_DIM, generator=generator, dtype=torch.float64),
+        start=torch.randn(BATCH, EMBED_DIM, generator=generator, dtype=torch.float64),
     )
 
 
@@ -41,6 +44,7 @@ def select(trajectory, goal, problems, samples):
             embeddings=trajectory.embeddings[problems][:, samples],
             actions=trajectory.actions[problems][:, samples],
             previous_action=trajectory.previous_action[problems],
+            start=trajectory.start[problems],
         ),
         LatentGoal(embedding=goal.embedding[problems], mask=goal.mask[problems]),
     )
@@ -63,7 +67,7 @@ def test_each_candidate_is_priced_on_its_own(cost, trajectory, goal):
 def test_what_the_goal_does_not_ask_for_costs_nothing(cost, trajectory, goal):
     value = cost(trajectory, goal)
     moved = torch.where(goal.mask[:, None, None], trajectory.embeddings, trajectory.embeddings + 100.0)
-    changed = LatentTrajectory(embeddings=moved, actions=trajectory.actions, previous_action=trajectory.previous_action)
+    changed = replace(trajectory, embeddings=moved)
     torch.testing.assert_close(cost(changed, goal), value)
 
 
@@ -76,5 +80,6 @@ def test_it_is_differentiable_in_what_was_imagined(cost, trajectory, goal):
         trajectory.embeddings.clone().requires_grad_(),
         trajectory.actions.clone().requires_grad_(),
         trajectory.previous_action.clone().requires_grad_(),
+        trajectory.start.clone().requires_grad_(),
     )
-    assert torch.autograd.gradcheck(lambda e, a, p: cost(LatentTrajectory(e, a, p), goal), inputs)
+    assert torch.autograd.gradcheck(lambda *tensors: cost(LatentTrajectory(*tensors), goal), inputs)
