@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS
 from envs.mujoco_env import ARM_SENSORS, MujocoEnv, Sensor
+from envs.simulator import mujoco
 from envs.spec import Box
 
 TIP_HEIGHT = 0.03
@@ -71,11 +72,26 @@ class PushEnv(MujocoEnv):
         self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
         self._block_pose = self.data.qpos[NUM_JOINTS:]
         self._block_velocity = self.data.qvel[NUM_JOINTS:]
+        self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
         self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
 
     def expert(self) -> "PushExpert":
         """Returns a controller that goes behind the block and pushes it to the goal."""
         return PushExpert(self)
+
+    def block_position(self) -> NDArray[np.float64]:
+        """Returns where the block's centre is, `[3]`, m."""
+        position: NDArray[np.float64] = self._block_pose[:3].copy()
+        return position
+
+    def displace_block(self, displacement: NDArray[np.float64]) -> None:
+        """Moves the block along the table in no time, by `[2]`, m; its turn and its velocity stay."""
+        self._block_pose[:2] += displacement
+        self.control.refresh()
+
+    def clearance(self) -> float:
+        """Returns the distance between finger and block, m; negative where they overlap, 1 where it is larger."""
+        return float(mujoco.mj_geomDistance(self.model, self.data, self._finger, self._block, 1.0, None))
 
     def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
         while True:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.actor import Actor
+from agent.evaluation.scenarios.types import Scenario
 from envs.rollout import Policy, rollout
 from planners.types import Plan
 
@@ -58,10 +59,16 @@ class EvaluatedEpisode:
 
 
 class WatchedPolicy:
-    """A policy whose steps are timed and whose plans are counted."""
+    """A policy whose steps are timed and whose plans are counted.
 
-    def __init__(self, policy: Policy) -> None:
+    Args:
+        policy: Who acts.
+        planner: Whose plans are counted, or None: the same agent, without what a scenario puts around it.
+    """
+
+    def __init__(self, policy: Policy, *, planner: Actor | None) -> None:
         self._policy = policy
+        self._planner = planner
         self._plan: Plan | None = None
         self.latencies_ms: list[float] = []
         self.num_evaluations: list[int] = []
@@ -75,16 +82,27 @@ class WatchedPolicy:
         start = perf_counter()
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
-        plan = self._policy.state.plan if isinstance(self._policy, Actor) else None
+        plan = None if self._planner is None else self._planner.state.plan
         self.num_evaluations.append(0 if plan is None or plan is self._plan else plan.num_evaluations)
         self._plan = plan
         return action
 
 
-def evaluate_episode(env: Any, policy: Policy, *, seed: int, num_steps: int) -> EvaluatedEpisode:
-    """Runs one episode to its end, whatever happens on the way, and says what it came to."""
-    watched = WatchedPolicy(policy)
-    episode = rollout(env, watched, seed=seed, num_steps=num_steps)
+def evaluate_episode(
+    env: Any, policy: Policy, *, seed: int, num_steps: int, scenario: Scenario | None = None
+) -> EvaluatedEpisode:
+    """Runs one episode to its end, whatever happens on the way, and says what it came to.
+
+    Args:
+        env: Where.
+        policy: Who acts.
+        seed: Of the episode.
+        num_steps: Its control steps.
+        scenario: What happens beside the agent's own doing; None for nothing.
+    """
+    staged_env, staged_policy = (env, policy) if scenario is None else scenario.stage(env, policy, seed=seed)
+    watched = WatchedPolicy(staged_policy, planner=policy if isinstance(policy, Actor) else None)
+    episode = rollout(staged_env, watched, seed=seed, num_steps=num_steps)
     successes = episode.is_success[1:]
     record = EpisodeRecord(
         seed=seed,

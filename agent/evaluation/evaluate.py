@@ -10,14 +10,20 @@ from typing import Any
 import gymnasium
 
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
+from agent.evaluation.scenarios.types import Scenario
+from agent.evaluation.scenarios.undisturbed import Undisturbed
 from envs.mujoco_env import MujocoEnv
 from envs.parallel import parallel_map
 from envs.rollout import Policy
+from envs.spec import EnvSpec
 
 RECORDS_FILE = "records.jsonl"
 
 PolicyMaker = Callable[[str, MujocoEnv], Policy]
 """Makes the agent of that name for that environment; it is pickled, so it is importable."""
+
+ScenarioMaker = Callable[[EnvSpec], Scenario]
+"""Makes the scenario for a task; it is pickled, so it is importable, or a partial of something importable."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,14 @@ class EpisodeRunner:
     Args:
         env_id: Where the agents act.
         make_policy: Makes an agent by its name.
+        make_scenario: Makes what happens beside their own doing.
     """
 
-    def __init__(self, env_id: str, make_policy: PolicyMaker) -> None:
+    def __init__(self, env_id: str, make_policy: PolicyMaker, make_scenario: ScenarioMaker = Undisturbed) -> None:
         env = gymnasium.make(env_id).unwrapped
         assert isinstance(env, MujocoEnv)
         self._env = env
+        self._scenario = make_scenario(env.description)
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
 
@@ -53,7 +61,11 @@ class EpisodeRunner:
         if task.agent not in self._policies:
             self._policies[task.agent] = self._make_policy(task.agent, self._env)
         return evaluate_episode(
-            self._env, self._policies[task.agent], seed=task.seed, num_steps=self._env.description.num_steps
+            self._env,
+            self._policies[task.agent],
+            seed=task.seed,
+            num_steps=self._scenario.num_steps,
+            scenario=self._scenario,
         )
 
 
@@ -62,6 +74,7 @@ def evaluate(
     *,
     env_id: str,
     make_policy: PolicyMaker,
+    make_scenario: ScenarioMaker = Undisturbed,
     num_workers: int,
     fingerprint: str,
     output: Path,
@@ -74,6 +87,7 @@ def evaluate(
         tasks: What to run.
         env_id: Where.
         make_policy: Makes an agent by its name.
+        make_scenario: Makes what happens beside their own doing.
         num_workers: Processes.
         fingerprint: Of all that the records depend on; records under another one are not used.
         output: Folder in which finished records are kept, one line each.
@@ -82,7 +96,7 @@ def evaluate(
     finished, num_bytes = _read_records(path, fingerprint)
     missing = [task for task in tasks if task not in finished]
     results = parallel_map(
-        partial(EpisodeRunner, env_id, make_policy),
+        partial(EpisodeRunner, env_id, make_policy, make_scenario),
         missing,
         num_workers=num_workers,
         chunk_size=1,

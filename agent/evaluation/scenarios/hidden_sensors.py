@@ -1,0 +1,58 @@
+"""Sensors fail for a while: the agent's observations lack them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from agent.evaluation.scenarios.types import first_step
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.spec import EnvSpec
+
+
+class HiddenSensors:
+    """For a while the agent's observations lack the named sensors.
+
+    Args:
+        spec: Of the task.
+        sensors: Which ones.
+        start: From when on, s after the start of the episode.
+        duration: For how long, s.
+    """
+
+    def __init__(self, spec: EnvSpec, *, sensors: Sequence[str], start: float, duration: float) -> None:
+        if unknown := sorted(set(sensors) - set(spec.sensors)):
+            raise ValueError(f"{spec.env_id} has the sensors {sorted(spec.sensors)}, so {unknown} cannot be hidden")
+        first = first_step(start, spec)
+        num_hidden = round(duration / spec.control_dt)
+        if num_hidden < 1:
+            raise ValueError(f"duration must be at least one control step of {spec.control_dt} s, got {duration} s")
+        self.num_steps = spec.num_steps
+        self._sensors = frozenset(sensors)
+        self._hidden = range(first, first + num_hidden)
+
+    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002
+        """Returns the environment as it is, and a policy that does not see everything."""
+        return env, _Blindfolded(policy, self._sensors, self._hidden)
+
+
+class _Blindfolded:
+    """A policy that does not get some sensors' readings at some steps."""
+
+    def __init__(self, policy: Policy, sensors: frozenset[str], hidden: range) -> None:
+        self._policy = policy
+        self._sensors = sensors
+        self._hidden = hidden
+        self._step = 0
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:
+        self._step = 0
+        self._policy.reset(goal, seed=seed)
+
+    def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        seen = observation
+        if self._step in self._hidden:
+            seen = {name: reading for name, reading in observation.items() if name not in self._sensors}
+        self._step += 1
+        return self._policy.act(seen)

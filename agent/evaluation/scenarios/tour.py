@@ -1,0 +1,129 @@
+"""Touch targets in order, then do the task."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from agent.actor import Actor
+from agent.evaluation.scenarios.types import StagedEnv, scenario_generator
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.spec import EnvSpec
+
+MAX_DRAWS = 10_000
+"""Points that are tried for the targets of one episode."""
+
+
+class Tour:
+    """The tip touches targets in their order, and then the task's own goal counts.
+
+    Targets are uniform in the workspace, apart from each other and from where the tip starts, and clear of the block
+    where it starts, so that no touch demands a push. An agent gets them as a list of goals, the task's own last; a
+    baseline, which knows but one goal, gets the task's own. Until all targets were touched the task is not solved.
+
+    Args:
+        spec: Of the task.
+        num_targets: How many, at least 1.
+        touch_radius: A target is touched when the tip is this near at a control step, m.
+        min_spacing: Between two targets, and between the tip's start and a target, m, more than twice `touch_radius`.
+        block_clearance: Between the block's centre at the start and a target, in the plane, m.
+        steps_per_target: Control steps by which each target makes the episode longer.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        *,
+        num_targets: int,
+        touch_radius: float,
+        min_spacing: float,
+        block_clearance: float,
+        steps_per_target: int,
+    ) -> None:
+        if num_targets < 1 or steps_per_target < 0:
+            raise ValueError(
+                f"num_targets must be at least 1 and steps_per_target at least 0, got {num_targets} and "
+                f"{steps_per_target}"
+            )
+        if not 0 < 2 * touch_radius < min_spacing or block_clearance < 0:
+            raise ValueError(
+                "touch_radius must be above 0, min_spacing more than twice as much and block_clearance at least 0, "
+                f"got {touch_radius}, {min_spacing} and {block_clearance}"
+            )
+        self.num_steps = spec.num_steps + num_targets * steps_per_target
+        self._workspace = spec.workspace
+        self._num_targets = num_targets
+        self._touch_radius = touch_radius
+        self._min_spacing = min_spacing
+        self._block_clearance = block_clearance
+
+    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
+        """Returns an environment that watches for touches, and a policy that knows the targets."""
+        generator = scenario_generator(seed)
+        tour = _TourEnv(env, lambda start: self._draw(start, generator), touch_radius=self._touch_radius)
+        return tour, _Guided(policy, tour)
+
+    def _draw(self, start: Sensors, generator: Generator) -> NDArray[np.float32]:
+        """Returns targets `[num_targets, 3]` for an episode that starts with these readings."""
+        low, high = (np.array(corner, np.float32) for corner in (self._workspace.low, self._workspace.high))
+        taken = [start["tip"]]
+        for point in generator.uniform(low, high, (MAX_DRAWS, 3)).astype(np.float32).clip(low, high):
+            block = start.get("block_position", np.full(3, np.inf))
+            clear_of_block = np.linalg.norm(point[:2] - block[:2]) >= self._block_clearance
+            if clear_of_block and np.linalg.norm(np.subtract(taken, point), axis=1).min() >= self._min_spacing:
+                taken.append(point)
+            if len(taken) > self._num_targets:
+                return np.array(taken[1:])
+        raise ValueError(
+            f"num_targets={self._num_targets} do not fit into the workspace with min_spacing={self._min_spacing} and "
+            f"block_clearance={self._block_clearance}: choose fewer or smaller ones"
+        )
+
+
+class _TourEnv(StagedEnv):
+    """The task is solved only after every target was touched, one after the other."""
+
+    def __init__(self, env: MujocoEnv, draw: Callable[[Sensors], NDArray[np.float32]], *, touch_radius: float) -> None:
+        super().__init__(env)
+        self._draw = draw
+        self._touch_radius = touch_radius
+        self._num_touched = 0
+        self.targets = np.zeros((0, 3), np.float32)
+
+    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        state, info = super().reset(seed=seed)
+        self.targets = self._draw(self.split_observation(state["observation"]))
+        self._num_touched = 0
+        return state, self._judged(state, info)
+
+    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+        state, reward, terminated, truncated, info = super().step(action)
+        return state, reward, terminated, truncated, self._judged(state, info)
+
+    def _judged(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> dict[str, Any]:
+        """Notices a touch, and withholds success until all targets were touched."""
+        tip = self.split_observation(state["observation"])["tip"]
+        left = self.targets[self._num_touched :]
+        if len(left) and np.linalg.norm(tip - left[0]) <= self._touch_radius:
+            self._num_touched += 1
+        return {**info, "is_success": bool(info["is_success"]) and self._num_touched == len(self.targets)}
+
+
+class _Guided:
+    """A policy that is told the targets before the goal, if it is one that takes a list of goals."""
+
+    def __init__(self, policy: Policy, tour: _TourEnv) -> None:
+        self._policy = policy
+        self._tour = tour
+
+    def reset(self, goal: Sensors, *, seed: int) -> None:
+        if isinstance(self._policy, Actor):
+            self._policy.reset([*({"tip": target} for target in self._tour.targets), goal], seed=seed)
+        else:
+            self._policy.reset(goal, seed=seed)
+
+    def act(self, observation: Sensors) -> NDArray[Any]:
+        return self._policy.act(observation)

@@ -1,0 +1,87 @@
+"""What a scenario is, and what all of them share."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.spec import EnvSpec
+
+
+class Scenario(Protocol):
+    """Comes between an agent and its environment.
+
+    It may look into the simulator; the agent meets its consequences, through sensors and goals, and nothing else.
+
+    Attributes:
+        num_steps: Control steps of an episode.
+    """
+
+    num_steps: int
+
+    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
+        """Returns environment and policy as they meet in one episode.
+
+        Args:
+            env: Where the episode takes place.
+            policy: Who acts.
+            seed: Of the episode; all that the scenario draws comes from it.
+        """
+        ...
+
+
+class StagedEnv:
+    """An environment in which nothing happens yet: scenarios override what they change.
+
+    Args:
+        env: What goes on beneath.
+    """
+
+    def __init__(self, env: MujocoEnv) -> None:
+        self._env = env
+
+    @property
+    def description(self) -> EnvSpec:
+        """What others may know of it."""
+        return self._env.description
+
+    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Starts an episode."""
+        return self._env.reset(seed=seed)
+
+    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+        """Executes one action."""
+        return self._env.step(action)
+
+    def split_observation(self, flat: NDArray[Any], /) -> Sensors:
+        """Names the parts of a flat observation."""
+        return self._env.split_observation(flat)
+
+    def goal_observation(self, desired_goal: NDArray[Any], /) -> Sensors:
+        """Names the parts of a goal."""
+        return self._env.goal_observation(desired_goal)
+
+    def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any], /) -> Any:
+        """Returns how far the goal is, m."""
+        return self._env.distance_to_goal(achieved, desired)
+
+
+def scenario_generator(seed: int) -> Generator:
+    """Returns what a scenario draws from in the episode of that seed: neither the environment's nor the policy's."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+
+
+def first_step(start: float, spec: EnvSpec) -> int:
+    """Returns the control step that begins `start` seconds after the reset.
+
+    Raises:
+        ValueError: The episode is over by then.
+    """
+    step = round(start / spec.control_dt)
+    if not 0 <= step < spec.num_steps:
+        end = spec.num_steps * spec.control_dt
+        raise ValueError(f"start must be at least 0 and before the end of the episode at {end:g} s, got {start} s")
+    return step

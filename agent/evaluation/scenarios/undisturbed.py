@@ -1,0 +1,20 @@
+"""Nothing happens but what the agent does."""
+
+from envs.mujoco_env import MujocoEnv
+from envs.rollout import GoalConditionedEnv, Policy
+from envs.spec import EnvSpec
+
+
+class Undisturbed:
+    """The task as it is.
+
+    Args:
+        spec: Of the task.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self.num_steps = spec.num_steps
+
+    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002
+        """Returns both as they are."""
+        return env, policy

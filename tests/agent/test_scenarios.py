@@ -1,0 +1,287 @@
+import gymnasium
+import numpy as np
+import pytest
+
+import envs  # noqa: F401
+from agent.actor import Actor
+from agent.evaluation.episodes import evaluate_episode
+from agent.evaluation.scenarios.hidden_sensors import HiddenSensors
+from agent.evaluation.scenarios.shove import Shove
+from agent.evaluation.scenarios.tour import Tour
+from agent.evaluation.scenarios.undisturbed import Undisturbed
+from envs.policies import UniformRandom, Zero
+from envs.push import BLOCK_AREA
+from envs.rollout import policy_seed, rollout
+
+BLOCK_SENSORS = ["block_position", "block_orientation", "block_velocity"]
+TOUR = {"num_targets": 3, "touch_radius": 0.02, "min_spacing": 0.1, "block_clearance": 0.09, "steps_per_target": 20}
+
+
+@pytest.fixture(scope="module")
+def push():
+    return gymnasium.make("jepa-mpc/Push-v0").unwrapped
+
+
+@pytest.fixture(scope="module")
+def reach():
+    return gymnasium.make("jepa-mpc/Reach-v0").unwrapped
+
+
+class Witness:
+    """Acts as another policy does, and keeps what it was shown."""
+
+    def __init__(self, policy):
+        self._policy = policy
+
+    def reset(self, goal, *, seed):
+        self.goal, self.seed, self.seen = goal, seed, []
+        self._policy.reset(goal, seed=seed)
+
+    def act(self, observation):
+        self.seen.append(dict(observation))
+        return self._policy.act(observation)
+
+
+class Watched:
+    """Notes where the block is before and after each step's preparations, in the simulator's own numbers."""
+
+    def __init__(self, monkeypatch, env):
+        self.before, self.after, self.clearances = [], [], []
+        step = env.step
+
+        def watched_step(action):
+            self.after.append(env.block_position())
+            self.clearances.append(env.clearance())
+            result = step(action)
+            self.before.append(env.block_position())
+            return result
+
+        monkeypatch.setattr(env, "step", watched_step)
+
+    def jumps(self):
+        """Returns control step to how the block was displaced before it."""
+        moves = np.subtract(self.after[1:], self.before[:-1])
+        return {int(step) + 1: moves[step] for step in np.flatnonzero(moves.any(axis=1))}
+
+
+def run(scenario, env, policy, seed):
+    staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
+    return rollout(staged_env, staged_policy, seed=seed, num_steps=scenario.num_steps)
+
+
+def assert_same(first, second):
+    np.testing.assert_array_equal(first.actions, second.actions)
+    for name, readings in first.observations.items():
+        np.testing.assert_array_equal(readings, second.observations[name])
+
+
+def test_an_undisturbed_episode_is_the_episode_as_it_is(push):
+    scenario = Undisturbed(push.description)
+    plain = rollout(push, push.expert(), seed=3, num_steps=100)
+    assert_same(run(scenario, push, push.expert(), 3), plain)
+    arguments = {"seed": 3, "num_steps": scenario.num_steps}
+    staged = evaluate_episode(push, push.expert(), **arguments, scenario=scenario)
+    assert staged.record == evaluate_episode(push, push.expert(), **arguments).record
+
+
+def test_sensors_are_hidden_for_exactly_so_long_and_nothing_else_changes(push):
+    scenario = HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    witness, whole = Witness(UniformRandom(push.description)), Witness(UniformRandom(push.description))
+    disturbed = run(scenario, push, witness, 4)
+    assert_same(disturbed, run(Undisturbed(push.description), push, whole, 4))
+    assert witness.seed == whole.seed
+    for step, (seen, full) in enumerate(zip(witness.seen, whole.seen, strict=True)):
+        hidden = BLOCK_SENSORS if 20 <= step < 30 else []
+        assert set(full) - set(seen) == set(hidden)
+        for name, reading in seen.items():
+            np.testing.assert_array_equal(reading, full[name])
+
+
+def test_the_second_episode_is_hidden_as_the_first_was(push):
+    scenario = HiddenSensors(push.description, sensors=["tip"], start=0.1, duration=0.1)
+    witness = Witness(Zero(push.description))
+    env, policy = scenario.stage(push, witness, seed=0)
+    for seed in range(2):
+        rollout(env, policy, seed=seed, num_steps=5)
+        assert ["tip" in seen for seen in witness.seen] == [True, True, False, False, True]
+
+
+def test_the_block_is_displaced_once_by_exactly_five_centimetres(push, monkeypatch):
+    scenario = Shove(push.description, start=2.5, distance=0.05)
+    for seed in range(20):
+        with monkeypatch.context() as patch:
+            watched = Watched(patch, push)
+            episode = run(scenario, push, push.expert(), seed)
+        ((step, displacement),) = watched.jumps().items()
+        assert step == 50
+        assert np.hypot(*displacement[:2]) == pytest.approx(0.05, abs=1e-12)
+        assert displacement[2] == 0
+        assert watched.clearances[step] > 0
+        block = watched.after[step]
+        assert (np.array(BLOCK_AREA.low)[:2] <= block[:2]).all() and (block[:2] <= np.array(BLOCK_AREA.high)[:2]).all()
+        plain = rollout(push, push.expert(), seed=seed, num_steps=100)
+        for name, readings in plain.observations.items():  # up to the shove, nothing is different
+            np.testing.assert_array_equal(episode.observations[name][:51], readings[:51])
+
+
+def test_the_direction_is_the_seeds_and_uniform_where_there_is_room(push, monkeypatch):
+    scenario = Shove(push.description, start=0.0, distance=0.05)
+    push.reset(seed=0)
+    push.displace_block(np.array([0.525, 0.0]) - push.block_position()[:2])
+    push.control.place(np.array([0.32, 0.3, 0.03]))
+    middle = push.get_state()
+
+    def direction(seed):
+        push.set_state(middle)
+        env, _ = scenario.stage(push, Zero(push.description), seed=seed)
+        env.step(np.zeros(2, np.float32))
+        return push.block_position()[:2] - np.array([0.525, 0.0])
+
+    directions = np.array([direction(seed) for seed in range(400)]) / 0.05
+    np.testing.assert_array_equal(direction(7), direction(7))
+    np.testing.assert_allclose(directions.mean(axis=0), 0, atol=0.11)  # three standard errors
+    angles = np.arctan2(directions[:, 1], directions[:, 0])
+    counts = np.histogram(angles, bins=8, range=(-np.pi, np.pi))[0]
+    assert ((counts - 50) ** 2 / 50).sum() < 24.3  # chi-square with 7 degrees of freedom, p = 0.001
+
+
+def test_a_shove_waits_until_there_is_room(push):
+    """The finger holds the block in a corner of its area: inwards is the finger, elsewhere is outside."""
+    scenario = Shove(push.description, start=0.0, distance=0.05)
+    push.reset(seed=0)
+    corner = np.array(BLOCK_AREA.high)
+    push.data.qvel[:] = 0
+    push.data.joint("block").qpos[:] = [*corner, np.cos(np.pi / 8), 0, 0, np.sin(np.pi / 8)]
+    push.control.place(np.array([*(corner[:2] - 0.055 * np.sqrt(0.5)), 0.03]))
+    push.control.refresh()
+    env, _ = scenario.stage(push, Zero(push.description), seed=0)
+    env.step(np.zeros(2, np.float32))
+    assert np.linalg.norm(push.block_position() - corner) < 1e-3
+    for _ in range(6):
+        env.step(np.float32([-1, 0]))
+    assert np.linalg.norm(push.block_position() - corner) == pytest.approx(0.05, abs=1e-3)
+
+
+def test_targets_lie_in_the_workspace_apart_and_clear_of_the_block(push, reach):
+    for env in (push, reach):
+        scenario = Tour(env.description, **TOUR)
+        tours = []
+        for seed in range(200):
+            tour, _ = scenario.stage(env, Zero(env.description), seed=seed)
+            start = env.split_observation(tour.reset(seed=seed)[0]["observation"])
+            points = np.vstack([start["tip"], tour.targets])
+            spacing = np.linalg.norm(points[:, None] - points, axis=2)
+            assert tour.targets.shape == (3, 3)
+            assert spacing[~np.eye(4, dtype=bool)].min() >= 0.1
+            assert all(np.float32(env.workspace.low) <= np.min(tour.targets, axis=0))
+            assert all(np.float32(env.workspace.high) >= np.max(tour.targets, axis=0))
+            if "block_position" in start:
+                assert np.linalg.norm(tour.targets - start["block_position"], axis=1).min() >= 0.09
+            tours.append(tour.targets)
+        size = np.subtract(env.workspace.high, env.workspace.low)
+        assert (np.ptp(np.concatenate(tours), axis=0) >= 0.95 * size - 1e-6).all()
+
+
+class Touring:
+    """Walks straight to the given points, one after the other, and then lets another policy act."""
+
+    def __init__(self, env, policy, points):
+        self._env, self._policy, self._points = env, policy, points
+
+    def reset(self, goal, *, seed):
+        self._left = list(self._points())
+        self._policy.reset(goal, seed=seed)
+
+    def act(self, observation):
+        while self._left and np.linalg.norm(self._left[0] - observation["tip"]) < 0.015:
+            self._left.pop(0)
+        if not self._left:
+            return self._policy.act(observation)
+        way = (self._left[0] - observation["tip"])[: self._env.description.action_dim] / 0.03
+        return (way / max(1.0, np.linalg.norm(way))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("order", "solved"), [([0, 1, 2], True), ([0, 1], False), ([1, 0, 2], False), ([1, 0, 1, 2], True), ([], False)]
+)
+def test_success_needs_every_touch_in_order(reach, order, solved):
+    scenario = Tour(reach.description, **TOUR)
+    for seed in range(5):
+        tour, _ = scenario.stage(reach, Zero(reach.description), seed=seed)
+        touring = Touring(reach, reach.expert(), lambda tour=tour: tour.targets[order])
+        episode = rollout(tour, touring, seed=seed, num_steps=scenario.num_steps)
+        assert episode.is_success[-5:].all() == solved
+        assert episode.distance_to_goal[-1] < 0.02
+
+
+def test_a_tour_leaves_time_to_push_the_block(push):
+    scenario = Tour(push.description, **TOUR)
+    assert scenario.num_steps == 160
+    solved = []
+    for seed in range(20):
+        tour, _ = scenario.stage(push, Zero(push.description), seed=seed)
+        touring = Touring(push, push.expert(), lambda tour=tour: tour.targets)
+        episode = rollout(tour, touring, seed=seed, num_steps=scenario.num_steps)
+        solved.append(episode.is_success[-5:].all())
+    assert sum(solved) >= 18  # the straight ways push the block about
+
+
+def test_who_knows_but_one_goal_gets_the_tasks_own(push):
+    witness = Witness(Zero(push.description))
+    run(Tour(push.description, **TOUR), push, witness, 5)
+    goal = push.goal_observation(push.reset(seed=5)[0]["desired_goal"])
+    assert witness.seed == policy_seed(5)
+    assert set(witness.goal) == {"block_position"}
+    np.testing.assert_array_equal(witness.goal["block_position"], goal["block_position"])
+
+
+class Listener(Actor):
+    """An actor that does nothing but keep what it was told."""
+
+    def __init__(self):
+        """It needs no parts."""
+
+    def reset(self, goal, *, seed):
+        self.goals = goal
+
+    def act(self, observation):
+        return np.zeros(2, np.float32)
+
+
+def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
+    listener = Listener()
+    tour, guided = Tour(push.description, **TOUR).stage(push, listener, seed=5)
+    rollout(tour, guided, seed=5, num_steps=1)
+    assert [list(goal) for goal in listener.goals] == [["tip"]] * 3 + [["block_position"]]
+    np.testing.assert_array_equal([goal["tip"] for goal in listener.goals[:3]], tour.targets)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda spec: HiddenSensors(spec, sensors=["camera"], start=1.0, duration=0.5),
+            r"jepa-mpc/Reach-v0 has the sensors .*'tip'\], so \['camera'\] cannot be hidden",
+        ),
+        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5), "before the end .* at 2.5 s"),
+        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5), "at least 0 .*, got -1.0 s"),
+        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02), "one control step of 0.05 s"),
+        (lambda spec: Shove(spec, start=1.0, distance=0.05), "jepa-mpc/Reach-v0 has none"),
+        (lambda spec: Tour(spec, **{**TOUR, "num_targets": 0}), "num_targets must be at least 1"),
+        (lambda spec: Tour(spec, **{**TOUR, "touch_radius": 0.05}), "min_spacing more than twice as much"),
+    ],
+)
+def test_a_mistake_gives_one_clear_sentence(reach, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(reach.description)
+
+
+def test_a_shove_needs_a_distance(push):
+    with pytest.raises(ValueError, match=r"distance must be above 0, got 0.0"):
+        Shove(push.description, start=1.0, distance=0.0)
+
+
+def test_targets_that_do_not_fit_are_refused(push):
+    tour, _ = Tour(push.description, **{**TOUR, "min_spacing": 0.6}).stage(push, Zero(push.description), seed=0)
+    with pytest.raises(ValueError, match=r"num_targets=3 do not fit into the workspace with min_spacing=0.6"):
+        tour.reset(seed=0)
