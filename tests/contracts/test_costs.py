@@ -1,33 +1,66 @@
 """What every cost in configs/cost promises."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from agent.cost.statistics import FittedCost, TrainingStatistics
 from agent.run.building import build
 from agent.run.config import compose_config, group_names
 from world_model.types import LatentGoal, LatentTrajectory
 
 BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, ACTION_DIM = 3, 5, 4, 6, 2
+BLOCKS = {"tip": slice(0, 3), "object": slice(3, 6)}
+SENSORS = {"tip": (3,), "object": (3,)}
+
+FURTHER_ARGUMENTS = {FittedCost: {"blocks": BLOCKS, "sensors": SENSORS}}
+"""Kind of term to what its constructor takes beside the values of the yaml; a term of no kind named takes nothing."""
 
 
-@pytest.fixture(params=group_names()["cost"])
-def cost(request):
-    node = compose_config([f"cost=[{request.param}]"]).values.cost[request.param]
-    assert OmegaConf.to_container(node).keys() == {"weight", "limit", "term"}
-    return build(node.term)
+def draw(*shape, seed):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    tip, thing = draw(500, 3, seed=1), draw(500, 3, seed=2)
+    return TrainingStatistics(
+        embeddings=torch.cat([tip, thing], dim=1),
+        readings={"tip": 0.5 * tip, "object": thing},
+        control_dt=0.05,
+        action_repeat=2,
+    )
+
+
+NODES = {name: compose_config([f"cost=[{name}]"]).values.cost[name] for name in group_names()["cost"]}
+KINDS = {name: get_class(node.term._target_) for name, node in NODES.items()}
+FITTED = [name for name, kind in KINDS.items() if issubclass(kind, FittedCost)]
+
+
+def build_term(name):
+    further = [arguments for base, arguments in FURTHER_ARGUMENTS.items() if issubclass(KINDS[name], base)]
+    return build(NODES[name].term, **(further[0] if further else {}))
+
+
+@pytest.fixture(params=sorted(NODES))
+def cost(request, statistics):
+    """A term that is ready for use, in double precision."""
+    term = build_term(request.param)
+    if isinstance(term, FittedCost):
+        term.fit(statistics)
+    return term.double() if isinstance(term, torch.nn.Module) else term
 
 
 @pytest.fixture
 def trajectory():
-    generator = torch.Generator().manual_seed(0)
     return LatentTrajectory(
-        embeddings=torch.randn(BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, generator=generator, dtype=torch.float64),
-        actions=torch.randn(BATCH, NUM_SAMPLES, HORIZON, ACTION_DIM, generator=generator, dtype=torch.float64),
-        previous_action=torch.randn(BATCH, ACTION_DIM, generator=generator, dtype=torch.float64),
-        start=torch.randn(BATCH, EMBED_DIM, generator=generator, dtype=torch.float64),
+        embeddings=draw(BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, seed=3).double(),
+        actions=draw(BATCH, NUM_SAMPLES, HORIZON, ACTION_DIM, seed=4).double(),
+        previous_action=draw(BATCH, ACTION_DIM, seed=5).double(),
+        start=draw(BATCH, EMBED_DIM, seed=6).double(),
     )
 
 
@@ -50,10 +83,19 @@ def select(trajectory, goal, problems, samples):
     )
 
 
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_its_yaml_says_weight_limit_and_term(name):
+    assert OmegaConf.to_container(NODES[name]).keys() == {"weight", "limit", "term"}
+
+
 def test_it_is_one_finite_number_a_candidate_and_never_negative(cost, trajectory, goal):
     value = cost(trajectory, goal)
     assert value.shape == (BATCH, NUM_SAMPLES)
     assert torch.isfinite(value).all() and (value >= 0).all()
+
+
+def test_candidates_differ(cost, trajectory, goal):
+    assert (cost(trajectory, goal).std(dim=1) > 0).all()
 
 
 def test_each_candidate_is_priced_on_its_own(cost, trajectory, goal):
@@ -64,22 +106,58 @@ def test_each_candidate_is_priced_on_its_own(cost, trajectory, goal):
             torch.testing.assert_close(alone[0, 0], value[problem, sample])
 
 
-def test_what_the_goal_does_not_ask_for_costs_nothing(cost, trajectory, goal):
-    value = cost(trajectory, goal)
-    moved = torch.where(goal.mask[:, None, None], trajectory.embeddings, trajectory.embeddings + 100.0)
-    changed = replace(trajectory, embeddings=moved)
-    torch.testing.assert_close(cost(changed, goal), value)
-
-
-def test_it_has_no_trainable_parameter(cost):
-    assert not isinstance(cost, torch.nn.Module) or not list(cost.parameters())
+def test_what_the_goal_does_not_ask_for_is_never_looked_at(cost, trajectory, goal):
+    elsewhere = torch.where(goal.mask, goal.embedding, 100.0)
+    assert torch.equal(cost(trajectory, replace(goal, embedding=elsewhere)), cost(trajectory, goal))
 
 
 def test_it_is_differentiable_in_what_was_imagined(cost, trajectory, goal):
-    inputs = (
-        trajectory.embeddings.clone().requires_grad_(),
-        trajectory.actions.clone().requires_grad_(),
-        trajectory.previous_action.clone().requires_grad_(),
-        trajectory.start.clone().requires_grad_(),
-    )
+    inputs = tuple(getattr(trajectory, field.name).clone().requires_grad_() for field in fields(trajectory))
     assert torch.autograd.gradcheck(lambda *tensors: cost(LatentTrajectory(*tensors), goal), inputs)
+
+
+def test_nothing_but_a_learned_critic_has_a_trainable_parameter(cost):
+    assert not isinstance(cost, torch.nn.Module) or not list(cost.parameters())
+
+
+@pytest.fixture
+def imagined(trajectory):
+    """The same in single precision, as an agent imagines."""
+    return LatentTrajectory(*(getattr(trajectory, field.name).float() for field in fields(trajectory)))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_no_gradient_reaches_what_was_fitted(name, statistics, imagined, goal):
+    term = build_term(name)
+    term.fit(replace(statistics, embeddings=statistics.embeddings.clone().requires_grad_()))
+    before = {key: buffer.clone() for key, buffer in term.named_buffers()}
+    embeddings = imagined.embeddings.requires_grad_()
+    term(imagined, goal).sum().backward()
+    assert embeddings.grad is not None and (embeddings.grad != 0).any()
+    for key, buffer in term.named_buffers():
+        assert not buffer.requires_grad and buffer.grad is None
+        assert torch.equal(buffer, before[key])
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_what_was_fitted_survives_saving_exactly(name, statistics, imagined, goal):
+    fitted, restored = build_term(name), build_term(name)
+    fitted.fit(statistics)
+    restored.load_state_dict(fitted.state_dict())
+    assert fitted(imagined, goal).dtype == torch.float32
+    assert torch.equal(restored(imagined, goal), fitted(imagined, goal))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_what_was_not_fitted_has_no_cost(name, imagined, goal):
+    assert build_term(name)(imagined, goal).isnan().all()
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_the_same_data_fit_the_same(name, statistics):
+    first, second = build_term(name), build_term(name)
+    first.fit(statistics)
+    second.fit(statistics)
+    for key, tensor in first.state_dict().items():
+        assert torch.isfinite(tensor).all()
+        assert torch.equal(second.state_dict()[key], tensor)

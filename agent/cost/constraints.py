@@ -1,0 +1,109 @@
+"""Soft limits on where the robot goes and how fast: each is a cost or, with a limit, a constraint.
+
+What exceeds a limit counts linearly, so that some weight keeps the limit exactly (an exact penalty; Nocedal & Wright,
+"Numerical Optimization", section 17.2), and a constraint's `limit` is in metres, or m/s.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from agent.cost.probe import PositionProbe
+from agent.cost.statistics import FittedCost, TrainingStatistics
+from world_model.types import LatentGoal, LatentTrajectory
+
+
+class WorkspaceLimit(FittedCost):
+    """How far a point, as the tip, lies outside of a box.
+
+    Args:
+        low: Lower corner of the box, m, `[size]` of the sensor.
+        high: Upper corner, m, nowhere below `low`.
+        sensor: What reads the point's position.
+        ridge: Of the probe; see `PositionProbe`.
+        blocks: Sensor name to its place in the embedding.
+        sensors: Sensor name to the shape of its reading, of all recorded sensors.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(
+        self,
+        *,
+        low: Sequence[float],
+        high: Sequence[float],
+        sensor: str,
+        ridge: float,
+        blocks: Mapping[str, slice],
+        sensors: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        super().__init__()
+        self.probe = PositionProbe(sensor=sensor, ridge=ridge, blocks=blocks, sensors=sensors)
+        if not len(low) == len(high) == self.probe.size:
+            raise ValueError(
+                f"low and high must have as many numbers as the sensor '{sensor}', {self.probe.size}, "
+                f"got {list(low)} and {list(high)}"
+            )
+        if not all(lower <= upper for lower, upper in zip(low, high, strict=True)):
+            raise ValueError(f"low must nowhere be above high, got {list(low)} and {list(high)}")
+        self.register_buffer("low", torch.tensor(low, dtype=torch.float32), persistent=False)
+        self.register_buffer("high", torch.tensor(high, dtype=torch.float32), persistent=False)
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Learns to read the position."""
+        self.probe.fit(statistics.embeddings, statistics.readings)
+
+    def forward(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:  # noqa: ARG002
+        """Returns the distance to the box, m, summed over the horizon: `[batch, num_samples]`, 0 inside."""
+        position: Tensor = self.probe(trajectory.embeddings)
+        outside = (self.low - position).relu() + (position - self.high).relu()
+        distance: Tensor = torch.linalg.vector_norm(outside, dim=3)
+        return distance.sum(dim=2)
+
+
+class SpeedLimit(FittedCost):
+    """How much faster than allowed a point, as the tip, moves from one model step to the next.
+
+    It is the speed of the straight way; what happens between two frames of the world model is not seen.
+
+    Args:
+        max_speed: Speed that costs nothing, m/s, above 0.
+        sensor: What reads the point's position.
+        ridge: Of the probe; see `PositionProbe`.
+        blocks: Sensor name to its place in the embedding.
+        sensors: Sensor name to the shape of its reading, of all recorded sensors.
+    """
+
+    step_duration: Tensor
+
+    def __init__(
+        self,
+        *,
+        max_speed: float,
+        sensor: str,
+        ridge: float,
+        blocks: Mapping[str, slice],
+        sensors: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        super().__init__()
+        if not 0.0 < max_speed < math.inf:
+            raise ValueError(f"max_speed must be above 0 and finite, got {max_speed}")
+        self._max_speed = max_speed
+        self.probe = PositionProbe(sensor=sensor, ridge=ridge, blocks=blocks, sensors=sensors)
+        self.register_buffer("step_duration", torch.tensor(math.nan))
+
+    def fit(self, statistics: TrainingStatistics) -> None:
+        """Learns to read the position, and how long a model step takes, s."""
+        self.probe.fit(statistics.embeddings, statistics.readings)
+        self.step_duration.fill_(statistics.control_dt * statistics.action_repeat)
+
+    def forward(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:  # noqa: ARG002
+        """Returns the speed above `max_speed`, m/s, summed over the horizon: `[batch, num_samples]`."""
+        batch, num_samples = trajectory.embeddings.shape[:2]
+        start = trajectory.start[:, None, None].expand(batch, num_samples, 1, -1)
+        position: Tensor = self.probe(torch.cat([start, trajectory.embeddings], dim=2))
+        speed: Tensor = torch.linalg.vector_norm(position.diff(dim=2), dim=3) / self.step_duration
+        return (speed - self._max_speed).relu().sum(dim=2)
