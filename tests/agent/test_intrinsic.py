@@ -1,10 +1,18 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
+from agent.cost.constraints import SpeedLimit, WorkspaceLimit
 from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
+from agent.cost.novelty import Novelty
+from agent.cost.statistics import FittedCost, TrainingStatistics
 from agent.cost.types import CostModule
-from world_model.types import LatentGoal, LatentTrajectory
+from world_model.encoders.mlp import MLPEncoder
+from world_model.jepa import JEPA
+from world_model.predictors.residual_mlp import ResidualMLPPredictor
+from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 
 
 def trajectory(embeddings: Tensor, actions: Tensor | None = None) -> LatentTrajectory:
@@ -57,20 +65,62 @@ def test_effort_and_smoothness_of_known_actions():
     assert ActionSmoothness()(imagined, goal(torch.zeros(1, 2))).item() == 1.0 + 0.0 + 2.0
 
 
-@pytest.mark.parametrize("cost", [GoalDistance(last_step_weight=2.0), ControlEffort(), ActionSmoothness()])
-def test_gradients_to_the_actions_agree_with_finite_differences(cost):
-    matrix = torch.randn(2, 2, dtype=torch.float64)
+SENSORS = {"tip": (2,), "object": (3,)}
+BLOCKS = {"tip": slice(0, 2), "object": slice(2, 5)}
+PARTS = {"blocks": BLOCKS, "sensors": SENSORS}
+TERMS = {
+    "distance": lambda: GoalDistance(last_step_weight=2.0),
+    "effort": ControlEffort,
+    "smoothness": ActionSmoothness,
+    "workspace": lambda: WorkspaceLimit(low=[-0.1, -0.1], high=[0.1, 0.1], sensor="tip", ridge=1e-6, **PARTS),
+    "speed": lambda: SpeedLimit(max_speed=0.1, sensor="tip", ridge=1e-6, **PARTS),
+    "novelty": lambda: Novelty(num_centers=8, num_iterations=5, quantile=0.5, **PARTS),
+}
 
-    def total(actions: Tensor) -> Tensor:
-        imagined = LatentTrajectory(
-            embeddings=(actions @ matrix).cumsum(dim=2),
-            actions=actions,
-            previous_action=torch.ones(1, 2, dtype=torch.float64),
-            start=torch.zeros(1, 2, dtype=torch.float64),
+
+def draw(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def world_model() -> JEPA:
+    model = JEPA(
+        sensors=SENSORS,
+        embed_dims={"tip": 2, "object": 3},
+        encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
+        predictor=partial(ResidualMLPPredictor, hidden_dim=16, num_layers=2),
+        context_length=1,
+        action_dim=2,
+        action_repeat=2,
+    ).double()
+    with torch.no_grad():
+        for index, parameter in enumerate(model.parameters()):
+            parameter.copy_(0.3 * draw(*parameter.shape, seed=index))
+    return model
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_gradients_through_a_world_model_reach_the_actions_and_agree_with_finite_differences(name, world_model):
+    readings = {"tip": draw(1, 300, 2, seed=50), "object": draw(1, 300, 3, seed=51)}
+    embeddings = world_model.encode(readings)[0]
+    term = TERMS[name]()
+    if isinstance(term, FittedCost):
+        term.double().fit(
+            TrainingStatistics(
+                embeddings=embeddings,
+                readings={sensor: values[0] for sensor, values in readings.items()},
+                control_dt=0.05,
+                action_repeat=2,
+            )
         )
-        return cost(imagined, goal(torch.ones(1, 2, dtype=torch.float64)))
-
-    torch.autograd.gradcheck(total, torch.randn(1, 2, 3, 2, dtype=torch.float64, requires_grad=True))
+        assert not list(term.parameters())
+        assert not any(buffer.requires_grad for buffer in term.buffers())
+    context = LatentContext(embeddings=embeddings[:2, None].detach(), actions=draw(2, 1, 4, seed=52))
+    asked = goal(draw(2, 5, seed=53))
+    actions = draw(2, 3, 4, 4, seed=54).requires_grad_()
+    assert torch.autograd.gradcheck(lambda actions: term(world_model.rollout(context, actions), asked), actions)
+    (gradient,) = torch.autograd.grad(term(world_model.rollout(context, actions), asked).sum(), actions)
+    assert (gradient.abs().amax(dim=(1, 2, 3)) > 1e-6).all()
 
 
 def test_the_cost_module_is_the_weighted_sum():
