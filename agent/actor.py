@@ -1,55 +1,33 @@
-"""The actor: one step of perceive, remember, configure, plan, guard, act."""
+"""The actor: one step of perceive, remember, pursue, configure, plan or react, guard, act."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agent.configurator import Configuration, Configurator
-from agent.goal import make_goal
-from agent.guardrails import GuardedAction, Guardrails
+from agent.actor_state import ActorState
+from agent.assessment import assess
+from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice, Configuration, Configurator
+from agent.cost.types import Critic
+from agent.goal import GoalReadings, goal_distance, make_goals
+from agent.guardrails import Guardrails
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
+from agent.perception import FROZEN, Perception, Readings
+from agent.policy import ReactivePolicy
+from agent.proposal import imagine_policy
+from agent.pursuit import Pursuit
 from envs.spec import EnvSpec
-from planners.types import ActionBounds, Plan, Planner
-from world_model.types import LatentGoal, WorldModel
-
-
-class ObservationError(ValueError):
-    """An observation that the agent cannot perceive."""
-
-
-@dataclass(frozen=True)
-class ActorState:
-    """All that an actor carries from step to step.
-
-    Attributes:
-        seed: Of the episode; with `step` it seeds the planner's noise.
-        step: Control steps since the reset.
-        goal: What is pursued.
-        memory: What was perceived, done and foreseen.
-        planner_state: What the planner carries on, or None before the first plan.
-        plan: The newest plan, or None before the first.
-        executed: `[num_executed, action_dim]`, control actions of the model step under way.
-        guarded: The last executed control action and what the guardrails changed, or None at the start.
-    """
-
-    seed: int
-    step: int
-    goal: LatentGoal
-    memory: ShortTermMemory
-    planner_state: Any
-    plan: Plan | None
-    executed: NDArray[np.float32]
-    guarded: GuardedAction | None
+from planners.types import ActionBounds, Planner
+from world_model.types import WorldModel
 
 
 class Actor:
-    """An agent that acts by planning in imagination (mode 2 of LeCun 2022).
+    """An agent that acts by reacting (mode 1 of LeCun 2022), by planning in imagination (mode 2), or by both.
 
     It sees the sensors that its world model names, and the goal, and nothing else. Its actions are a pure function of
     its parts, the goal, the seed and the observations.
@@ -57,11 +35,16 @@ class Actor:
     Args:
         world_model: Perceives and imagines.
         planner: Minimises the cost of imagined futures.
-        configurator: Sets cost, horizon and budget.
+        configurator: Sets mode, cost, horizon and budget, and says what to attend to.
         guardrails: Have the last word.
+        policy: Mode 1, or None where the configurator does without.
+        critic: Says how far the goal is, or None where the configurator does without.
         spec: The task that the world model was trained on.
-        action_repeat: Control steps of a model step; a planned action is held for so long.
+        action_repeat: Control steps of a model step; an action is held for so long.
         memory_capacity: Moments that short-term memory keeps, at least the context of the world model.
+
+    Raises:
+        ValueError: The parts do not fit together.
     """
 
     def __init__(
@@ -71,6 +54,8 @@ class Actor:
         planner: Planner[Any],
         configurator: Configurator,
         guardrails: Guardrails,
+        policy: ReactivePolicy | None,
+        critic: Critic | None,
         spec: EnvSpec,
         action_repeat: int,
         memory_capacity: int,
@@ -84,13 +69,21 @@ class Actor:
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
             )
+        modes = {configuration.mode for configuration in configurator.configurations}
+        if policy is None and modes != {PLANNING}:
+            raise ValueError(f"without a policy the mode must be {PLANNING}, got {', '.join(sorted(modes))}")
+        if critic is None and configurator.needs_critic:
+            raise ValueError("without a critic no rule may ask for cost_to_go or doubt, and one does")
         high = torch.ones(spec.action_dim)
         planner.init(ActionBounds(low=-high, high=high), batch_size=1, horizon=1)  # refuses actions that it cannot plan
         self.world_model = world_model
+        self.configurator = configurator
         self.spec = spec
+        self._perception = Perception(world_model=world_model, spec=spec, attention=configurator.attention)
         self._planner = planner
-        self._configurator = configurator
         self._guardrails = guardrails
+        self._policy = policy
+        self._critic = critic
         self._action_repeat = action_repeat
         self._memory_capacity = memory_capacity
         self._state: ActorState | None = None
@@ -106,27 +99,33 @@ class Actor:
             raise RuntimeError("the actor has no goal yet: call reset(goal, seed=...) before act(observation)")
         return self._state
 
-    def reset(self, goal: Mapping[str, ArrayLike], *, seed: int) -> None:
+    def reset(self, goal: GoalReadings | Sequence[GoalReadings], *, seed: int) -> None:
         """Starts an episode.
 
         Args:
-            goal: Sensor name to the wished reading; sensors that are not named are not asked for.
+            goal: Sensor name to the wished reading, where sensors that are not named are not asked for; or a list of
+                such goals, to be reached one after the other.
             seed: All randomness of the episode comes from it.
 
         Raises:
-            GoalError: The goal is none that can be pursued.
+            GoalError: A goal is none that can be pursued.
         """
+        goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
         with torch.no_grad():
-            latent_goal = self.world_model.encode_goal(make_goal(goal, self.spec, sensors=self.world_model.blocks))
+            latent_goals = tuple(self.world_model.encode_goal(it) for it in goals)
         self._state = ActorState(
             seed=seed,
             step=0,
-            goal=latent_goal,
+            goals=latent_goals,
+            pursuit=Pursuit(),
+            percept=None,
             memory=ShortTermMemory(capacity=self._memory_capacity),
             planner_state=None,
             plan=None,
+            command=np.zeros(self.spec.action_dim, np.float32),
             executed=np.zeros((0, self.spec.action_dim), np.float32),
             guarded=None,
+            choices=(),
         )
 
     def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -134,24 +133,24 @@ class Actor:
 
         Args:
             observation: Sensor name to its reading, `[*sensor_shape]`; sensors that the world model does not use are
-                ignored.
+                ignored. After the first step of an episode, one that is absent or not finite is missing: the world
+                model fills it in.
 
         Raises:
-            ObservationError: A sensor is missing, has the wrong shape or is not finite.
+            ObservationError: A sensor has the wrong shape or, at the first step, is missing.
             RuntimeError: The actor was never reset.
         """
         state = self.state
-        readings = {name: self._check(name, observation)[None, None] for name in self.world_model.blocks}
+        readings = self._perception.sound_readings(observation, first=state.step == 0)
         if state.step % self._action_repeat == 0:
             with torch.no_grad():
-                state = self._plan(self._perceive(state, readings))
-        assert state.plan is not None
-        planned = state.plan.actions[0, 0].numpy()
+                state = self._decide(self._perceive(state, readings))
+        assert state.percept is not None
         guarded = self._guardrails.guard(
-            planned,
+            state.command,
             last=state.guarded,
-            readings={name: reading.numpy()[0, 0] for name, reading in readings.items()},
-            surprise=state.memory.moments[-1].surprise,
+            readings={name: it for name, it in readings.items() if state.percept.filled.get(name) != FROZEN},
+            surprise=state.percept.surprise,
         )
         self._state = replace(
             state,
@@ -161,60 +160,105 @@ class Actor:
         )
         return guarded.action.copy()
 
-    def _perceive(self, state: ActorState, readings: Mapping[str, Tensor]) -> ActorState:
+    def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
-        embedding = self.world_model.encode(readings)[0, 0]
-        if state.memory.moments:
+        if state.percept is None:
+            previous_action = torch.zeros(self.spec.action_dim * self._action_repeat)
+            percept = self._perception.begin(readings)
+        else:
             previous_action = torch.from_numpy(state.executed.reshape(-1))
             foreseen = self.world_model.rollout(
                 state.memory.context(self.world_model.context_length), previous_action[None, None, None]
             ).embeddings[0, 0, 0]
-            surprise = float((embedding - foreseen).square().mean())
-        else:
-            previous_action = torch.zeros(self.spec.action_dim * self._action_repeat)
-            surprise = 0.0
-        moment = Moment(embedding=embedding, previous_action=previous_action, surprise=surprise)
-        return replace(state, memory=state.memory.record(moment), executed=state.executed[:0])
+            percept = self._perception.perceive(readings, last=state.percept, foreseen=foreseen)
+        moment = Moment(
+            time=state.step // self._action_repeat,
+            embedding=percept.embedding,
+            previous_action=previous_action,
+            goal=state.goal,
+            intrinsic_cost=float(goal_distance(percept.embedding[None], state.goal)),
+            surprise=percept.surprise,
+            block_surprises=percept.block_surprises,
+        )
+        return replace(state, memory=state.memory.record(moment), executed=state.executed[:0], percept=percept)
 
-    def _plan(self, state: ActorState) -> ActorState:
+    def _decide(self, state: ActorState) -> ActorState:
+        """Sets what is pursued, how, and what is held for the next model step."""
+        assert state.percept is not None
+        pursuit, situation = assess(
+            state.percept,
+            state.pursuit,
+            goals=state.goals,
+            sub_goals=self.configurator.sub_goals,
+            critic=self._critic,
+        )
+        planner_state = state.planner_state
+        if pursuit.goal_index != state.pursuit.goal_index:
+            planner_state = None  # what was planned for another goal is no good start
+        elif planner_state is not None:
+            planner_state = self._planner.shift(planner_state, 1)
+        state = replace(state, pursuit=pursuit, planner_state=planner_state)
+
+        configuration = self.configurator.configure(situation)
+        mode = STILL if pursuit.ended else configuration.mode
+        if mode == STILL:
+            state = replace(state, command=np.zeros_like(state.command))
+        elif mode == REACTIVE:
+            state = self._react(state)
+        else:
+            state = self._plan(state, configuration)
+        choice = Choice(
+            step=state.step,
+            rule=configuration.rule,
+            mode=mode,
+            horizon=configuration.horizon,
+            num_evaluations=state.plan.num_evaluations if state.plan is not None and mode in (PLANNING, HYBRID) else 0,
+            event=pursuit.event,
+            reason=pursuit.reason,
+            situation=situation,
+        )
+        return replace(state, choices=(*state.choices, choice))
+
+    def _react(self, state: ActorState) -> ActorState:
+        """Answers the present embedding by the policy, without imagining anything."""
+        assert self._policy is not None and state.percept is not None
+        action = self._policy(state.percept.embedding[None], state.goal)
+        return replace(state, command=action[0].numpy())
+
+    def _plan(self, state: ActorState, configuration: Configuration) -> ActorState:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
-        configuration = self._configurator.configure(state.memory)
+        context = state.memory.context(self.world_model.context_length)
         objective = ImaginedCost(
             imagine=self.world_model.rollout,
             cost=configuration.cost,
-            context=state.memory.context(self.world_model.context_length),
+            context=context,
             goal=state.goal,
             action_repeat=self._action_repeat,
         )
-        bounds = self._guardrails.bounds(state.guarded)
-        noise = self._planner.sample_noise(
-            [_generator(state.seed, state.step)], bounds=bounds, horizon=configuration.horizon
-        )
-        plan, planner_state = self._planner.plan(
-            objective,
-            self._warm_start(state, configuration, bounds),
-            noise=noise,
-            bounds=bounds,
-            budget=configuration.budget,
-        )
-        return replace(state, plan=plan, planner_state=planner_state)
-
-    def _warm_start(self, state: ActorState, configuration: Configuration, bounds: ActionBounds) -> Any:
-        if state.planner_state is None:
-            return self._planner.init(bounds, batch_size=1, horizon=configuration.horizon)
-        return self._planner.resize(self._planner.shift(state.planner_state, 1), configuration.horizon)
-
-    def _check(self, name: str, observation: Mapping[str, NDArray[np.float32]]) -> Tensor:
-        if name not in observation:
-            raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(observation)}")
-        reading = np.asarray(observation[name], dtype=np.float32)
-        if reading.shape != tuple(self.spec.sensors[name]):
-            raise ObservationError(
-                f"the sensor '{name}' must have shape {self.spec.sensors[name]}, got {reading.shape}"
+        horizon, bounds = configuration.horizon, self._guardrails.bounds(state.guarded)
+        proposals: tuple[Tensor, ...] = ()
+        if configuration.mode == HYBRID:
+            assert self._policy is not None
+            proposals = (
+                imagine_policy(
+                    self._policy,
+                    self.world_model,
+                    context,
+                    state.goal,
+                    bounds=bounds,
+                    horizon=horizon,
+                    action_repeat=self._action_repeat,
+                ),
             )
-        if not np.isfinite(reading).all():
-            raise ObservationError(f"the sensor '{name}' must be finite, got {reading.tolist()}")
-        return torch.from_numpy(reading)
+        if state.planner_state is None:
+            start = self._planner.init(bounds, batch_size=1, horizon=horizon)
+        else:
+            start = self._planner.resize(state.planner_state, horizon)
+        noise = self._planner.sample_noise([_generator(state.seed, state.step)], bounds=bounds, horizon=horizon)
+        plan, planner_state = self._planner.plan(
+            objective, start, noise=noise, bounds=bounds, budget=configuration.budget, proposals=proposals
+        )
+        return replace(state, plan=plan, planner_state=planner_state, command=plan.actions[0, 0].numpy())
 
 
 def _generator(seed: int, step: int) -> Generator:

@@ -1,24 +1,53 @@
-"""Where goals come from: today, wished sensor readings; a goal may leave sensors out."""
+"""Where goals come from: wished sensor readings, one goal or several in order; a goal may leave sensors out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from envs.spec import Box, EnvSpec
-from world_model.types import Goal
+from world_model.types import Goal, LatentGoal
+
+GoalReadings = Mapping[str, ArrayLike]
+"""Sensor name to the wished reading, `[*sensor_shape]`, in the sensor's units."""
 
 
 class GoalError(ValueError):
     """A goal that the agent cannot pursue."""
 
 
-def make_goal(readings: Mapping[str, ArrayLike], spec: EnvSpec, *, sensors: Collection[str]) -> Goal:
+def make_goals(
+    goals: GoalReadings | Sequence[GoalReadings], spec: EnvSpec, *, sensors: Collection[str]
+) -> tuple[Goal, ...]:
+    """Returns the goals that are to be reached one after the other; see `make_goal`.
+
+    Args:
+        goals: One, or several in order.
+        spec: The shapes of the sensors, and where goals and the tip may lie.
+        sensors: Those that can be asked for.
+
+    Raises:
+        GoalError: There is none, or one that cannot be pursued.
+    """
+    if isinstance(goals, Mapping):
+        return (make_goal(goals, spec, sensors=sensors),)
+    if isinstance(goals, str) or not isinstance(goals, Sequence):
+        raise GoalError(f"a goal must map sensors to wished readings, or be a list of such goals, got {goals!r}")
+    if not goals:
+        raise GoalError("a list of sub-goals must hold at least one goal, got none")
+    for goal in goals:
+        if not isinstance(goal, Mapping):
+            raise GoalError(f"a sub-goal must map sensors to wished readings, got {goal!r}")
+    return tuple(make_goal(goal, spec, sensors=sensors) for goal in goals)
+
+
+def make_goal(readings: GoalReadings, spec: EnvSpec, *, sensors: Collection[str]) -> Goal:
     """Returns the goal that the named sensors read so, and that says nothing about the others.
 
     Args:
-        readings: Sensor name to the wished reading, `[*sensor_shape]`, in the sensor's units.
+        readings: What is wished.
         spec: The shapes of the sensors, and where goals and the tip may lie.
         sensors: Those that can be asked for: the ones that the world model perceives.
 
@@ -33,6 +62,17 @@ def make_goal(readings: Mapping[str, ArrayLike], spec: EnvSpec, *, sensors: Coll
             raise GoalError(f"a goal must name sensors among {sorted(sensors)}, got '{name}'")
     observation = {name: torch.from_numpy(_check(name, reading, spec))[None] for name, reading in readings.items()}
     return Goal(observation=observation, asked={name: torch.ones(1, dtype=torch.bool) for name in observation})
+
+
+def goal_distance(embeddings: Tensor, goal: LatentGoal) -> Tensor:
+    """Returns the mean squared distance to the goal over the dimensions that it asks for, `[batch]`.
+
+    Args:
+        embeddings: `[batch, embed_dim]`.
+        goal: Of the batch.
+    """
+    squares = (embeddings - goal.embedding).square().masked_fill(~goal.mask, 0.0)
+    return squares.sum(dim=1) / goal.mask.sum(dim=1)
 
 
 def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

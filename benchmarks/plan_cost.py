@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from agent import load_agent
 from agent.evaluation.seeds import episode_seeds
+from agent.goal import goal_distance
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.run.config import compose_config
@@ -90,7 +91,7 @@ class Lab:
 
     def __init__(self, run: Path) -> None:
         self._agent = load_agent(run)
-        self._configuration = self._agent._configurator.configure(ShortTermMemory(capacity=1))
+        self._configuration = self._agent.configurator.configurations[-1]
         self.name = compose_config([], base=read_config(run)).values.env.env_id
         self._env: Any = gymnasium.make(self.name).unwrapped
         assert isinstance(self._agent.world_model, JEPA)
@@ -117,10 +118,15 @@ class Lab:
             readings = self._env.step(action.numpy())[0]
         observed = self._env.split_observation(readings["observation"])
         sensors = {name: torch.from_numpy(observed[name])[None, None] for name in self._model.blocks}
+        embedding = self._model.encode(sensors)[0, 0]
         moment = Moment(
-            embedding=self._model.encode(sensors)[0, 0],
+            time=situation.memory.moments[-1].time + 1,
+            embedding=embedding,
             previous_action=action.repeat(self._model.action_repeat),
+            goal=situation.goal,
+            intrinsic_cost=float(goal_distance(embedding[None], situation.goal)),
             surprise=0.0,
+            block_surprises=dict.fromkeys(self._model.blocks, 0.0),
         )
         return replace(situation, physics=self._env.get_state(), memory=situation.memory.record(moment))
 

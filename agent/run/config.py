@@ -89,7 +89,8 @@ def compose_config(
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
         evaluated = {key: value for key, value in changes.items() if key.split(".")[0] not in _TRAINED}
         for key, value in (saved | evaluated).items():
-            _change(config.values, key, value, known)
+            if not _follows(known.get(key)):
+                _change(config.values, key, value, known)
     for key, value in parsed:
         if key not in groups:
             _change(config.values, _full_key(key, known, section), value, known)
@@ -97,6 +98,7 @@ def compose_config(
         _check_trained(config, base)
     if not 0 <= config.values.seed <= _MAX_SEED:
         raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
+    OmegaConf.resolve(config.values)
     return config
 
 
@@ -197,6 +199,8 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if key not in shipped:
         raise ConfigError(_unknown(f"there is no config key '{key}'", key, shipped))
     current = shipped[key]
+    if _follows(current):
+        raise ConfigError(f"{key} follows {current.strip('${}')}: change that")
     if isinstance(value, dict | list) and value != _without_code(value):
         raise ConfigError(f"{key} must be a plain value, got {value!r}")
     if isinstance(current, dict) and key not in _FREE_FORM:
@@ -211,6 +215,11 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if isinstance(current, float) and not isinstance(value, float):
         value = float(value)
     OmegaConf.update(values, key, value, merge=False, force_add=isinstance(value, dict))
+
+
+def _follows(shipped: Any) -> bool:
+    """Returns whether a shipped value is that of another key."""
+    return isinstance(shipped, str) and shipped.startswith("${")
 
 
 def _same_kind(current: Any, value: Any) -> bool:

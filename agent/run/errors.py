@@ -2,9 +2,9 @@
 
 import errno
 
-from agent.actor import ObservationError
 from agent.evaluation.oracle import OracleError
 from agent.goal import GoalError
+from agent.perception import ObservationError
 from agent.run.config import ConfigError
 from envs.episode import DatasetError
 from envs.parallel import WorkerError

@@ -118,6 +118,8 @@ def build_actor(config: Config, world_model: WorldModel, spec: EnvSpec, *, actio
             planner=planner,
             configurator=configurator,
             guardrails=guardrails,
+            policy=None,
+            critic=None,
             spec=spec,
             action_repeat=action_repeat,
             memory_capacity=max(spec.num_steps // action_repeat + 1, world_model.context_length),

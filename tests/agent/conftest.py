@@ -1,15 +1,26 @@
 """A world whose dynamics are known: the embedding is the position, and the action moves it."""
 
+import math
 from collections.abc import Mapping
 
 import pytest
 import torch
 from torch import Tensor
 
+from agent.actor import Actor
+from agent.configurator.fixed import FixedConfigurator
+from agent.configurator.rules import RuleConfigurator
+from agent.cost.intrinsic import ControlEffort, GoalDistance
+from agent.guardrails import Guardrails
+from agent.perception import Attention
+from agent.pursuit import SubGoals
 from envs.spec import Box, EnvSpec
+from planners.cem import CEM
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
 
 STEP = 0.1
+ATTENTION = {"switched_off": [], "frozen_after": 3, "frozen_motion": 0.01}
+SUB_GOALS = {"reached_distance": 0.03, "patience": None, "min_progress": 0.01, "when_stuck": "continue"}
 
 
 class IntegratorModel:
@@ -58,3 +69,115 @@ def spec() -> EnvSpec:
 @pytest.fixture
 def integrator() -> IntegratorModel:
     return IntegratorModel()
+
+
+class StraightPolicy:
+    """Goes straight at the goal: as far as it takes in one model step of one control step, or as fast as it can."""
+
+    def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
+        return ((goal.embedding - embeddings)[:, :3] / STEP).clamp(-1.0, 1.0)
+
+
+class StraightCritic:
+    """Knows the steps that the straight policy takes: an ensemble of two that differ by a given doubt."""
+
+    def __init__(self, doubt: float = 0.0) -> None:
+        self.doubt = doubt
+
+    def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
+        steps = ((goal.embedding[:, None] - embeddings) * goal.mask[:, None]).abs().amax(dim=2) / STEP
+        return torch.stack([steps - self.doubt, steps + self.doubt])
+
+
+@pytest.fixture
+def policy() -> StraightPolicy:
+    return StraightPolicy()
+
+
+@pytest.fixture
+def critic() -> StraightCritic:
+    return StraightCritic()
+
+
+@pytest.fixture
+def make_configurator():
+    """Returns a configurator that plans three steps ahead; with rules where some are given."""
+
+    def make(*, rules=None, attention=None, sub_goals=None, **changes):
+        arguments = {
+            "terms": {"goal_distance": GoalDistance(last_step_weight=1.0), "control_effort": ControlEffort()},
+            "weights": {"goal_distance": 1.0, "control_effort": 0.0},
+            "limits": {},
+            "mode": "planning",
+            "horizon": 3,
+            "num_evaluations": None,
+            "milliseconds": None,
+            "chunk_size": None,
+            "attention": Attention(
+                **{"switched_off": [], "frozen_after": 3, "frozen_motion": 0.01, **(attention or {})}
+            ),
+            "sub_goals": SubGoals(
+                **{
+                    "reached_distance": 0.03,
+                    "patience": None,
+                    "min_progress": 0.01,
+                    "when_stuck": "continue",
+                    **(sub_goals or {}),
+                }
+            ),
+            **changes,
+        }
+        return FixedConfigurator(**arguments) if rules is None else RuleConfigurator(**arguments, rules=rules)
+
+    return make
+
+
+@pytest.fixture
+def make_actor(spec, integrator, make_configurator):
+    """Returns an actor in the integrator's world; what is not one of its parts is the configurator's."""
+
+    def make(
+        *,
+        planner=CEM,
+        policy=None,
+        critic=None,
+        action_repeat=1,
+        max_acceleration=math.inf,
+        memory_capacity=30,
+        **configurator,
+    ):
+        return Actor(
+            world_model=integrator,
+            planner=planner(
+                num_samples=64,
+                num_iterations=4,
+                num_elites=8,
+                init_std=0.7,
+                warm_std=0.2,
+                min_std=0.02,
+                momentum=0.0,
+                noise_exponent=0.0,
+                num_knots=None,
+                return_mean=False,
+            ),
+            configurator=make_configurator(**configurator),
+            guardrails=Guardrails(
+                spec=spec,
+                max_speed=math.inf,
+                speed_error=0.0,
+                max_acceleration=max_acceleration,
+                acceleration_error=0.0,
+                workspace={"low": [-9.0] * 3, "high": [9.0] * 3},
+                margin=0.0,
+                position_error=0.0,
+                tip_sensor="position",
+                max_surprise=None,
+            ),
+            policy=policy,
+            critic=critic,
+            spec=spec,
+            action_repeat=action_repeat,
+            memory_capacity=memory_capacity,
+        )
+
+    return make

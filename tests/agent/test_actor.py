@@ -1,17 +1,13 @@
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from agent.actor import Actor, ObservationError
-from agent.configurator import FixedConfigurator
-from agent.cost.intrinsic import GoalDistance
 from agent.goal import GoalError
-from agent.guardrails import Guardrails
-from agent.memory import ShortTermMemory
+from agent.perception import ObservationError
 from planners.cem import CEM
-from planners.types import Budget
 
 
 class Disobedient(CEM):
@@ -20,37 +16,6 @@ class Disobedient(CEM):
     def plan(self, *arguments, **named):
         plan, state = super().plan(*arguments, **named)
         return replace(plan, actions=torch.full_like(plan.actions, 5.0)), state
-
-
-def make_actor(spec, model, *, planner=CEM, action_repeat=1, max_change=2.0):
-    return Actor(
-        world_model=model,
-        planner=planner(
-            num_samples=64,
-            num_iterations=4,
-            num_elites=8,
-            init_std=0.7,
-            warm_std=0.2,
-            min_std=0.02,
-            momentum=0.0,
-            noise_exponent=0.0,
-            num_knots=None,
-            return_mean=False,
-        ),
-        configurator=FixedConfigurator(
-            terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
-            weights={"goal_distance": 1.0},
-            limits={},
-            horizon=3,
-            num_evaluations=None,
-            milliseconds=None,
-            chunk_size=None,
-        ),
-        guardrails=Guardrails(spec=spec, max_change=max_change),
-        spec=spec,
-        action_repeat=action_repeat,
-        memory_capacity=10,
-    )
 
 
 def observe(position):
@@ -66,31 +31,31 @@ def run(actor, *, num_steps, seed=0):
     return np.array(positions)
 
 
-def test_the_closed_loop_reaches_a_partial_goal_and_stays(spec, integrator):
+def test_the_closed_loop_reaches_a_partial_goal_and_stays(make_actor):
     for seed in range(3):
-        positions = run(make_actor(spec, integrator), num_steps=12, seed=seed)
+        positions = run(make_actor(), num_steps=12, seed=seed)
         distances = np.linalg.norm(positions - [0.5, -0.3, 0.2], axis=1)
         assert (np.diff(distances[:5]) < 0).all()
         assert (distances[-4:] < 0.02).all()
 
 
-def test_a_fresh_actor_repeats_the_actions_bit_for_bit_without_an_environment(spec, integrator):
-    positions = run(make_actor(spec, integrator), num_steps=8)
-    fresh = make_actor(spec, integrator)
+def test_a_fresh_actor_repeats_the_actions_bit_for_bit_without_an_environment(make_actor):
+    positions = run(make_actor(), num_steps=8)
+    fresh = make_actor()
     fresh.reset({"position": [0.5, -0.3, 0.2]}, seed=0)
     actions = [fresh.act(observe(position)) for position in positions[:-1]]
     assert np.array_equal(positions[:-1] + np.float32(0.1) * np.array(actions), positions[1:])
 
 
-def test_reset_forgets_and_the_seed_matters(spec, integrator):
-    actor = make_actor(spec, integrator)
+def test_reset_forgets_and_the_seed_matters(make_actor):
+    actor = make_actor()
     first = run(actor, num_steps=5, seed=1)
     assert np.array_equal(run(actor, num_steps=5, seed=1), first)
     assert not np.array_equal(run(actor, num_steps=5, seed=2), first)
 
 
-def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(spec, integrator):
-    actor = make_actor(spec, integrator, action_repeat=3)
+def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(make_actor):
+    actor = make_actor(action_repeat=3)
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
     position, actions = np.zeros(3, np.float32), []
     for _ in range(6):
@@ -102,8 +67,8 @@ def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(spec, inte
     assert actor.state.memory.moments[1].surprise < 1e-10
 
 
-def test_surprise_is_the_error_of_what_was_foreseen(spec, integrator):
-    actor = make_actor(spec, integrator)
+def test_surprise_is_the_error_of_what_was_foreseen(make_actor):
+    actor = make_actor()
     actor.reset({"position": [0.0, 0.0, 0.5]}, seed=0)
     action = actor.act(observe([0.0, 0.0, 0.0]))
     shove = np.array([0.5, 0.0, 0.0], np.float32)
@@ -111,16 +76,16 @@ def test_surprise_is_the_error_of_what_was_foreseen(spec, integrator):
     assert actor.state.memory.moments[-1].surprise == pytest.approx(0.5**2 / 5, rel=1e-4)
 
 
-def test_the_guardrails_have_the_last_word(spec, integrator):
-    actor = make_actor(spec, integrator, planner=Disobedient, max_change=0.1)
+def test_the_guardrails_have_the_last_word(make_actor):
+    actor = make_actor(planner=Disobedient, max_acceleration=4.0)
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
-    assert actor.act(observe([-1.0, -1.0, -1.0])).tolist() == pytest.approx([0.1, 0.1, 0.1])
-    assert actor.state.guarded.interventions == ("bounds", "rate")
+    assert actor.act(observe([-1.0, -1.0, -1.0])).tolist() == pytest.approx([0.1 / math.sqrt(3.0)] * 3)
+    assert actor.state.guarded.interventions == ("bounds", "acceleration")
 
 
 @pytest.mark.parametrize("action_repeat", [1, 3])
-def test_what_is_planned_is_what_the_guardrails_let_through(spec, integrator, action_repeat):
-    actor = make_actor(spec, integrator, action_repeat=action_repeat, max_change=0.1)
+def test_what_is_planned_is_what_the_guardrails_let_through(make_actor, action_repeat):
+    actor = make_actor(action_repeat=action_repeat, max_acceleration=4.0)
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
     position, actions = np.full(3, -1.0, np.float32), [np.zeros(3, np.float32)]
     for _ in range(9):
@@ -129,24 +94,25 @@ def test_what_is_planned_is_what_the_guardrails_let_through(spec, integrator, ac
         assert np.array_equal(actions[-1], actor.state.plan.actions[0, 0])
         assert actor.state.guarded.interventions == ()
     changes = np.diff(np.concatenate([actions, actor.state.plan.actions[0, 1:]]), axis=0)
-    assert (np.abs(changes) <= 0.1 + 1e-6).all()
-    assert np.abs(actions[-1]).max() > 0.2  # on its way all the same
+    assert (np.linalg.norm(changes, axis=1) <= 0.1 + 1e-6).all()
+    num_plans = 9 // action_repeat
+    assert np.abs(actions[-1]).max() > 0.9 * num_plans * 0.1 / math.sqrt(3.0)  # as fast as it may
 
 
-def test_a_world_model_that_imagines_nan_leaves_the_robot_still(spec, integrator):
+def test_a_world_model_that_imagines_nan_leaves_the_robot_still(make_actor, integrator):
     rollout = integrator.rollout
     integrator.rollout = lambda context, actions: replace(
         rollout(context, actions), embeddings=torch.full((*actions.shape[:3], 5), torch.nan)
     )
-    actor = make_actor(spec, integrator)
+    actor = make_actor()
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
     assert actor.act(observe([0.0, 0.0, 0.0])).tolist() == [0.0, 0.0, 0.0]
     assert not actor.state.plan.found.any()
 
 
-def test_acting_without_a_goal_says_what_to_do(spec, integrator):
+def test_acting_without_a_goal_says_what_to_do(make_actor):
     with pytest.raises(RuntimeError, match="call reset"):
-        make_actor(spec, integrator).act(observe([0.0, 0.0, 0.0]))
+        make_actor().act(observe([0.0, 0.0, 0.0]))
 
 
 @pytest.mark.parametrize(
@@ -157,20 +123,20 @@ def test_acting_without_a_goal_says_what_to_do(spec, integrator):
         (observe([0.0, np.nan, 0.0]), "'position' must be finite"),
     ],
 )
-def test_an_observation_that_cannot_be_perceived_is_refused(spec, integrator, observation, message):
-    actor = make_actor(spec, integrator)
+def test_an_observation_that_cannot_be_perceived_is_refused(make_actor, observation, message):
+    actor = make_actor()
     actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
     with pytest.raises(ObservationError, match=message):
         actor.act(observation)
 
 
-def test_a_goal_outside_the_workspace_is_refused(spec, integrator):
+def test_a_goal_outside_the_workspace_is_refused(make_actor):
     with pytest.raises(GoalError, match="must lie between"):
-        make_actor(spec, integrator).reset({"position": [2.0, 0.0, 0.0]}, seed=0)
+        make_actor().reset({"position": [2.0, 0.0, 0.0]}, seed=0)
 
 
-def test_a_caller_that_scales_its_action_in_place_changes_nothing(spec, integrator):
-    actors = [make_actor(spec, integrator, max_change=0.25) for _ in range(2)]
+def test_a_caller_that_scales_its_action_in_place_changes_nothing(make_actor):
+    actors = [make_actor(max_acceleration=10.0) for _ in range(2)]
     for actor in actors:
         actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
     first = actors[0].act(observe([0.0, 0.0, 0.0]))
@@ -180,15 +146,7 @@ def test_a_caller_that_scales_its_action_in_place_changes_nothing(spec, integrat
     assert np.array_equal(actors[0].act(position), actors[1].act(position))
 
 
-def test_a_broken_sensor_is_noticed_between_two_plans(spec, integrator):
-    actor = make_actor(spec, integrator, action_repeat=2)
-    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
-    actor.act(observe([0.0, 0.0, 0.0]))
-    with pytest.raises(ObservationError, match="'position' must be finite"):
-        actor.act(observe([np.nan, 0.0, 0.0]))
-
-
-def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(spec, integrator, monkeypatch):
+def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(make_actor, monkeypatch):
     given, returned, plan = [], [], CEM.plan
 
     def watched(self, objective, state, **arguments):
@@ -198,21 +156,7 @@ def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(spec, integrator, 
         return outcome
 
     monkeypatch.setattr(CEM, "plan", watched)
-    run(make_actor(spec, integrator), num_steps=2)
+    run(make_actor(), num_steps=2)
     assert torch.equal(given[1].plan[:, :-1], returned[0].plan[:, 1:])
     assert torch.equal(given[1].mean[:, :-1], returned[0].mean[:, 1:])
     assert not torch.equal(given[1].mean[:, :-1], returned[0].mean[:, :-1])
-
-
-def test_the_budget_is_what_the_config_says(spec, integrator):
-    configurator = FixedConfigurator(
-        terms={"goal_distance": GoalDistance(last_step_weight=1.0)},
-        weights={"goal_distance": 1.0},
-        limits={},
-        horizon=3,
-        num_evaluations=100,
-        milliseconds=20.0,
-        chunk_size=16,
-    )
-    budget = configurator.configure(ShortTermMemory(capacity=1)).budget
-    assert budget == Budget(num_evaluations=100, milliseconds=20.0, chunk_size=16)

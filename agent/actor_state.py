@@ -1,0 +1,53 @@
+"""What an actor carries from step to step: one value that can be inspected, kept and compared."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.configurator.types import Choice
+from agent.guardrails import GuardedAction
+from agent.memory import ShortTermMemory
+from agent.perception import Percept
+from agent.pursuit import Pursuit
+from planners.types import Plan
+from world_model.types import LatentGoal
+
+
+@dataclass(frozen=True)
+class ActorState:
+    """All that an actor carries from step to step.
+
+    Attributes:
+        seed: Of the episode; with `step` it seeds the planner's noise.
+        step: Control steps since the reset.
+        goals: What is pursued, one after the other.
+        pursuit: How far that has come.
+        percept: What was perceived at the newest model step, or None before the first.
+        memory: What was perceived, done and foreseen.
+        planner_state: What the planner carries on, or None where it knows nothing of this goal.
+        plan: The newest plan, or None before the first.
+        command: `[action_dim]`, the control action that is held for the model step under way.
+        executed: `[num_executed, action_dim]`, control actions of the model step under way.
+        guarded: The last executed control action and what the guardrails changed, or None at the start.
+        choices: What was decided, by model step.
+    """
+
+    seed: int
+    step: int
+    goals: tuple[LatentGoal, ...]
+    pursuit: Pursuit
+    percept: Percept | None
+    memory: ShortTermMemory
+    planner_state: Any
+    plan: Plan | None
+    command: NDArray[np.float32]
+    executed: NDArray[np.float32]
+    guarded: GuardedAction | None
+    choices: tuple[Choice, ...]
+
+    @property
+    def goal(self) -> LatentGoal:
+        """What is pursued now."""
+        return self.goals[self.pursuit.goal_index]

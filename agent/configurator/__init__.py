@@ -1,0 +1,1 @@
+"""From task and situation to what the other modules should do."""

@@ -1,0 +1,126 @@
+"""What a configurator sees and what it decides (LeCun 2022, section 3.1). Read this first."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.cost.types import CostModule
+from agent.perception import Attention
+from agent.pursuit import SubGoals
+from planners.types import Budget, is_whole
+
+PLANNING, REACTIVE, HYBRID = "planning", "reactive", "hybrid"
+MODES = (PLANNING, REACTIVE, HYBRID)
+"""How an actor may act: by planning, by its policy alone, or by planning with the policy's proposal."""
+
+STILL = "still"
+"""What an actor does that has given up on its goal."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where the agent stands at a model step, before it decides what to do.
+
+    Attributes:
+        surprise: Newest of short-term memory.
+        goal_distance: Mean squared distance to the goal in embedding space, over the dimensions that it asks for.
+        cost_to_go: Model steps to the goal, the mean of the critic's ensemble; None without a critic.
+        doubt: Their std over the ensemble, model steps; None without a critic.
+        steps_on_goal: Model steps on this goal, this one included.
+        steps_without_progress: Model steps since the goal distance or the cost-to-go last improved.
+        filled_sensors: Those whose blocks the world model had to fill in.
+        goal_index: Of the goal that is pursued, from 0.
+        num_goals: Of the episode.
+    """
+
+    surprise: float
+    goal_distance: float
+    cost_to_go: float | None
+    doubt: float | None
+    steps_on_goal: int
+    steps_without_progress: int
+    filled_sensors: tuple[str, ...]
+    goal_index: int
+    num_goals: int
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a configurator decided for one model step.
+
+    Attributes:
+        rule: Name of the rule that decided.
+        cost: The cost module with its weights set.
+        mode: One of `MODES`.
+        horizon: Imagined model steps, at least 1.
+        budget: What the planner may spend.
+
+    Raises:
+        ValueError: There is no such mode, or the horizon is not at least 1.
+    """
+
+    rule: str
+    cost: CostModule
+    mode: str
+    horizon: int
+    budget: Budget
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if not is_whole(self.horizon):
+            raise ValueError(f"horizon must be a whole number, got {self.horizon!r}")
+        if self.horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided at a model step, for the record.
+
+    Attributes:
+        step: Control step at which it was decided.
+        rule: Name of the rule that decided.
+        mode: One of `MODES`, or `STILL`.
+        horizon: Imagined model steps.
+        num_evaluations: Spent on the plan, at most what was granted; 0 where none was made.
+        event: What became of the goal that was pursued until here: "reached", "stuck", or None for neither.
+        reason: Why it counts as stuck, and what follows; None where it does not.
+        situation: In which it was decided, the goal being the one that is pursued from here on.
+    """
+
+    step: int
+    rule: str
+    mode: str
+    horizon: int
+    num_evaluations: int
+    event: str | None
+    reason: str | None
+    situation: Situation
+
+
+class Configurator(Protocol):
+    """Decides, step by step, what is worth striving for, how far to look ahead, and how much to spend."""
+
+    @property
+    def attention(self) -> Attention:
+        """What perception is told."""
+        ...
+
+    @property
+    def sub_goals(self) -> SubGoals:
+        """When to go on to the next goal."""
+        ...
+
+    @property
+    def configurations(self) -> tuple[Configuration, ...]:
+        """All that it may decide."""
+        ...
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether it decides by what a critic says."""
+        ...
+
+    def configure(self, situation: Situation) -> Configuration:
+        """Returns what to do in a situation."""
+        ...

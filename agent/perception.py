@@ -1,0 +1,210 @@
+"""Perception with gates: what a sensor does not show, the world model fills in."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from envs.spec import EnvSpec
+from planners.types import is_whole
+from world_model.types import WorldModel
+
+MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"
+
+Readings = Mapping[str, NDArray[np.float32]]
+"""Sensor name to its reading, `[*sensor_shape]`, in the sensor's units."""
+
+
+class ObservationError(ValueError):
+    """An observation that the agent cannot perceive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention:
+    """What perception is told by the configurator.
+
+    Attributes:
+        switched_off: Sensors that are looked at in the first step of an episode and never again.
+        frozen_after: Successive model steps with the same reading to the last bit, while the world model foresees that
+            it moves, after which a sensor is frozen; None for never.
+        frozen_motion: Least motion in one model step that counts as foreseen: rms over the sensor's block, in embedding
+            space.
+
+    Raises:
+        ValueError: A value is out of its range.
+    """
+
+    switched_off: Collection[str]
+    frozen_after: int | None
+    frozen_motion: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.switched_off, str):
+            raise ValueError(f"switched_off must be a list of sensors, got {self.switched_off!r}")
+        if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
+            raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")
+        if not 0.0 < self.frozen_motion < math.inf:
+            raise ValueError(f"frozen_motion must be above 0 and finite, got {self.frozen_motion}")
+
+
+@dataclass(frozen=True)
+class Percept:
+    """What was perceived at one model step.
+
+    Attributes:
+        embedding: `[embed_dim]`, filled in where a sensor showed nothing.
+        block_surprises: Sensor name to the mean squared error of what was foreseen in its block, of the sensors that
+            were seen; 0 at the start of an episode.
+        surprise: The same over all blocks that were seen; 0 where there is none.
+        filled: Sensor name to why its block was filled in: `MISSING`, `SWITCHED_OFF` or `FROZEN`.
+        last_readings: The newest reading of each sensor.
+        frozen_steps: Sensor name to the successive model steps at which it should have moved and did not.
+    """
+
+    embedding: Tensor
+    block_surprises: Mapping[str, float]
+    surprise: float
+    filled: Mapping[str, str]
+    last_readings: Readings = field(repr=False)
+    frozen_steps: Mapping[str, int]
+
+
+class Perception:
+    """Turns observations into embeddings.
+
+    Args:
+        world_model: Embeds what is seen.
+        spec: The shapes of the sensors.
+        attention: What to look at.
+
+    Raises:
+        ValueError: A sensor is switched off that the world model does not have, or all are.
+    """
+
+    def __init__(self, *, world_model: WorldModel, spec: EnvSpec, attention: Attention) -> None:
+        sensors = sorted(world_model.blocks)
+        for name in attention.switched_off:
+            if name not in world_model.blocks:
+                raise ValueError(f"switched_off must name sensors among {sensors}, got '{name}'")
+        if set(sensors) <= set(attention.switched_off):
+            raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
+        self._world_model = world_model
+        self._shapes = {name: tuple(spec.sensors[name]) for name in world_model.blocks}
+        self._attention = attention
+
+    def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
+        """Returns the readings that are there and finite, of the sensors that the world model uses.
+
+        Args:
+            observation: Sensor name to its reading; other sensors are ignored.
+            first: It is the first step of an episode, at which nothing can be filled in.
+
+        Raises:
+            ObservationError: A reading has the wrong shape or, at the first step, is missing or not finite.
+        """
+        readings = {}
+        for name, shape in self._shapes.items():
+            if name not in observation:
+                if first:
+                    raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(observation)}")
+                continue
+            reading = np.asarray(observation[name], dtype=np.float32)
+            if reading.shape != shape:
+                raise ObservationError(f"the sensor '{name}' must have shape {shape}, got {reading.shape}")
+            if np.isfinite(reading).all():
+                readings[name] = reading
+            elif first:
+                raise ObservationError(f"the sensor '{name}' must be finite, got {reading.tolist()}")
+        return readings
+
+    def begin(self, readings: Readings) -> Percept:
+        """Perceives the first step of an episode; every sensor is looked at.
+
+        Args:
+            readings: Of every sensor.
+        """
+        return Percept(
+            embedding=self._embed(readings),
+            block_surprises=dict.fromkeys(self._shapes, 0.0),
+            surprise=0.0,
+            filled={},
+            last_readings={name: reading.copy() for name, reading in readings.items()},
+            frozen_steps=dict.fromkeys(self._shapes, 0),
+        )
+
+    def perceive(self, readings: Readings, *, last: Percept, foreseen: Tensor) -> Percept:
+        """Perceives a later step.
+
+        Args:
+            readings: Those that are sound; see `sound_readings`.
+            last: What was perceived one model step ago.
+            foreseen: `[embed_dim]`, what the world model predicted from there for the executed action.
+        """
+        frozen_steps = self._count_frozen_steps(readings, last, foreseen)
+        filled = self._filled(readings, frozen_steps)
+        embedding = self._embed({**last.last_readings, **readings})
+        squares = (embedding - foreseen).square()
+        if filled:
+            embedding = embedding.clone()
+            seen = torch.ones_like(embedding, dtype=torch.bool)
+            for name in filled:
+                block = self._world_model.blocks[name]
+                embedding[block], seen[block] = foreseen[block], False
+            surprise = float(squares[seen].mean()) if bool(seen.any()) else 0.0
+        else:
+            surprise = float(squares.mean())
+        return Percept(
+            embedding=embedding,
+            block_surprises={
+                name: float(squares[block].mean())
+                for name, block in self._world_model.blocks.items()
+                if name not in filled
+            },
+            surprise=surprise,
+            filled=filled,
+            last_readings={name: readings.get(name, last.last_readings[name]).copy() for name in self._shapes},
+            frozen_steps=frozen_steps,
+        )
+
+    def _embed(self, readings: Readings) -> Tensor:
+        frames = {name: torch.from_numpy(readings[name])[None, None] for name in self._shapes}
+        return self._world_model.encode(frames)[0, 0]
+
+    def _filled(self, readings: Readings, frozen_steps: Mapping[str, int]) -> dict[str, str]:
+        """Returns the sensors that show nothing, each with the reason."""
+        frozen_after = self._attention.frozen_after
+        filled = {}
+        for name in self._shapes:
+            if name in self._attention.switched_off:
+                filled[name] = SWITCHED_OFF
+            elif name not in readings:
+                filled[name] = MISSING
+            elif frozen_after is not None and frozen_steps[name] >= frozen_after:
+                filled[name] = FROZEN
+        return filled
+
+    def _count_frozen_steps(self, readings: Readings, last: Percept, foreseen: Tensor) -> dict[str, int]:
+        """Counts on for sensors that stand still against what was foreseen; a frozen one thaws when it changes.
+
+        A sensor that is foreseen to rest is no witness: its count starts anew, unless it is known to be frozen.
+        """
+        frozen_after = self._attention.frozen_after
+        if frozen_after is None:
+            return dict.fromkeys(self._shapes, 0)
+        motions = (foreseen - last.embedding).square()
+        counts = {}
+        for name, block in self._world_model.blocks.items():
+            count = last.frozen_steps[name]
+            if name not in readings:
+                counts[name] = count
+            elif not np.array_equal(readings[name], last.last_readings[name]):
+                counts[name] = 0
+            elif count >= frozen_after:
+                counts[name] = count
+            else:
+                counts[name] = count + 1 if float(motions[block].mean().sqrt()) > self._attention.frozen_motion else 0
+        return counts

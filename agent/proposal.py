@@ -1,0 +1,45 @@
+"""What mode 1 proposes to mode 2: the reactive policy, followed in imagination."""
+
+import torch
+from torch import Tensor
+
+from agent.policy import ReactivePolicy
+from planners.types import ActionBounds
+from world_model.types import LatentContext, LatentGoal, WorldModel
+
+
+def imagine_policy(
+    policy: ReactivePolicy,
+    world_model: WorldModel,
+    context: LatentContext,
+    goal: LatentGoal,
+    *,
+    bounds: ActionBounds,
+    horizon: int,
+    action_repeat: int,
+) -> Tensor:
+    """Returns what the policy would do from here on: policy, predictor, policy, and so on.
+
+    Args:
+        policy: Acts in embedding space.
+        world_model: Imagines where that leads.
+        context: Of one problem.
+        goal: Of one problem.
+        bounds: What will be let through: it is what is imagined.
+        horizon: Imagined model steps.
+        action_repeat: Control steps for which an action is held.
+
+    Returns:
+        `[1, horizon, action_dim]`, inside the bounds.
+    """
+    actions = torch.empty(1, 0, len(bounds.low), dtype=bounds.low.dtype)
+    for _ in range(horizon):
+        action = policy(context.embeddings[:, -1], goal)
+        actions = bounds.clip(torch.cat([actions, action[:, None]], dim=1))
+        model_action = actions[:, -1:].repeat(1, 1, action_repeat)  # [1, 1, model_action_dim]
+        embedding = world_model.rollout(context, model_action[:, None]).embeddings[:, 0]
+        context = LatentContext(
+            embeddings=torch.cat([context.embeddings, embedding], dim=1)[:, 1:],
+            actions=torch.cat([context.actions, model_action], dim=1)[:, 1:],
+        )
+    return actions
