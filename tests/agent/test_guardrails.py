@@ -1,44 +1,291 @@
+import math
+
 import numpy as np
 import pytest
+import torch
 
-from agent.guardrails import Guardrails
+from agent.guardrails import GuardedAction, Guardrails
+from benchmarks.guardrails import LOWER, TASKS, attack
+from envs.spec import Box, EnvSpec
+
+LONGEST, DT = 0.03, 0.05
+TOP_SPEED = LONGEST / DT
+UNIT = LONGEST / DT**2
+"""The acceleration that is a change of a whole way, m/s^2."""
+
+CENTER = np.zeros(3, np.float32)
+
+
+def make_spec(action_dim=3, half_width=0.5):
+    corner = tuple(half_width if axis < action_dim else 0.0 for axis in range(3))
+    return EnvSpec(
+        env_id="test/Tip-v0",
+        xml_hash="",
+        sensors={"tip": (3,), "clock": (1,)},
+        goal={},
+        workspace=Box(low=tuple(-side for side in corner), high=corner),
+        action_dim=action_dim,
+        max_displacement=LONGEST,
+        control_dt=DT,
+        num_steps=20,
+    )
+
+
+def make_guardrails(spec=None, **changes):
+    values = {
+        "max_speed": math.inf,
+        "speed_error": 0.0,
+        "max_acceleration": math.inf,
+        "acceleration_error": 0.0,
+        "workspace": None,
+        "margin": 0.0,
+        "position_error": 0.0,
+        "tip_sensor": "tip",
+        "max_surprise": None,
+    }
+    return Guardrails(spec=make_spec() if spec is None else spec, **(values | changes))
+
+
+def guard(guardrails, action, *, last=None, tip=CENTER, surprise=0.0):
+    if last is not None:
+        last = GuardedAction(np.asarray(last, np.float32), (), ())
+    readings = {"tip": np.asarray(tip, np.float32)}
+    return guardrails.guard(np.asarray(action, np.float32), last=last, readings=readings, surprise=surprise)
+
+
+def way(action):
+    action = np.asarray(action, np.float64)
+    return action / max(1.0, np.linalg.norm(action))
 
 
 def test_an_allowed_action_passes_untouched():
-    action = np.array([0.3, -0.4], np.float32)
-    guarded = Guardrails(max_change=1.0).guard(action, np.zeros(2, np.float32))
+    guardrails = make_guardrails(max_speed=2 * TOP_SPEED, max_acceleration=2 * UNIT, max_surprise=1.0)
+    action = np.array([0.9, -0.8, 0.1], np.float32)  # longer than 1: the environment shortens it, and nobody else
+    guarded = guard(guardrails, action, surprise=1.0)
     assert np.array_equal(guarded.action, action)
-    assert guarded.interventions == ()
+    assert guarded.action.dtype == np.float32
+    assert guarded.interventions == guarded.reasons == ()
 
 
-def test_ten_thousand_hostile_actions_never_leave_the_limits():
+@pytest.mark.parametrize(
+    ("changes", "situation", "expected", "names", "reason"),
+    [
+        ({}, {"action": [np.nan, 0.5, -np.inf]}, [0.0, 0.5, 0.0], ["non-finite"], "the action was [nan, 0.5, -inf]"),
+        ({}, {"action": [7.0, 0.0, 0.0]}, [1.0, 0.0, 0.0], ["bounds"], "was 7 in magnitude, at most 1"),
+        (
+            {"max_speed": 0.5 * TOP_SPEED},
+            {"action": [0.6, 0.8, 0.0]},
+            [0.3, 0.4, 0.0],
+            ["speed"],
+            "0.6 m/s was asked for, at most 0.3 m/s",
+        ),
+        (
+            {"max_acceleration": 0.5 * UNIT},
+            {"action": [0.0, 0.8, 0.0], "last": [0.6, 0.0, 0.0]},
+            [0.3, 0.4, 0.0],
+            ["acceleration"],
+            "12 m/s^2 was asked for, at most 6 m/s^2",
+        ),
+        (
+            {},
+            {"action": [0.6, 0.8, 0.0], "tip": [0.5 - 0.1 * LONGEST, 0.0, 0.0]},
+            [0.1, 0.8, 0.0],
+            ["workspace"],
+            "0.015 m outside",
+        ),
+        (
+            {"max_surprise": 0.25},
+            {"action": [0.6, 0.8, 0.0], "surprise": 2.0},
+            [0.0, 0.0, 0.0],
+            ["surprise"],
+            "the surprise was 2, at most 0.25",
+        ),
+        ({}, {"action": [0.6, 0.8, 0.0], "tip": [np.nan] * 3}, [0.0, 0.0, 0.0], ["blind"], "'tip' read nothing finite"),
+    ],
+)
+def test_each_intervention_is_named_with_its_reason(changes, situation, expected, names, reason):
+    guarded = guard(make_guardrails(**changes), **situation)
+    assert guarded.action == pytest.approx(expected, abs=1e-6)
+    assert guarded.interventions == tuple(names)
+    assert len(guarded.reasons) == len(names)
+    assert reason in guarded.reasons[0]
+
+
+def test_a_tip_that_is_not_among_the_readings_stops_the_robot():
+    guarded = make_guardrails().guard(np.ones(3, np.float32), last=None, readings={}, surprise=0.0)
+    assert guarded.action.tolist() == [0.0, 0.0, 0.0]
+    assert guarded.interventions == ("blind",)
+
+
+@pytest.mark.parametrize("surprise", [0.3, np.inf, np.nan])
+def test_surprise_brakes_within_the_limit_and_lets_go_when_it_has_fallen(surprise):
+    guardrails = make_guardrails(max_surprise=0.25, max_acceleration=0.4 * UNIT)
+    full, last, ways = [0.6, 0.8, 0.0], [0.6, 0.8, 0.0], []
+    for _ in range(4):
+        last = guard(guardrails, full, last=last, surprise=surprise).action
+        ways.append(last)
+    assert np.array(ways) == pytest.approx(np.outer([0.6, 0.2, 0.0, 0.0], full), abs=1e-6)
+    assert guard(guardrails, [0.1, 0.2, 0.3], last=last, surprise=0.25).interventions == ()
+
+
+@pytest.mark.parametrize("action_dim", [1, 2, 3])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"max_acceleration": 1.75 * UNIT},
+        {"max_acceleration": 0.1 * UNIT},
+        {"max_speed": 0.4 * TOP_SPEED},
+        {"max_speed": 0.3 * TOP_SPEED, "max_acceleration": 0.07 * UNIT},
+    ],
+)
+def test_what_is_planned_inside_the_bounds_is_executed_to_the_last_bit(action_dim, limits):
     rng = np.random.default_rng(0)
-    guardrails = Guardrails(max_change=0.25)
-    previous = np.zeros(3, np.float32)
-    for _ in range(10_000):
-        hostile = rng.choice([np.nan, np.inf, -np.inf, 1e9, -1e9, 1.0, -1.0, 0.0], size=3).astype(np.float32)
-        action = guardrails.guard(hostile, previous).action
-        assert np.isfinite(action).all()
-        assert (np.abs(action) <= 1.0).all()
-        assert (np.abs(action - previous) <= 0.25 + 1e-6).all()
-        previous = action
+    guardrails = make_guardrails(make_spec(action_dim), **limits)
+    last = None
+    for _ in range(300):
+        wished = torch.from_numpy(rng.normal(size=(1, 4, action_dim)).astype(np.float32))
+        plan = guardrails.bounds(last).clip(wished)[0].numpy()
+        for action in plan:  # of one plan all actions
+            last = guardrails.guard(action, last=last, readings={"tip": CENTER}, surprise=0.0)
+            assert last.interventions == ()
+            assert np.array_equal(last.action, action)
 
 
-def test_each_intervention_is_named():
-    guarded = Guardrails(max_change=0.5).guard(np.array([np.nan, 7.0], np.float32), np.zeros(2, np.float32))
-    assert guarded.interventions == ("non-finite", "bounds", "rate")
-    assert guarded.action.tolist() == [0.0, 0.5]
+def test_the_bounds_are_as_wide_as_the_limits_allow():
+    free = make_guardrails().bounds(None)
+    assert (free.low.tolist(), free.high.tolist(), free.max_change) == ([-1.0] * 3, [1.0] * 3, None)
+    limited = make_guardrails(max_acceleration=math.sqrt(3) * 0.25 * UNIT, max_speed=math.sqrt(3) * 0.5 * TOP_SPEED)
+    bounds = limited.bounds(GuardedAction(np.array([0.1, 0.2, 0.3], np.float32), (), ()))
+    assert bounds.high.tolist() == pytest.approx([0.5] * 3)
+    assert bounds.max_change.tolist() == pytest.approx([0.25] * 3)
+    assert bounds.previous_action.tolist() == [pytest.approx([0.1, 0.2, 0.3])]
 
 
-@pytest.mark.parametrize("max_change", [0.0, -1.0, 2.5, float("nan")])
-def test_a_limit_that_makes_no_sense_is_refused(max_change):
-    with pytest.raises(ValueError, match="max_change must be above 0 and at most 2"):
-        Guardrails(max_change=max_change)
+@pytest.mark.parametrize("action_dim", [1, 2, 3])
+@pytest.mark.parametrize("max_way", [1.0, 0.4])
+@pytest.mark.parametrize("max_change", [1.75, 1.0, 0.45, 0.1, 0.03])
+def test_a_robot_that_obeys_never_breaks_a_limit(action_dim, max_way, max_change):
+    rng = np.random.default_rng(0)
+    spec = make_spec(action_dim, half_width=0.2)
+    guardrails = make_guardrails(
+        spec, max_speed=max_way * TOP_SPEED, max_acceleration=max_change * UNIT, max_surprise=1.0
+    )
+    tip, last, reached = np.zeros(3), None, 0.0
+    hold = np.zeros(action_dim)
+    for step in range(2000):
+        if step % 20 == 0:
+            hold = rng.choice([-1.0, 1.0, 0.3, np.nan, 1e9, -1e9], action_dim)
+        action = hold if rng.uniform() < 0.9 else rng.choice([np.nan, np.inf, 1e9, -1e9, -1.0, 1.0, 0.1], action_dim)
+        readings = {"tip": np.float32(tip) if rng.uniform() < 0.98 else np.full(3, np.nan, np.float32)}
+        surprise = rng.choice([0.0, 2.0, np.nan], p=[0.98, 0.01, 0.01])
+        before = np.zeros(action_dim) if last is None else way(last.action)
+        last = guardrails.guard(np.float32(action), last=last, readings=readings, surprise=surprise)
+        now = way(last.action)
+        tip[:action_dim] += LONGEST * now
+        assert np.abs(last.action).max() <= 1.0
+        assert np.linalg.norm(now) <= max_way + 1e-6
+        assert np.linalg.norm(now - before) <= max_change + 1e-5
+        assert np.abs(tip).max() <= 0.2 + 1e-5
+        reached = max(reached, np.abs(tip).max())
+    assert reached > 0.199  # walls may be touched
 
 
-@pytest.mark.parametrize("previous", [np.nan, np.inf, -np.inf, 1e9, -50.0])
-def test_a_hostile_previous_action_opens_no_door(previous):
-    guardrails = Guardrails(max_change=0.25)
-    for action in (1.0, -1.0, np.nan, 1e9):
-        guarded = guardrails.guard(np.full(2, action, np.float32), np.full(2, previous, np.float32))
-        assert (np.abs(guarded.action) <= 1.0).all()
+def test_the_tip_brakes_before_the_wall_and_comes_to_rest_at_it():
+    guardrails = make_guardrails(max_acceleration=0.1 * UNIT)
+    tip, last, speeds = np.zeros(3), None, []
+    for _ in range(60):
+        last = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=last, readings={"tip": np.float32(tip)}, surprise=0.0)
+        tip += LONGEST * way(last.action)
+        speeds.append(last.action[0])
+    assert max(speeds) == pytest.approx(1.0)
+    assert tip[0] == pytest.approx(0.5, abs=1e-5)
+    assert np.abs(np.diff(speeds)).max() <= 0.1 + 1e-6
+
+
+def test_a_tip_at_the_wall_may_walk_along_it_and_away_from_it():
+    guardrails, tip = make_guardrails(max_acceleration=1.5 * UNIT), [0.5, 0.0, 0.0]
+    assert guard(guardrails, [0.6, 0.8, 0.0], tip=tip).action == pytest.approx([0.0, 0.8, 0.0], abs=1e-6)
+    for free in ([0.0, 1.0, -0.5], [-0.7, 0.3, 0.0]):
+        assert guard(guardrails, free, tip=tip).interventions == ()
+
+
+def test_a_tip_outside_is_brought_back_within_the_limits():
+    guardrails = make_guardrails(
+        workspace={"low": [-0.1] * 3, "high": [0.1] * 3}, max_speed=0.5 * TOP_SPEED, max_acceleration=0.2 * UNIT
+    )
+    tip, last, ways = np.array([0.4, -0.3, 0.0]), None, [np.zeros(3)]
+    for _ in range(60):
+        last = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=last, readings={"tip": np.float32(tip)}, surprise=0.0)
+        ways.append(way(last.action))
+        tip += LONGEST * ways[-1]
+    assert (np.abs(tip) <= 0.1 + 1e-5).all()
+    assert np.linalg.norm(ways, axis=1).max() <= 0.5 + 1e-6
+    assert np.linalg.norm(np.diff(ways, axis=0), axis=1).max() <= 0.2 + 1e-5
+
+
+def test_commands_keep_away_from_the_limits_by_the_errors_of_the_robot():
+    guardrails = make_guardrails(
+        max_speed=0.9 * TOP_SPEED,
+        speed_error=0.2 * TOP_SPEED,
+        max_acceleration=0.8 * UNIT,
+        acceleration_error=0.5 * UNIT,
+        margin=0.01,
+        position_error=0.015,
+    )
+    assert guard(guardrails, [1.0, 0.0, 0.0]).action[0] == pytest.approx(0.3)
+    assert guard(guardrails, [1.0, 0.0, 0.0], last=[0.7, 0.0, 0.0]).action[0] == pytest.approx(0.7)
+    near = [0.5 - 0.005 - 0.2 * LONGEST, 0.0, 0.0]
+    assert guard(guardrails, [1.0, 0.0, 0.0], tip=near).action[0] == pytest.approx(0.2, abs=1e-5)
+
+
+def test_what_is_given_is_left_as_it_was():
+    action, tip = np.array([np.nan, 9.0, -9.0], np.float32), np.full(3, 0.499, np.float32)
+    last = GuardedAction(np.full(3, 0.5, np.float32), (), ())
+    make_guardrails(max_acceleration=UNIT).guard(action, last=last, readings={"tip": tip}, surprise=0.0)
+    assert np.array_equal(action, np.array([np.nan, 9.0, -9.0], np.float32), equal_nan=True)
+    assert np.array_equal(tip, np.full(3, 0.499, np.float32))
+    assert np.array_equal(last.action, np.full(3, 0.5, np.float32))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("limits", "sensor_loss"), [({}, 0.0), ({}, 0.2), (LOWER, 0.0)])
+def test_no_hostile_planner_makes_the_simulated_robot_break_a_limit(task, limits, sensor_loss):
+    tallies, changed = attack(task, limits, guarded=True, num_steps=1600, sensor_loss=sensor_loss, seed=10_000)
+    assert {name: tally.worst for name, tally in tallies.items() if tally.violations} == {}
+    assert changed > 0.5
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_without_guardrails_the_same_planners_break_them(task):
+    tallies, _ = attack(task, {}, guarded=False, num_steps=1600, sensor_loss=0.0, seed=10_000)
+    broken = {name for name, tally in tallies.items() if tally.violations}
+    assert {"told: acceleration, m/s²", "told: target outside, mm", "done: tip outside, mm"} <= broken
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_speed": 0}, "max_speed must be a number above speed_error=0.0, got 0"),
+        ({"max_speed": 0.3, "speed_error": 0.3}, "max_speed must be a number above speed_error=0.3, got 0.3"),
+        ({"max_speed": math.nan}, "max_speed must be a number above speed_error=0.0, got nan"),
+        ({"max_speed": "fast"}, "max_speed must be a number above speed_error=0.0, got fast"),
+        ({"max_acceleration": -1.0}, "max_acceleration must be a number above acceleration_error=0.0, got -1.0"),
+        ({"acceleration_error": math.inf}, "acceleration_error must be a finite number of at least 0, got inf"),
+        ({"speed_error": -0.1}, "speed_error must be a finite number of at least 0, got -0.1"),
+        ({"margin": -0.1}, "margin must be a finite number of at least 0, got -0.1"),
+        ({"position_error": True}, "position_error must be a finite number of at least 0, got True"),
+        ({"position_error": 0.6}, "workspace must leave room for commands that stay 0.6 m inside its margin of 0.0 m"),
+        ({"workspace": {"low": [1.0] * 3, "high": [0.0] * 3}}, "workspace must leave room"),
+        ({"workspace": {"low": [0.0] * 3, "high": [math.nan] * 3}}, "workspace must leave room"),
+        ({"workspace": {"low": [0.0], "high": [1.0]}}, "workspace must have 3 dimensions"),
+        ({"workspace": {"low": [0.0] * 3}}, "workspace must be null or like {low: "),
+        ({"workspace": [0.0, 1.0]}, "workspace must be null or like {low: "),
+        ({"tip_sensor": "nose"}, r"one of \['clock', 'tip'\], got 'nose'"),
+        ({"max_surprise": 0.0}, "max_surprise must be a number above 0, or null for any, got 0.0"),
+        ({"max_surprise": math.nan}, "max_surprise must be a number above 0, or null for any, got nan"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_guardrails(**changes)
