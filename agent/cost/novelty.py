@@ -77,12 +77,13 @@ class Novelty(FittedCost):
 
         Distances are root mean squares over a block's dimensions. The result is `[batch, num_samples]`.
         """
-        novelty = trajectory.embeddings.new_zeros(trajectory.embeddings.shape[:3])
+        embeddings = trajectory.embeddings.flatten(0, 2)
+        novelty = embeddings.new_zeros(len(embeddings))
         for block, radius in zip(self._blocks, self.radius, strict=True):
-            squares = _squared_distance(trajectory.embeddings[..., block], self.centers[:, block])
+            squares = _squared_distance(embeddings[:, block], self.centers[:, block])
             # Not less than the radius before the root, whose slope at 0 is infinite.
             novelty = novelty + squares.clamp_min(radius.square()).sqrt() - radius
-        return novelty.sum(dim=2)
+        return novelty.view(trajectory.embeddings.shape[:3]).sum(dim=2)
 
 
 def find_centers(embeddings: Tensor, *, num_centers: int, num_iterations: int) -> Tensor:
@@ -108,11 +109,12 @@ def _squared_distance(embeddings: Tensor, centers: Tensor) -> Tensor:
     """Returns the squared distance to the nearest centre, the mean over dimensions.
 
     Args:
-        embeddings: `[..., size]`.
+        embeddings: `[rows, size]`.
         centers: `[num_centers, size]`.
 
     Returns:
-        `[...]`; rounding may leave it just below 0.
+        `[rows]`; rounding may leave it just below 0.
     """
-    relative = centers.square().sum(dim=1) - 2.0 * (embeddings @ centers.T)  # |x - c|^2 - |x|^2, [..., num_centers]
-    return (embeddings.square().sum(dim=-1) + relative.amin(dim=-1)) / centers.shape[1]
+    # |x - c|^2 = |x|^2 + (|c|^2 - 2 x c), several times as fast as `torch.cdist`; what is in brackets, for each centre:
+    relative = torch.addmm(centers.square().sum(dim=1), embeddings, centers.T, alpha=-2.0)  # [rows, num_centers]
+    return (embeddings.square().sum(dim=1) + relative.amin(dim=1)) / centers.shape[1]
