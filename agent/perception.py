@@ -29,8 +29,8 @@ class Attention:
 
     Attributes:
         switched_off: Sensors that are looked at in the first step of an episode and never again.
-        frozen_after: Successive model steps with the same reading to the last bit, while the world model foresees that
-            it moves, after which a sensor is frozen; None for never.
+        frozen_after: Model steps at which the world model foresaw that a reading moves, and it has stayed the same to
+            the last bit all along, after which the sensor is frozen; None for never.
         frozen_motion: Least motion in one model step that counts as foreseen: rms over the sensor's block, in embedding
             space.
 
@@ -62,7 +62,7 @@ class Percept:
         surprise: The same over all blocks that were seen; 0 where there is none.
         filled: Sensor name to why its block was filled in: `MISSING`, `SWITCHED_OFF` or `FROZEN`.
         last_readings: The newest reading of each sensor.
-        frozen_steps: Sensor name to the successive model steps at which it should have moved and did not.
+        frozen_steps: Sensor name to the model steps at which it should have moved since it last did.
     """
 
     embedding: Tensor
@@ -188,23 +188,20 @@ class Perception:
         return filled
 
     def _count_frozen_steps(self, readings: Readings, last: Percept, foreseen: Tensor) -> dict[str, int]:
-        """Counts on for sensors that stand still against what was foreseen; a frozen one thaws when it changes.
+        """Counts the steps at which a sensor should have moved since it last did; a frozen one thaws when it changes.
 
-        A sensor that is foreseen to rest is no witness: its count starts anew, unless it is known to be frozen.
+        A sensor that is foreseen to rest is no witness, neither for nor against.
         """
-        frozen_after = self._attention.frozen_after
-        if frozen_after is None:
+        if self._attention.frozen_after is None:
             return dict.fromkeys(self._shapes, 0)
         motions = (foreseen - last.embedding).square()
         counts = {}
         for name, block in self._world_model.blocks.items():
-            count = last.frozen_steps[name]
+            counts[name] = last.frozen_steps[name]
             if name not in readings:
-                counts[name] = count
-            elif not np.array_equal(readings[name], last.last_readings[name]):
+                continue
+            if not np.array_equal(readings[name], last.last_readings[name]):
                 counts[name] = 0
-            elif count >= frozen_after:
-                counts[name] = count
-            else:
-                counts[name] = count + 1 if float(motions[block].mean().sqrt()) > self._attention.frozen_motion else 0
+            elif float(motions[block].mean().sqrt()) > self._attention.frozen_motion:
+                counts[name] += 1
         return counts

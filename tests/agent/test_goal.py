@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from agent.goal import GoalError, make_goal
+from agent.goal import GoalError, goal_distance, make_goal, make_goals
+from world_model.types import LatentGoal
 
 
 def test_a_goal_asks_for_the_named_sensors_and_no_others(spec):
@@ -39,3 +41,37 @@ def test_the_tip_is_never_sent_outside_the_workspace(spec):
 def test_a_sensor_that_the_world_model_does_not_perceive_cannot_be_asked_for(spec):
     with pytest.raises(GoalError, match=r"must name sensors among \['position'\], got 'clock'"):
         make_goal({"clock": [0.0, 0.0]}, spec, sensors=["position"])
+
+
+def test_goals_are_one_or_several_in_order(spec):
+    one, other = {"position": [0.1, 0.2, 0.3]}, {"clock": [1.0, 2.0]}
+    assert [[*goal.observation] for goal in make_goals(one, spec, sensors=spec.sensors)] == [["position"]]
+    assert [[*goal.observation] for goal in make_goals([one, other], spec, sensors=spec.sensors)] == [
+        ["position"],
+        ["clock"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("goals", "message"),
+    [
+        ([], "a list of sub-goals must hold at least one goal, got none"),
+        ("position", "a goal must map sensors to wished readings, or be a list of such goals, got 'position'"),
+        (3, "a goal must map sensors to wished readings, or be a list of such goals, got 3"),
+        ([[0.0, 0.0, 0.0]], r"a sub-goal must map sensors to wished readings, got \[0.0, 0.0, 0.0\]"),
+        ([{"position": [0, 0, 0]}, {"tip": [0, 0, 0]}], "must name sensors among .*, got 'tip'"),
+    ],
+)
+def test_goals_that_cannot_be_pursued_are_refused_in_one_sentence(spec, goals, message):
+    with pytest.raises(GoalError, match=message) as error:
+        make_goals(goals, spec, sensors=spec.sensors)
+    assert "\n" not in str(error.value)
+
+
+def test_the_distance_to_a_goal_is_over_what_it_asks_for():
+    goal = LatentGoal(
+        embedding=torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 4.0]]),
+        mask=torch.tensor([[True, False, False], [False, True, True]]),
+    )
+    embeddings = torch.tensor([[4.0, 7.0, 7.0], [7.0, 0.0, 0.0]])
+    assert goal_distance(embeddings, goal).tolist() == [9.0, (4.0 + 16.0) / 2.0]

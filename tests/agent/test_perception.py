@@ -1,0 +1,163 @@
+"""Gates on the sensors, in a world that the model knows: the position moves by a tenth of the action."""
+
+import numpy as np
+import pytest
+
+from agent.perception import ObservationError
+
+GOAL = {"position": [0.9, 0.0, 0.0]}
+
+
+def observe(position, **others):
+    return {"position": np.asarray(position, np.float32), "clock": np.zeros(2, np.float32), **others}
+
+
+def run(actor, show, *, num_steps, goal=GOAL):
+    """Lets a point do what the actor says, while the actor sees `show(step, observation)`; returns true positions."""
+    actor.reset(goal, seed=0)
+    positions = [np.zeros(3, np.float32)]
+    for step in range(num_steps):
+        action = actor.act(show(step, observe(positions[-1])))
+        positions.append(positions[-1] + np.float32(0.1) * action)
+    return np.array(positions)
+
+
+def filled(actor):
+    return [choice.situation.filled_sensors for choice in actor.state.choices]
+
+
+def without_clock(step, observation):
+    return {"position": observation["position"]} if step else observation
+
+
+def with_nan(step, observation):
+    return observation if step == 0 else {**observation, "clock": np.array([np.nan, 0.0], np.float32)}
+
+
+@pytest.mark.parametrize("show", [without_clock, with_nan])
+def test_a_missing_sensor_is_filled_in_and_counts_as_no_surprise(make_actor, show):
+    complete, gated = make_actor(), make_actor()
+    undisturbed = run(complete, lambda step, observation: observation, num_steps=5)
+    assert np.array_equal(run(gated, show, num_steps=5), undisturbed)
+    assert filled(gated) == [(), *[("clock",)] * 4]
+    assert [moment.seen for moment in gated.state.memory.moments[1:]] == [frozenset({"position"})] * 4
+    for ours, theirs in zip(gated.state.memory.moments, complete.state.memory.moments, strict=True):
+        assert ours.embedding.tolist() == theirs.embedding.tolist()
+
+
+def test_while_the_position_is_hidden_it_is_reckoned_from_what_was_executed(make_actor):
+    def hide_position(step, observation):
+        return {"clock": observation["clock"]} if 2 <= step < 5 else observation
+
+    actor = make_actor()
+    positions = run(actor, hide_position, num_steps=14)
+    assert filled(actor)[2:6] == [("position",)] * 3 + [()]
+    assert np.abs(positions[-1] - GOAL["position"]).max() < 0.02
+    assert all(moment.surprise < 1e-10 for moment in actor.state.memory.moments)
+
+
+def test_surprise_counts_only_what_was_seen(make_actor):
+    actor = make_actor()
+    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
+    position = np.float32(0.1) * actor.act(observe([0.0, 0.0, 0.0]))
+    actor.act({"position": position + np.array([0.5, 0.0, 0.0], np.float32)})
+    moment = actor.state.memory.moments[-1]
+    assert moment.surprise == pytest.approx(0.5**2 / 3, rel=1e-4)
+    assert moment.block_surprises == {"position": pytest.approx(0.5**2 / 3, rel=1e-4)}
+
+
+def test_surprise_is_told_by_block_and_in_total(make_actor):
+    actor = make_actor()
+    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
+    position = np.float32(0.1) * actor.act(observe([0.0, 0.0, 0.0]))
+    actor.act(observe(position, clock=np.array([0.0, 2.0], np.float32)))
+    moment = actor.state.memory.moments[-1]
+    assert moment.surprise == pytest.approx(2.0**2 / 5)
+    assert moment.block_surprises == {"position": pytest.approx(0.0, abs=1e-12), "clock": pytest.approx(2.0**2 / 2)}
+
+
+def test_a_sensor_that_is_switched_off_is_looked_at_once(make_actor):
+    def jump(step, observation):
+        return {**observation, "clock": np.full(2, 1.0 if step == 0 else 9.0, np.float32)}
+
+    actor = make_actor(attention={"switched_off": ["clock"]})
+    run(actor, jump, num_steps=4)
+    assert filled(actor) == [(), *[("clock",)] * 3]
+    assert [moment.embedding[3:].tolist() for moment in actor.state.memory.moments] == [[1.0, 1.0]] * 4
+    assert actor.state.percept.filled == {"clock": "switched off"}
+
+
+def frozen_from(start):
+    held = []
+
+    def show(step, observation):
+        if step < start:
+            return observation
+        held.append(observation["position"].copy())
+        return {**observation, "position": held[0]}
+
+    return show
+
+
+@pytest.mark.parametrize("frozen_after", [1, 2, 4])
+def test_a_sensor_that_stands_still_against_what_is_foreseen_is_frozen(make_actor, frozen_after):
+    actor = make_actor(attention={"frozen_after": frozen_after, "frozen_motion": 0.01})
+    run(actor, frozen_from(2), num_steps=9, goal={"position": [0.9, 0.9, 0.9]})
+    assert filled(actor) == [()] * (2 + frozen_after) + [("position",)] * (7 - frozen_after)
+    assert actor.state.percept.filled == {"position": "frozen"}
+
+
+def test_a_frozen_sensor_thaws_when_it_changes(make_actor):
+    def show(step, observation):
+        return frozen(step, observation) if step < 5 else observation
+
+    frozen = frozen_from(1)
+    actor = make_actor(attention={"frozen_after": 2, "frozen_motion": 0.01})
+    run(actor, show, num_steps=7, goal={"position": [0.9, 0.9, 0.9]})
+    assert filled(actor) == [(), (), (), ("position",), ("position",), (), ()]
+
+
+def test_a_sensor_that_is_foreseen_to_rest_is_not_frozen(make_actor, policy):
+    actor = make_actor(policy=policy, mode="reactive", attention={"frozen_after": 1, "frozen_motion": 1e-6})
+    positions = run(actor, lambda step, observation: observation, num_steps=20, goal={"position": [0.2, 0.0, 0.0]})
+    assert np.array_equal(positions[5], positions[20])
+    assert filled(actor) == [()] * 20
+
+
+def test_where_nothing_is_ever_frozen_a_frozen_sensor_is_believed(make_actor):
+    actor = make_actor(attention={"frozen_after": None})
+    run(actor, frozen_from(2), num_steps=9, goal={"position": [0.9, 0.9, 0.9]})
+    assert filled(actor) == [()] * 9
+
+
+def test_between_two_model_steps_a_missing_sensor_is_not_missed(make_actor):
+    actor = make_actor(action_repeat=2)
+    actor.reset(GOAL, seed=0)
+    first = actor.act(observe([0.0, 0.0, 0.0]))
+    second = actor.act({"position": np.zeros(3, np.float32)})
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_wrong_shape_is_always_an_error(make_actor, first):
+    actor = make_actor()
+    actor.reset(GOAL, seed=0)
+    if not first:
+        actor.act(observe([0.0, 0.0, 0.0]))
+    with pytest.raises(ObservationError, match=r"'clock' must have shape \(2,\), got \(3,\)"):
+        actor.act(observe([0.0, 0.0, 0.0], clock=np.zeros(3, np.float32)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"switched_off": ["nose"]}, r"switched_off must name sensors among \['clock', 'position'\], got 'nose'"),
+        ({"switched_off": ["clock", "position"]}, "switched_off must leave at least one of the sensors"),
+        ({"switched_off": "clock"}, "switched_off must be a list of sensors, got 'clock'"),
+        ({"frozen_after": 0}, "frozen_after must be a whole number of at least 1, or null, got 0"),
+        ({"frozen_motion": 0.0}, "frozen_motion must be above 0 and finite, got 0.0"),
+    ],
+)
+def test_attention_that_makes_no_sense_is_refused(make_actor, change, message):
+    with pytest.raises(ValueError, match=message):
+        make_actor(attention=change)
