@@ -2,8 +2,7 @@
 
 Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`.
 
-A dimension of a box whose two bounds coincide is fixed: a workspace with one height takes planar actions, a goal box
-with one height gives planar goals.
+A dimension of the workspace whose two bounds coincide is fixed: a workspace with one height takes planar actions.
 """
 
 import hashlib
@@ -53,6 +52,19 @@ class Sensor:
     limit: float
 
 
+@dataclass(frozen=True)
+class GoalPart:
+    """What a goal asks of one sensor.
+
+    Attributes:
+        box: Where the wished reading lies, in the sensor's own unit.
+        size: How many of its first numbers the flat goal holds; the rest follows from them.
+    """
+
+    box: Box
+    size: int
+
+
 ARM_SENSORS: Mapping[str, Sensor] = {
     "tip": Sensor(3, 2.0),  # m
     "joint_position": Sensor(NUM_JOINTS, 4.0),  # rad
@@ -79,6 +91,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     so that the state has no hidden part; the target is clipped to the workspace. Episodes are cut by the time limit and
     never terminate.
 
+    A flat goal joins the parts of `goal_parts`; the first of them is a place, whose distance is measured.
+
     `reset` takes the options `goal` (a desired goal) and `state` (from `get_state`).
 
     Args:
@@ -93,8 +107,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     model_file: ClassVar[str]
     sensors: ClassVar[Mapping[str, Sensor]]
     workspace: ClassVar[Box]
-    goal_sensor: ClassVar[str]
-    goal_box: ClassVar[Box]
+    goal_parts: ClassVar[Mapping[str, GoalPart]]
     success_radius: ClassVar[float]
 
     def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
@@ -113,18 +126,21 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
         self._low, self._high = np.array(self.workspace.low), np.array(self.workspace.high)
         self._action_dim = int((self._low < self._high).sum())
-        self._displacement = np.zeros(3)
-        goal_low, goal_high = np.array(self.goal_box.low, np.float32), np.array(self.goal_box.high, np.float32)
-        self._goal_dim = int((goal_low < goal_high).sum())
-        self._goal_rest = goal_low[self._goal_dim :]
         self._slices = _slices(self.sensors)
-        start = self._slices[self.goal_sensor].start
-        self._achieved = slice(start, start + self._goal_dim)
+        parts = self.goal_parts.values()
+        starts = [self._slices[name].start for name in self.goal_parts]
+        self._achieved = np.concatenate(
+            [np.arange(start, start + part.size) for start, part in zip(starts, parts, strict=True)]
+        )
+        self._place = slice(next(iter(parts)).size)
 
         limits = np.concatenate([np.full(sensor.size, sensor.limit, np.float32) for sensor in self.sensors.values()])
         goal_limits = limits[self._achieved]
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self._action_dim,), np.float32)
-        self._goal_space = gymnasium.spaces.Box(goal_low[: self._goal_dim], goal_high[: self._goal_dim])
+        self._goal_space = gymnasium.spaces.Box(
+            low=np.concatenate([np.array(part.box.low[: part.size], np.float32) for part in parts]),
+            high=np.concatenate([np.array(part.box.high[: part.size], np.float32) for part in parts]),
+        )
         self.observation_space = gymnasium.spaces.Dict(
             {
                 "observation": gymnasium.spaces.Box(-limits, limits, dtype=np.float32),
@@ -133,7 +149,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             }
         )
         self._size = len(limits)
-        self._desired = np.zeros(self._goal_dim, np.float32)
+        self._desired = np.zeros(len(self._achieved), np.float32)
 
     @cached_property
     def description(self) -> EnvSpec:
@@ -144,7 +160,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             env_id=self.env_id,
             xml_hash=hashlib.sha256(b"".join(path.read_bytes() for path in self._sources())).hexdigest(),
             sensors={name: (sensor.size,) for name, sensor in self.sensors.items()},
-            goal={self.goal_sensor: self.goal_box},
+            goal={name: part.box for name, part in self.goal_parts.items()},
             workspace=self.workspace,
             action_dim=self._action_dim,
             max_displacement=MAX_DISPLACEMENT,
@@ -208,24 +224,29 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> NDArray[np.float32]:  # noqa: ARG002
         """Returns 0 where the goal is reached and -1 elsewhere, for goals `[..., goal_dim]`; `info` is not used."""
-        reached = self.distance_to_goal(achieved_goal, desired_goal) <= self.success_radius
-        return np.where(reached, np.float32(0), np.float32(-1))
+        return np.where(self._reaches(achieved_goal, desired_goal), np.float32(0), np.float32(-1))
 
     def distance_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns the distance, m, between goals `[..., goal_dim]`."""
-        difference = np.subtract(achieved_goal, desired_goal, dtype=np.float32)
+        """Returns the distance, m, between the places of goals `[..., goal_dim]`."""
+        achieved, desired = achieved_goal[..., self._place], desired_goal[..., self._place]
+        difference = np.subtract(achieved, desired, dtype=np.float32)
         distance: NDArray[np.float32] = np.sqrt((difference * difference).sum(-1))
         return distance
+
+    def angle_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the angle, rad, between goals `[..., goal_dim]`; 0 where a goal is a place alone."""
+        return np.zeros(np.broadcast_shapes(achieved_goal.shape[:-1], desired_goal.shape[:-1]), np.float32)
 
     def split_observation(self, observation: NDArray[np.float32]) -> Readings:
         """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""
         return {name: observation[..., part] for name, part in self._slices.items()}
 
     def goal_observation(self, desired_goal: NDArray[np.float32]) -> Readings:
-        """Returns what the goal's sensor should read, `[..., 3]`; the other sensors are not asked for."""
+        """Returns what the sensors of a goal `[..., goal_dim]` should read; the other sensors are not asked for."""
         desired_goal = np.asarray(desired_goal, np.float32)
-        rest = np.broadcast_to(self._goal_rest, (*desired_goal.shape[:-1], len(self._goal_rest)))
-        return {self.goal_sensor: np.concatenate([desired_goal, rest], axis=-1)}
+        sizes = [part.size for part in self.goal_parts.values()]
+        parts = np.split(desired_goal, np.cumsum(sizes)[:-1], axis=-1)
+        return {name: self._complete(name, part) for name, part in zip(self.goal_parts, parts, strict=True)}
 
     def get_state(self) -> NDArray[np.float64]:
         """Returns the simulator's full state; the goal is not part of it."""
@@ -253,8 +274,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self._renderer is None:
             width, height = self._frame_size
             self._renderer = Renderer(self.model, width=width, height=height)
-        goal = self.goal_observation(self._desired)[self.goal_sensor]
-        return self._renderer.image(self.data, markers=[Marker(position=goal, radius=self.success_radius)])
+        return self._renderer.image(self.data, markers=self._markers())
 
     def close(self) -> None:
         """Frees the renderer, if there is one."""
@@ -292,7 +312,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         checked = np.array(goal, np.float32)
         if not self._goal_space.contains(checked):
             low, high = self._goal_space.low, self._goal_space.high
-            raise ValueError(f"a goal of {self.env_id} lies between {low} and {high} (m), got {goal}")
+            raise ValueError(f"a goal of {self.env_id} lies between {low} and {high}, got {goal}")
         return checked
 
     def _observe(self) -> NDArray[np.float32]:
@@ -304,12 +324,27 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return observation
 
     def _is_success(self, observation: NDArray[np.float32]) -> bool:
-        return bool(self.distance_to_goal(observation[self._achieved], self._desired) <= self.success_radius)
+        return bool(self._reaches(observation[self._achieved], self._desired))
+
+    def _reaches(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.bool_]:
+        """Returns where goals `[..., goal_dim]` count as the same."""
+        near: NDArray[np.bool_] = self.distance_to_goal(achieved_goal, desired_goal) <= self.success_radius
+        return near
+
+    def _complete(self, sensor: str, part: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the whole reading whose first numbers a goal gives: the others are at the lower corner of the box."""
+        rest = np.array(self.goal_parts[sensor].box.low[part.shape[-1] :], np.float32)
+        return np.concatenate([part, np.broadcast_to(rest, (*part.shape[:-1], len(rest)))], axis=-1)
+
+    def _markers(self) -> list[Marker]:
+        """Returns what shows a human the goal."""
+        place = next(iter(self.goal_observation(self._desired).values()))
+        return [Marker(position=place, radius=self.success_radius)]
 
     def _with_goals(self, observation: NDArray[np.float32]) -> Readings:
         return {
             "observation": observation,
-            "achieved_goal": observation[self._achieved].copy(),
+            "achieved_goal": observation[self._achieved],
             "desired_goal": self._desired.copy(),
         }
 

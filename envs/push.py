@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS
-from envs.mujoco_env import ARM_SENSORS, MujocoEnv, Sensor
+from envs.mujoco_env import ARM_SENSORS, Expert, GoalPart, MujocoEnv, Sensor
 from envs.simulator import mujoco
 from envs.spec import Box
 
@@ -61,8 +61,7 @@ class PushEnv(MujocoEnv):
         "block_velocity": Sensor(6, 100.0),
     }
     workspace = WORKSPACE
-    goal_sensor = "block_position"
-    goal_box = BLOCK_AREA
+    goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
     success_radius = SUCCESS_RADIUS
 
     def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
@@ -75,7 +74,7 @@ class PushEnv(MujocoEnv):
         self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
         self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
 
-    def expert(self) -> "PushExpert":
+    def expert(self) -> Expert:
         """Returns a controller that goes behind the block and pushes it to the goal."""
         return PushExpert(self)
 
@@ -96,16 +95,20 @@ class PushEnv(MujocoEnv):
     def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
         while True:
             block = self.np_random.uniform(BLOCK_AREA.low, BLOCK_AREA.high)
-            if np.linalg.norm(block[:2] - desired_goal) >= MIN_START_DISTANCE:
+            if np.linalg.norm(block[:2] - desired_goal[:2]) >= MIN_START_DISTANCE:
                 break
         while True:
             tip = self.np_random.uniform(WORKSPACE.low, WORKSPACE.high)
             if np.linalg.norm(tip[:2] - block[:2]) >= TIP_CLEARANCE:
                 break
-        yaw = self.np_random.uniform(-math.pi, math.pi)
+        yaw = self._draw_yaw(desired_goal)
         self._block_pose[:3] = block
         self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
         self.control.place(tip)
+
+    def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:  # noqa: ARG002 - the goal is a place alone
+        """Draws how the block is turned at the start, rad."""
+        return self.np_random.uniform(-math.pi, math.pi)
 
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
         observation[17:20] = self._block_pose[:3]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.mujoco_env import ARM_SENSORS, MujocoEnv
+from envs.mujoco_env import ARM_SENSORS, GoalPart, MujocoEnv
 from envs.spec import Box
 
 WORKSPACE = Box(low=(0.35, -0.25, 0.05), high=(0.65, 0.25, 0.30))
@@ -25,8 +25,7 @@ class ReachEnv(MujocoEnv):
     model_file = "reach.xml"
     sensors = ARM_SENSORS
     workspace = WORKSPACE
-    goal_sensor = "tip"
-    goal_box = WORKSPACE
+    goal_parts = {"tip": GoalPart(WORKSPACE, 3)}
     success_radius = SUCCESS_RADIUS
 
     def expert(self) -> "ReachExpert":
