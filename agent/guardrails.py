@@ -1,7 +1,7 @@
 """Hard limits: the last word before the motors, whatever the planner says.
 
-Speeds and accelerations are those of the tip, in the mean over a control step, which is all that positions read once a
-step can show: with tips `p[t]` and control period `dt`, the speed is `|p[t + 1] - p[t]| / dt` and the acceleration
+Speeds and accelerations are those of the tip, in the mean over a control step, since a command holds for so long: with
+tips `p[t]` and control period `dt`, the speed is `|p[t + 1] - p[t]| / dt` and the acceleration
 `|p[t + 1] - 2 p[t] + p[t - 1]| / dt**2`. A *way* is what an action asks of the tip in one control step, in units of the
 task's longest: `way = action / max(1, |action|)`.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agent.braking import longest_step, way_to_rest
 from envs.spec import Box, EnvSpec
 from planners.types import ActionBounds
 
@@ -98,7 +99,7 @@ class Guardrails:
         self._max_way = min(1.0, speed / top_speed)
         self._max_change = min(ANY_CHANGE, acceleration * spec.control_dt / top_speed)
         self._low, self._high = _aims(spec, workspace, margin=margin, position_error=position_error)
-        self._tip_sensor = tip_sensor
+        self.tip_sensor = tip_sensor
         self._max_surprise = max_surprise
 
     def bounds(self, last: GuardedAction | None) -> ActionBounds:
@@ -147,7 +148,7 @@ class Guardrails:
         tip = self._tip(readings)
         if tip is None:
             way = np.zeros(self._action_dim)
-            changes["blind"] = f"the sensor '{self._tip_sensor}' read nothing finite, so the tip could be anywhere"
+            changes["blind"] = f"the sensor '{self.tip_sensor}' read nothing finite, so the tip could be anywhere"
         way = self._slow(way, changes)
         way = self._approach(previous, way, changes)
         if tip is not None:
@@ -160,9 +161,9 @@ class Guardrails:
 
     def _tip(self, readings: Mapping[str, NDArray[np.float32]]) -> Way | None:
         """Returns where the tip is in the dimensions that actions move, `[action_dim]`, m, or None if nobody knows."""
-        if self._tip_sensor not in readings:
+        if self.tip_sensor not in readings:
             return None
-        tip = readings[self._tip_sensor][: self._action_dim].astype(np.float64)
+        tip = readings[self.tip_sensor][: self._action_dim].astype(np.float64)
         return tip if np.isfinite(tip).all() else None
 
     def _slow(self, way: Way, changes: dict[str, str]) -> Way:
@@ -194,31 +195,24 @@ class Guardrails:
         changes["workspace"] = (
             f"the tip would have come to rest {_norm(nearest - rest):.3g} m outside of what commands may aim at"
         )
-        inside = self._approach(previous, self._way_to_rest_at(tip, nearest), changes)
+        inside = self._approach(previous, self._way_to(tip, nearest), changes)
         braking = self._approach(previous, np.zeros(self._action_dim), {})
         return inside if self._outside(tip, inside) <= self._outside(tip, braking) + ROUNDING else braking
 
     def _rest(self, tip: Way, way: Way) -> Way:
-        """Returns where the tip, m, is at rest if it goes the way and then brakes straight.
+        """Returns where the tip, m, comes to rest if it goes the way and then brakes straight."""
+        length = _norm(way)
+        if length == 0.0:
+            return tip
+        return tip + way * (self._max_displacement * way_to_rest(length, self._max_change) / length)
 
-        The steps grow shorter by the largest change `c`: a way of length `s` leads on by `s + (s - c) + (s - 2 c) ...`.
-        """
-        length, change = _norm(way), self._max_change
-        num_steps = math.floor(length / change)
-        stretch = 1.0 + num_steps
-        if num_steps:
-            stretch -= change * num_steps * (num_steps + 1) / 2 / length
-        return tip + (self._max_displacement * stretch) * way
-
-    def _way_to_rest_at(self, tip: Way, rest: Way) -> Way:
-        """Returns the way after which braking straight leads to `rest`, m: the inverse of `_rest`, not too fast."""
+    def _way_to(self, tip: Way, rest: Way) -> Way:
+        """Returns the way after which braking straight brings the tip to rest there, m, or a slower one."""
         whole = (rest - tip) / self._max_displacement
-        length, change = _norm(whole), self._max_change
+        length = _norm(whole)
         if length == 0.0:
             return whole
-        num_steps = math.floor((math.sqrt(1.0 + 8.0 * length / change) - 1.0) / 2.0)
-        first = (length + change * num_steps * (num_steps + 1) / 2) / (num_steps + 1)
-        return whole * (min(first, self._max_way) / length)
+        return whole * (min(longest_step(length, self._max_change), self._max_way) / length)
 
     def _outside(self, tip: Way, way: Way) -> float:
         """Returns how far outside the workspace the way and braking after it lead, m."""
