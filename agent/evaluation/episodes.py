@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from agent.actor import Actor
 from agent.evaluation.scenarios.types import Scenario
 from envs.rollout import Policy, rollout
-from planners.types import Plan
 
 NUM_END_STEPS = 5
 """Success at the end is success in each of so many last control steps."""
@@ -45,12 +44,15 @@ class EvaluatedEpisode:
         redrawn: Starts that were drawn anew because they were solved already.
         latencies_ms: Time of each control step, ms; the one thing that differs from run to run.
         num_evaluations: Spent on the plan that was made at each control step; 0 where none was made.
+        modes: What an actor decided at each control step: to plan, to react, both, or to hold still; None where it
+            decided nothing.
     """
 
     record: EpisodeRecord
     redrawn: int
     latencies_ms: tuple[float, ...]
     num_evaluations: tuple[int, ...]
+    modes: tuple[str | None, ...]
 
     @property
     def planning_latencies_ms(self) -> list[float]:
@@ -59,19 +61,19 @@ class EvaluatedEpisode:
 
 
 class WatchedPolicy:
-    """A policy whose steps are timed and whose plans are counted.
+    """A policy whose steps are timed and whose decisions are kept.
 
     Args:
         policy: Who acts.
-        planner: Whose plans are counted, or None: the same agent, without what a scenario puts around it.
+        actor: Whose decisions are kept, or None: the same agent, without what a scenario puts around it.
     """
 
-    def __init__(self, policy: Policy, *, planner: Actor | None) -> None:
+    def __init__(self, policy: Policy, *, actor: Actor | None) -> None:
         self._policy = policy
-        self._planner = planner
-        self._plan: Plan | None = None
+        self._actor = actor
         self.latencies_ms: list[float] = []
         self.num_evaluations: list[int] = []
+        self.modes: list[str | None] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
@@ -82,9 +84,10 @@ class WatchedPolicy:
         start = perf_counter()
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
-        plan = None if self._planner is None else self._planner.state.plan
-        self.num_evaluations.append(0 if plan is None or plan is self._plan else plan.num_evaluations)
-        self._plan = plan
+        choices = () if self._actor is None else self._actor.state.choices
+        decided = choices[-1] if choices and choices[-1].step == len(self.modes) else None
+        self.num_evaluations.append(0 if decided is None else decided.num_evaluations)
+        self.modes.append(None if decided is None else decided.mode)
         return action
 
 
@@ -101,7 +104,7 @@ def evaluate_episode(
         scenario: What happens beside the agent's own doing; None for nothing.
     """
     staged_env, staged_policy = (env, policy) if scenario is None else scenario.stage(env, policy, seed=seed)
-    watched = WatchedPolicy(staged_policy, planner=policy if isinstance(policy, Actor) else None)
+    watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
     episode = rollout(staged_env, watched, seed=seed, num_steps=num_steps)
     successes = episode.is_success[1:]
     record = EpisodeRecord(
@@ -116,4 +119,5 @@ def evaluate_episode(
         redrawn=episode.redrawn,
         latencies_ms=tuple(watched.latencies_ms),
         num_evaluations=tuple(watched.num_evaluations),
+        modes=tuple(watched.modes),
     )

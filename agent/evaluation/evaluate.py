@@ -157,5 +157,6 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         redrawn=int(episode["redrawn"]),
         latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
         num_evaluations=tuple(int(spent) for spent in episode["num_evaluations"]),
+        modes=tuple(None if mode is None else str(mode) for mode in episode["modes"]),
     )
     return EpisodeTask(str(entry["agent"]), record.seed), evaluated

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import gymnasium
 import numpy as np
 import pytest
 from scipy.stats import norm
 
+from agent.actor import Actor
 from agent.evaluation.episodes import evaluate_episode
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
@@ -84,6 +87,37 @@ class Still:
 
     def act(self, observation):
         return np.zeros(1, np.float32)
+
+
+class Deciding(Actor):
+    """An actor that decides at every fourth control step, now to plan and now to react."""
+
+    def __init__(self):
+        """It needs no parts."""
+
+    def reset(self, goal, *, seed):
+        self._time, self._choices = 0, ()
+
+    @property
+    def state(self):
+        return SimpleNamespace(choices=self._choices)
+
+    def act(self, observation):
+        if self._time % 4 == 0:
+            mode, spent = ("planning", 64) if self._time % 8 == 0 else ("reactive", 0)
+            self._choices += (SimpleNamespace(step=self._time, mode=mode, num_evaluations=spent),)
+        self._time += 1
+        return np.zeros(1, np.float32)
+
+
+def test_decisions_are_kept_at_the_steps_at_which_they_are_made():
+    actor = Deciding()
+    for _ in range(2):  # a second episode starts anew
+        episode = evaluate_episode(ScriptedEnv(set()), actor, seed=0, num_steps=12)
+        assert episode.num_evaluations == (64, *[0] * 7, 64, *[0] * 3)
+        assert episode.modes == ("planning", *[None] * 3, "reactive", *[None] * 3, "planning", *[None] * 3)
+        assert len(episode.planning_latencies_ms) == 2
+    assert evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12).modes == (None,) * 12
 
 
 @pytest.mark.parametrize(

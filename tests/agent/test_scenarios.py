@@ -27,8 +27,8 @@ def reach():
     return gymnasium.make("jepa-mpc/Reach-v0").unwrapped
 
 
-class Witness:
-    """Acts as another policy does, and keeps what it was shown."""
+class Witness(Actor):
+    """An actor that acts as another policy does, and keeps what it was told and shown."""
 
     def __init__(self, policy):
         self._policy = policy
@@ -227,33 +227,30 @@ def test_a_tour_leaves_time_to_push_the_block(push):
 
 
 def test_who_knows_but_one_goal_gets_the_tasks_own(push):
-    witness = Witness(Zero(push.description))
-    run(Tour(push.description, **TOUR), push, witness, 5)
+    told = []
+
+    class Baseline(Zero):
+        def reset(self, goal, *, seed):
+            told.append((goal, seed))
+
+    run(Tour(push.description, **TOUR), push, Baseline(push.description), 5)
     goal = push.goal_observation(push.reset(seed=5)[0]["desired_goal"])
-    assert witness.seed == policy_seed(5)
-    assert set(witness.goal) == {"block_position"}
-    np.testing.assert_array_equal(witness.goal["block_position"], goal["block_position"])
+    assert told[0][1] == policy_seed(5)
+    np.testing.assert_equal(told[0][0], goal)
 
 
-class Listener(Actor):
-    """An actor that does nothing but keep what it was told."""
-
-    def __init__(self):
-        """It needs no parts."""
-
-    def reset(self, goal, *, seed):
-        self.goals = goal
-
-    def act(self, observation):
-        return np.zeros(2, np.float32)
+def test_a_baseline_sees_what_is_hidden_from_an_actor(push):
+    scenario = HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    plain = rollout(push, push.expert(), seed=3, num_steps=100)
+    assert_same(run(scenario, push, push.expert(), 3), plain)
 
 
 def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
-    listener = Listener()
-    tour, guided = Tour(push.description, **TOUR).stage(push, listener, seed=5)
+    witness = Witness(Zero(push.description))
+    tour, guided = Tour(push.description, **TOUR).stage(push, witness, seed=5)
     rollout(tour, guided, seed=5, num_steps=1)
-    assert [list(goal) for goal in listener.goals] == [["tip"]] * 3 + [["block_position"]]
-    np.testing.assert_array_equal([goal["tip"] for goal in listener.goals[:3]], tour.targets)
+    assert [list(goal) for goal in witness.goal] == [["tip"]] * 3 + [["block_position"]]
+    np.testing.assert_array_equal([goal["tip"] for goal in witness.goal[:3]], tour.targets)
 
 
 @pytest.mark.parametrize(

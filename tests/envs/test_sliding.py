@@ -64,5 +64,5 @@ def test_it_foresees_what_the_simulator_does(offset):
     way = env.data.site("tip").xpos[0] - tip[0]
     pose = foresee(CENTER, tip[None], np.array([[1.0, 0.0]]), num_increments=round(way / INCREMENT))[-1, 0]
     rotation = env.data.body("block").xmat.reshape(3, 3)
-    assert np.linalg.norm(env.block_position()[:2] - pose[:2]) < 0.007
-    assert abs(np.arctan2(rotation[1, 0], rotation[0, 0]) - pose[2]) < np.radians(12)
+    assert np.linalg.norm(env.block_position()[:2] - pose[:2]) < 0.003
+    assert abs(np.arctan2(rotation[1, 0], rotation[0, 0]) - pose[2]) < np.radians(4)

@@ -5,6 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from agent.actor import Actor
 from agent.evaluation.scenarios.types import first_step
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
@@ -12,7 +13,7 @@ from envs.spec import EnvSpec
 
 
 class HiddenSensors:
-    """For a while the agent's observations lack the named sensors.
+    """For a while the agent's observations lack the named sensors; baselines, which fill in nothing, see everything.
 
     Args:
         spec: Of the task.
@@ -33,14 +34,16 @@ class HiddenSensors:
         self._hidden = range(first, first + num_hidden)
 
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002
-        """Returns the environment as it is, and a policy that does not see everything."""
+        """Returns the environment as it is, and an actor that does not see everything."""
+        if not isinstance(policy, Actor):
+            return env, policy
         return env, _Blindfolded(policy, self._sensors, self._hidden)
 
 
 class _Blindfolded:
-    """A policy that does not get some sensors' readings at some steps."""
+    """An actor that does not get some sensors' readings at some steps."""
 
-    def __init__(self, policy: Policy, sensors: frozenset[str], hidden: range) -> None:
+    def __init__(self, policy: Actor, sensors: frozenset[str], hidden: range) -> None:
         self._policy = policy
         self._sensors = sensors
         self._hidden = hidden
