@@ -188,6 +188,7 @@ class Actor:
         pursuit, situation = assess(
             state.percept,
             state.pursuit,
+            distance=state.memory.moments[-1].intrinsic_cost,
             goals=state.goals,
             sub_goals=self.configurator.sub_goals,
             critic=self._critic,

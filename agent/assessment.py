@@ -13,20 +13,25 @@ from world_model.types import LatentGoal
 
 
 def assess(
-    percept: Percept, pursuit: Pursuit, *, goals: Sequence[LatentGoal], sub_goals: SubGoals, critic: Critic | None
+    percept: Percept,
+    pursuit: Pursuit,
+    *,
+    distance: float,
+    goals: Sequence[LatentGoal],
+    sub_goals: SubGoals,
+    critic: Critic | None,
 ) -> tuple[Pursuit, Situation]:
     """Returns how far the pursuit of the goals has come, and the situation that the configurator sees.
 
     Args:
         percept: Of this model step.
         pursuit: At the last one.
+        distance: To the goal that was pursued until here; see `goal_distance`.
         goals: Of the episode, each of one problem.
         sub_goals: When to go on to the next.
         critic: Says how many model steps the goal is away, or None.
     """
-    goal = goals[pursuit.goal_index]
-    distance = float(goal_distance(percept.embedding[None], goal))
-    cost_to_go, doubt = _judge(percept.embedding, goal, critic)
+    cost_to_go, doubt = _judge(percept.embedding, goals[pursuit.goal_index], critic)
     followed = sub_goals.follow(pursuit, distance=distance, cost_to_go=cost_to_go, num_goals=len(goals))
     if followed.goal_index != pursuit.goal_index:
         goal = goals[followed.goal_index]

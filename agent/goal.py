@@ -10,6 +10,9 @@ from torch import Tensor
 from envs.spec import Box, EnvSpec
 from world_model.types import Goal, LatentGoal
 
+_TOLERANCE = 1e-3
+"""By which a goal may lie outside its box, in the sensor's units: a measured height is never quite that of the table."""
+
 GoalReadings = Mapping[str, ArrayLike]
 """Sensor name to the wished reading, `[*sensor_shape]`, in the sensor's units."""
 
@@ -89,7 +92,7 @@ def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int
     box = _box(name, spec)
     if box is not None:
         low, high = np.array(box.low, np.float32), np.array(box.high, np.float32)
-        if not ((low <= values) & (values <= high)).all():
+        if not ((low - _TOLERANCE <= values) & (values <= high + _TOLERANCE)).all():
             raise GoalError(
                 f"the goal for '{name}' must lie between {low.tolist()} and {high.tolist()}, got {values.tolist()}"
             )

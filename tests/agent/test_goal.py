@@ -38,6 +38,15 @@ def test_the_tip_is_never_sent_outside_the_workspace(spec):
         make_goal({"tip": [5.0, 5.0, 5.0]}, spec, sensors=spec.sensors)
 
 
+def test_a_reading_that_was_measured_at_a_wall_can_be_asked_for(spec):
+    assert make_goal({"position": [0.0, 0.0, 1.0005]}, spec, sensors=spec.sensors).observation["position"].shape == (
+        1,
+        3,
+    )
+    with pytest.raises(GoalError, match="must lie between"):
+        make_goal({"position": [0.0, 0.0, 1.002]}, spec, sensors=spec.sensors)
+
+
 def test_a_sensor_that_the_world_model_does_not_perceive_cannot_be_asked_for(spec):
     with pytest.raises(GoalError, match=r"must name sensors among \['position'\], got 'clock'"):
         make_goal({"clock": [0.0, 0.0]}, spec, sensors=["position"])

@@ -1,0 +1,110 @@
+"""The picture of what a configurator chose in one episode: mode, surprise, way to the goal, budget and goal by time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice
+
+_INK, _LINE, _EVENT = "#222222", "#333333", "#c03028"
+_COLORS = {PLANNING: "#56b4e9", HYBRID: "#009e73", REACTIVE: "#e69f00", STILL: "#999999"}  # Okabe and Ito, 2008
+_WIDTH, _HEIGHT = 7.0, 5.6  # inch
+
+
+def write_timeline(choices: Sequence[Choice], path: Path, *, control_dt: float, num_steps: int) -> Path:
+    """Writes the picture of an episode as a PNG, whole or not at all; see `plot_timeline`."""
+    figure = plot_timeline(choices, control_dt=control_dt, num_steps=num_steps)
+    part = path.with_suffix(".part")
+    figure.savefig(part, format="png", dpi=110)
+    part.replace(path)
+    return path
+
+
+def plot_timeline(choices: Sequence[Choice], *, control_dt: float, num_steps: int) -> Figure:
+    """Draws what was chosen at each model step; bands of colour are modes, red lines the ends of goals.
+
+    Args:
+        choices: Of one episode, at least one.
+        control_dt: Control period, s.
+        num_steps: Control steps of the episode.
+    """
+    edges = [choice.step * control_dt for choice in choices] + [num_steps * control_dt]
+    critic = choices[0].situation.cost_to_go is not None
+    panels = [_surprise, _cost_to_go if critic else _goal_distance, _budget, _goal]
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained", facecolor="white")
+    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[1.0, 1.0, 1.0, 0.6])
+    for axis, draw in zip(axes, panels, strict=True):
+        _shade(axis, choices, edges)
+        draw(axis, choices, edges)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8, labelcolor=_INK)
+        axis.yaxis.label.set(fontsize=8.5, color=_INK)
+    axes[0].set_xlim(edges[0], edges[-1])
+    axes[-1].set_xlabel("time, s", fontsize=8.5, color=_INK)
+    modes = [mode for mode in _COLORS if any(choice.mode == mode for choice in choices)]
+    figure.legend(
+        handles=[Patch(color=_COLORS[mode], alpha=0.35, label=mode) for mode in modes],
+        loc="outside upper left",
+        ncols=len(modes),
+        fontsize=8.5,
+        frameon=False,
+    )
+    return figure
+
+
+def _shade(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    """Colours each model step by its mode, and marks where a goal was reached or stuck."""
+    for choice, start, end in zip(choices, edges[:-1], edges[1:], strict=True):
+        axes.axvspan(start, end, color=_COLORS[choice.mode], alpha=0.35, linewidth=0)
+        if choice.event is not None:
+            axes.axvline(start, color=_EVENT, linewidth=1.0)
+
+
+def _surprise(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    axes.stairs([choice.situation.surprise for choice in choices], edges, baseline=None, color=_LINE, linewidth=1.4)
+    for choice, start, end in zip(choices, edges[:-1], edges[1:], strict=True):
+        if choice.situation.filled_sensors:
+            axes.hlines(0.0, start, end, color=_EVENT, linewidth=4.0)
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("surprise\n(red: a sensor unseen)")
+
+
+def _cost_to_go(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    middle = [choice.situation.cost_to_go or 0.0 for choice in choices]
+    doubt = [choice.situation.doubt or 0.0 for choice in choices]
+    low = [value - std for value, std in zip(middle, doubt, strict=True)]
+    high = [value + std for value, std in zip(middle, doubt, strict=True)]
+    axes.stairs(high, edges, baseline=low, fill=True, color=_LINE, alpha=0.25)
+    axes.stairs(middle, edges, baseline=None, color=_LINE, linewidth=1.4)
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("cost-to-go ± doubt,\nmodel steps")
+
+
+def _goal_distance(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    distances = [choice.situation.goal_distance**0.5 for choice in choices]
+    axes.stairs(distances, edges, baseline=None, color=_LINE, linewidth=1.4)
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("distance to goal,\nrms in embedding space")
+
+
+def _budget(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    axes.stairs([choice.num_evaluations for choice in choices], edges, fill=True, color=_LINE, alpha=0.6)
+    axes.set_ylim(bottom=0.0)
+    axes.set_ylabel("evaluations\nof the plan")
+
+
+def _goal(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
+    numbers = [choice.situation.goal_index + 1 for choice in choices]
+    axes.stairs(numbers, edges, baseline=None, color=_LINE, linewidth=1.4)
+    axes.set_ylim(0.5, choices[0].situation.num_goals + 0.5)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    axes.set_ylabel("goal pursued\n(red: its end)")
+    for choice, start in zip(choices, edges, strict=False):
+        if choice.event is not None:
+            axes.annotate(
+                choice.event, (start, 0.55), xytext=(2, 0), textcoords="offset points", fontsize=7.5, color=_EVENT
+            )
