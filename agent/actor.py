@@ -22,8 +22,8 @@ from agent.policy import ReactivePolicy
 from agent.proposal import imagine_policy
 from agent.pursuit import Pursuit
 from envs.spec import EnvSpec
-from planners.types import ActionBounds, Planner
-from world_model.types import WorldModel
+from planners.types import ActionBounds, Plan, Planner
+from world_model.types import LatentGoal, WorldModel
 
 
 class Actor:
@@ -184,9 +184,10 @@ class Actor:
 
     def _decide(self, state: ActorState) -> ActorState:
         """Sets what is pursued, how, and what is held for the next model step."""
-        assert state.percept is not None
+        percept = state.percept
+        assert percept is not None
         pursuit, situation = assess(
-            state.percept,
+            percept,
             state.pursuit,
             distance=state.memory.moments[-1].intrinsic_cost,
             goals=state.goals,
@@ -201,32 +202,33 @@ class Actor:
         state = replace(state, pursuit=pursuit, planner_state=planner_state)
 
         configuration = self.configurator.configure(situation)
-        mode = STILL if pursuit.ended else configuration.mode
+        mode, num_evaluations = STILL if pursuit.ended else configuration.mode, 0
         if mode == STILL:
             state = replace(state, command=np.zeros_like(state.command))
         elif mode == REACTIVE:
-            state = self._react(state)
+            state = replace(state, command=self._react(percept.embedding, state.goal))
         else:
-            state = self._plan(state, configuration)
+            plan, planner_state = self._plan(state, configuration)
+            num_evaluations = plan.num_evaluations
+            state = replace(state, plan=plan, planner_state=planner_state, command=plan.actions[0, 0].numpy())
         choice = Choice(
             step=state.step,
             rule=configuration.rule,
             mode=mode,
             horizon=configuration.horizon,
-            num_evaluations=state.plan.num_evaluations if state.plan is not None and mode in (PLANNING, HYBRID) else 0,
+            num_evaluations=num_evaluations,
             event=pursuit.event,
             reason=pursuit.reason,
             situation=situation,
         )
         return replace(state, choices=(*state.choices, choice))
 
-    def _react(self, state: ActorState) -> ActorState:
+    def _react(self, embedding: Tensor, goal: LatentGoal) -> NDArray[np.float32]:
         """Answers the present embedding by the policy, without imagining anything."""
-        assert self._policy is not None and state.percept is not None
-        action = self._policy(state.percept.embedding[None], state.goal)
-        return replace(state, command=action[0].numpy())
+        assert self._policy is not None
+        return self._policy(embedding[None], goal)[0].numpy()
 
-    def _plan(self, state: ActorState, configuration: Configuration) -> ActorState:
+    def _plan(self, state: ActorState, configuration: Configuration) -> tuple[Plan, Any]:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
         context = state.memory.context(self.world_model.context_length)
         objective = ImaginedCost(
@@ -256,10 +258,9 @@ class Actor:
         else:
             start = self._planner.resize(state.planner_state, horizon)
         noise = self._planner.sample_noise([_generator(state.seed, state.step)], bounds=bounds, horizon=horizon)
-        plan, planner_state = self._planner.plan(
+        return self._planner.plan(
             objective, start, noise=noise, bounds=bounds, budget=configuration.budget, proposals=proposals
         )
-        return replace(state, plan=plan, planner_state=planner_state, command=plan.actions[0, 0].numpy())
 
 
 def _generator(seed: int, step: int) -> Generator:

@@ -1,4 +1,4 @@
-"""What an actor carries from step to step: one value that can be inspected, kept and compared."""
+"""What an actor carries from step to step: one value that can be inspected and kept."""
 
 from dataclasses import dataclass
 from typing import Any

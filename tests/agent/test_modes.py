@@ -54,6 +54,13 @@ def test_alone_the_policy_goes_straight_and_nothing_is_planned(make_actor, plann
     assert [(it.mode, it.num_evaluations) for it in actor.state.choices] == [("reactive", 0)] * 7
 
 
+def test_a_reaction_imagines_nothing_but_what_it_is_surprised_by(make_actor, integrator, policy, critic):
+    rollout, imagined = integrator.rollout, []
+    integrator.rollout = lambda context, actions: imagined.append(actions.shape) or rollout(context, actions)
+    run(make_actor(policy=policy, critic=critic, mode="reactive"), num_steps=5)
+    assert imagined == [(1, 1, 1, 3)] * 4  # one step of one future for each moment after the first
+
+
 def test_a_reaction_is_held_for_a_model_step(make_actor, policy):
     actor = make_actor(policy=policy, mode="reactive", action_repeat=3)
     actor.reset(GOAL, seed=0)
