@@ -9,7 +9,8 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.evaluation.evaluate import PolicyMaker
+from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
+from agent.evaluation.scenarios.undisturbed import Undisturbed
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy, rollout
 
@@ -38,7 +39,13 @@ class FilmedPolicy:
 
 
 def film_episodes(
-    seeds: Sequence[int], *, agent: str, env_id: str, make_policy: PolicyMaker, folder: Path
+    seeds: Sequence[int],
+    *,
+    agent: str,
+    env_id: str,
+    make_policy: PolicyMaker,
+    make_scenario: ScenarioMaker = Undisturbed,
+    folder: Path,
 ) -> list[Path]:
     """Writes a GIF of each episode, in real time.
 
@@ -48,13 +55,14 @@ def film_episodes(
     """
     env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE).unwrapped
     assert isinstance(env, MujocoEnv)
-    policy = make_policy(agent, env)
+    policy, scenario = make_policy(agent, env), make_scenario(env.description)
     paths = []
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for seed in seeds:
-            filmed = FilmedPolicy(policy, env)
-            rollout(env, filmed, seed=seed, num_steps=env.description.num_steps)
+            staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
+            filmed = FilmedPolicy(staged_policy, env)
+            rollout(staged_env, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.gif"
             duration = 1e3 * env.description.control_dt  # ms
             film = iio.imwrite("<bytes>", np.stack(filmed.frames), extension=".gif", duration=duration, loop=0)
