@@ -30,7 +30,8 @@ class Attention:
     Attributes:
         switched_off: Sensors that are looked at in the first step of an episode and never again.
         frozen_after: Model steps at which the world model foresaw that a reading moves, and it has stayed the same to
-            the last bit all along, after which the sensor is frozen; None for never.
+            the last bit all along, after which the sensor is frozen; None for never. A sensor that works is never
+            quite still while the robot moves what it reads.
         frozen_motion: Least motion in one model step that counts as foreseen: rms over the sensor's block, in embedding
             space.
 

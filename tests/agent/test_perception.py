@@ -161,3 +161,18 @@ def test_a_wrong_shape_is_always_an_error(make_actor, first):
 def test_attention_that_makes_no_sense_is_refused(make_actor, change, message):
     with pytest.raises(ValueError, match=message):
         make_actor(attention=change)
+
+
+def test_recorded_observations_with_gaps_give_the_same_actions_bit_for_bit(make_actor):
+    observations = []
+
+    def failing(step, observation):
+        gaps = {3: ["clock"], 4: ["clock", "position"], 5: ["position"]}.get(step, [])
+        observations.append({name: it.copy() for name, it in observation.items() if name not in gaps})
+        return observations[-1]
+
+    positions = run(make_actor(), failing, num_steps=9)
+    fresh = make_actor()
+    fresh.reset(GOAL, seed=0)
+    actions = np.array([fresh.act(observation) for observation in observations])
+    assert np.array_equal(positions[:-1] + np.float32(0.1) * actions, positions[1:])
