@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from world_model.types import LatentGoal
 
@@ -18,3 +19,31 @@ class ReactivePolicy(Protocol):
             goal: Of the batch.
         """
         ...
+
+
+class MLPPolicy(nn.Module):
+    """A multi-layer perceptron that sees the state, the way to the goal, the goal, and what it asks for.
+
+    Args:
+        embed_dim: Size of an embedding.
+        action_dim: Size of a control action.
+        hidden_dim: Width of every hidden layer.
+        num_layers: Hidden layers, at least 1.
+    """
+
+    def __init__(self, *, embed_dim: int, action_dim: int, hidden_dim: int, num_layers: int) -> None:
+        super().__init__()
+        for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers)):
+            if value < 1:
+                raise ValueError(f"{name} of a policy must be at least 1, got {value}")
+        layers: list[nn.Module] = []
+        for layer in range(num_layers):
+            layers += [nn.Linear(hidden_dim if layer else 4 * embed_dim, hidden_dim), nn.SiLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden_dim, action_dim), nn.Tanh())
+
+    def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
+        """Returns `[batch, action_dim]` in [-1, 1]."""
+        mask = goal.mask.to(embeddings.dtype)
+        features = [embeddings, (goal.embedding - embeddings) * mask, goal.embedding * mask, mask]
+        actions: Tensor = self.layers(torch.cat(features, dim=1))
+        return actions

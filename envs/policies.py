@@ -115,14 +115,14 @@ class Switching(ABC):
     def act(self, observation: Sensors) -> NDArray[np.float32]:
         """Returns what the behaviour of the moment does."""
         if self._steps_left == 0:
-            self._behaviour = self._next_behaviour(observation)
-            self._steps_left = int(self._rng.integers(self._min_hold, self._max_hold + 1))
+            self._behaviour, longest = self._next_behaviour(observation)
+            self._steps_left = int(self._rng.integers(self._min_hold, longest + 1))
         self._steps_left -= 1
         return self._behaviour(observation).clip(-1, 1).astype(np.float32)
 
     @abstractmethod
-    def _next_behaviour(self, observation: Sensors) -> Behaviour:
-        """Draws what to do next."""
+    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:
+        """Draws what to do next, and says how many steps it lasts at most."""
 
     def _hold(self) -> Behaviour:
         """Repeats one action from the cube, of any size."""
@@ -147,8 +147,8 @@ class Switching(ABC):
 class HeldRandom(Switching):
     """Holds a random action for a random number of steps, then another."""
 
-    def _next_behaviour(self, observation: Sensors) -> Behaviour:  # noqa: ARG002 - it is blind
-        return self._hold()
+    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:  # noqa: ARG002 - it is blind
+        return self._hold(), self._max_hold
 
 
 class RandomPoints(Switching):
@@ -177,10 +177,10 @@ class RandomPoints(Switching):
         self._min_speed = min_speed
         self._max_jitter = max_jitter
 
-    def _next_behaviour(self, observation: Sensors) -> Behaviour:  # noqa: ARG002 - any point will do
+    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:  # noqa: ARG002 - any point will do
         point = self._rng.uniform(self._low - self._margin, self._high + self._margin).clip(self._low, self._high)
         speed = self._pace(self._min_speed)
-        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
+        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter)), self._max_hold
 
 
 class ContactSeeking(Switching):
@@ -191,7 +191,8 @@ class ContactSeeking(Switching):
     Args:
         spec: Of an environment with the sensors `tip` and `block_position`.
         min_hold: Fewest steps that a behaviour lasts, at least 1.
-        max_hold: Most steps that it lasts.
+        max_hold: Most steps that it lasts, unless it goes to a point anywhere.
+        max_travel: Most steps for a point anywhere, at least `min_hold`: enough to arrive, and to press on a wall.
         hold_share: Share of held actions among the behaviours, in [0, 1].
         block_share: Share of points at or around the block; what is left are points anywhere.
         block_radius: How far from the block's centre those points may lie, m, above 0.
@@ -207,6 +208,7 @@ class ContactSeeking(Switching):
         *,
         min_hold: int,
         max_hold: int,
+        max_travel: int,
         hold_share: float,
         block_share: float,
         block_radius: float,
@@ -220,6 +222,8 @@ class ContactSeeking(Switching):
                 f"contact-seeking exploration needs the sensors tip and block_position, {spec.env_id} has no "
                 f"{' and no '.join(sorted(missing))}: choose random_points, held_random or smooth_noise"
             )
+        if max_travel < min_hold:
+            raise ValueError(f"max_travel must be at least min_hold={min_hold}, got {max_travel}")
         if not min(hold_share, block_share, 1 - hold_share - block_share) >= 0:
             raise ValueError(
                 "hold_share and block_share must be at least 0 and sum to at most 1, "
@@ -230,6 +234,7 @@ class ContactSeeking(Switching):
                 "block_radius must be above 0, margin at least 0, min_speed in (0, 1] and max_jitter at least 0, "
                 f"got {block_radius}, {margin}, {min_speed} and {max_jitter}"
             )
+        self._max_travel = max_travel
         self._hold_share = hold_share
         self._block_share = block_share
         self._block_radius = block_radius
@@ -237,15 +242,15 @@ class ContactSeeking(Switching):
         self._min_speed = min_speed
         self._max_jitter = max_jitter
 
-    def _next_behaviour(self, observation: Sensors) -> Behaviour:
+    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:
         choice = self._rng.uniform()
         if choice < self._hold_share:
-            return self._hold()
-        point = self._rng.uniform(self._low - self._margin, self._high + self._margin)
+            return self._hold(), self._max_hold
+        point, longest = self._rng.uniform(self._low - self._margin, self._high + self._margin), self._max_travel
         if choice < self._hold_share + self._block_share:
-            point = self._around(observation["block_position"])
+            point, longest = self._around(observation["block_position"]), self._max_hold
         speed = self._pace(self._min_speed)
-        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter))
+        return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter)), longest
 
     def _around(self, center: NDArray[Any]) -> NDArray[np.float64]:
         """Draws a point evenly from the disc around a centre, at any height that the workspace has."""

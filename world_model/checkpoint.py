@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from world_model.tensor_file import CheckpointError, one_line, read_tensors, write_tensors
 
-__all__ = ["Checkpoint", "CheckpointError", "Metadata", "file_sha256", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "Metadata",
+    "file_sha256",
+    "load_checkpoint",
+    "save_checkpoint",
+    "section_sha256",
+]
 
 SCHEMA = 1
 _KINDS = {
@@ -25,6 +33,7 @@ _KINDS = {
     "versions": dict,
     "data_fingerprint": str,
     "training_step": int,
+    "parents": dict,
 }
 
 
@@ -39,6 +48,8 @@ class Metadata:
         versions: Package name to the version that trained it.
         data_fingerprint: Of the dataset.
         training_step: Steps of the optimiser so far.
+        parents: Section to the hash of the world model that it was trained on, as `section_sha256` gives it; none of
+            the world model itself.
     """
 
     configs: Mapping[str, Any]
@@ -47,6 +58,7 @@ class Metadata:
     versions: Mapping[str, str]
     data_fingerprint: str
     training_step: int
+    parents: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         sections.setdefault(section, {})[rest] = tensor
     _check_finite(path, tensors)
     return Checkpoint(sections=sections, metadata=metadata)
+
+
+def section_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """Returns a hash of the names and contents of tensors: another hash is another model."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {[*tensor.shape]}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -62,7 +62,7 @@ class Task(Protocol):
         ...
 
 
-def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], output: Path) -> Path:
+def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], output: Path, description: str) -> Path:
     """Trains, or goes on where an interrupted training stopped: to the same bytes as if it had not.
 
     Args:
@@ -70,6 +70,7 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
         settings: How long and how fast.
         identity: Plain JSON that says which training this is; a folder with another one's state is refused.
         output: Folder of all that is written.
+        description: What the progress bar says.
 
     Returns:
         The path of the last checkpoint.
@@ -91,12 +92,12 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
     log = RunLog(output, step=progress.step, num_bytes=progress.log_bytes, wandb=settings.wandb)
     steps = tqdm(
         range(progress.step + 1, settings.num_steps + 1),
-        desc="training",
+        desc=description,
         initial=progress.step,
         total=settings.num_steps,
         disable=None,
     )
-    with _threads(settings.num_threads), closing(log):
+    with threads(settings.num_threads), closing(log):
         for step in steps:
             is_last = step == settings.num_steps
             losses = _step(task, optimizer, parameters, settings, step)
@@ -139,7 +140,8 @@ def _finite(value: Tensor, step: int) -> float:
 
 
 @contextmanager
-def _threads(num_threads: int) -> Iterator[None]:
+def threads(num_threads: int) -> Iterator[None]:
+    """Lets torch use so many threads for a while."""
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     try:

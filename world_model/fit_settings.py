@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from world_model.ranges import check_count, check_number
 from world_model.run_log import require_wandb
@@ -26,6 +27,9 @@ class FitSettings:
         wandb: Whether Weights & Biases gets the log too.
     """
 
+    section: ClassVar[str] = "training"
+    """Of the config that the values come from; errors name it."""
+
     num_steps: int
     learning_rate: float
     final_learning_rate: float
@@ -42,24 +46,24 @@ class FitSettings:
     def __post_init__(self) -> None:
         counts = ("num_steps", "log_every", "validation_every", "checkpoint_every", "keep_every", "num_threads")
         for name in counts:
-            check_count(f"training.{name}", getattr(self, name), least=1)
-        check_count("training.warmup_steps", self.warmup_steps, least=0)
+            check_count(f"{self.section}.{name}", getattr(self, name), least=1)
+        check_count(f"{self.section}.warmup_steps", self.warmup_steps, least=0)
         for name in ("learning_rate", "clip_norm"):
-            check_number(f"training.{name}", getattr(self, name), above=0)
+            check_number(f"{self.section}.{name}", getattr(self, name), above=0)
         for name in ("final_learning_rate", "weight_decay"):
-            check_number(f"training.{name}", getattr(self, name), least=0)
+            check_number(f"{self.section}.{name}", getattr(self, name), least=0)
         if self.final_learning_rate > self.learning_rate:
             raise ValueError(
-                f"training.learning_rate must be at least final_learning_rate, "
+                f"{self.section}.learning_rate must be at least final_learning_rate, "
                 f"got {self.learning_rate} and {self.final_learning_rate}"
             )
         if self.keep_every % self.checkpoint_every:
             raise ValueError(
-                f"training.keep_every must be a multiple of checkpoint_every={self.checkpoint_every}, "
+                f"{self.section}.keep_every must be a multiple of checkpoint_every={self.checkpoint_every}, "
                 f"got {self.keep_every}"
             )
         if not isinstance(self.wandb, bool):
-            raise ValueError(f"training.wandb must be true or false, got {self.wandb!r}")
+            raise ValueError(f"{self.section}.wandb must be true or false, got {self.wandb!r}")
         if self.wandb:
             require_wandb()
 

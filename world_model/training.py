@@ -117,7 +117,7 @@ def train_world_model(
             configs=configs,
             seed=seed,
         )
-    return fit(task, settings=settings, identity=identity, output=output)
+    return fit(task, settings=settings, identity=identity, output=output, description="training")
 
 
 class WorldModelTask:
@@ -176,6 +176,7 @@ class WorldModelTask:
             versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
             data_fingerprint=dataset.fingerprint,
             training_step=0,
+            parents={},
         )
 
     def losses(self, step: int) -> dict[str, Tensor]:

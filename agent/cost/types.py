@@ -22,7 +22,7 @@ class Cost(Protocol):
 
 
 class Critic(Protocol):
-    """Predicts what is still to come, from where a trajectory is: the only cost that learns (LeCun 2022, section 3.2)."""
+    """Predicts what is still to come (LeCun 2022, section 3.2): the only cost that learns."""
 
     def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
         """Returns the cost-to-go in model steps, at least 0, of each member of the ensemble.

@@ -29,8 +29,8 @@ from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
 from agent.run.config import Config, ConfigError, compose_config, group_names
 from agent.run.evaluate import fingerprint, package_versions
-from agent.run.finished_run import compose_on_run, findings_folder, load_world_model_for
-from agent.run.loading import build_actor, checkpoint_path, load_world_model
+from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
+from agent.run.loading import build_actor, checkpoint_path, load_modules
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
@@ -52,7 +52,7 @@ def main(overrides: Sequence[str]) -> int:
     config, run_folder = compose_on_run(overrides, command=_COMMAND, section=SECTION)
     planners, budgets = _planners(config), _budgets(config)
     output = findings_folder(config, run_folder, default="compare_planners")
-    validate(config, load_world_model(checkpoint_path(run_folder))[1])
+    validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     with locked(output):
         save_config(config, output)
         compare(config, run_folder, output, planners=planners, budgets=budgets)
@@ -74,8 +74,8 @@ class PlannerFactory:
     def __call__(self, name: str, env: MujocoEnv) -> Policy:
         """Returns the agent of that name."""
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
-        world_model, spec = load_world_model_for(env, self.run_folder)
-        return build_actor(self.configs[name], world_model, spec, action_repeat=world_model.action_repeat)
+        config = self.configs[name]
+        return build_actor(config, load_modules_for(env, config, self.run_folder))
 
 
 def compare(

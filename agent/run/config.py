@@ -15,8 +15,12 @@ _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _MAX_SEED = 999
 _PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
+_OPTIONAL_GROUPS = ("experiment", "policy")  # of which none may be chosen
+_NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
+_LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
 _MODEL = ("world_model", "encoder", "predictor", "regularizer", "training")
-_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL)  # what a finished run was made with
+_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, "learning", "policy")  # what a run was made with
+_TRAINED_OF_CRITICS = ("network", "learning")
 
 
 class ConfigError(ValueError):
@@ -87,7 +91,7 @@ def compose_config(
     if base is not None:
         saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
-        evaluated = {key: value for key, value in changes.items() if key.split(".")[0] not in _TRAINED}
+        evaluated = {key: value for key, value in changes.items() if not _is_trained(key)}
         for key, value in (saved | evaluated).items():
             if not _follows(known.get(key)):
                 _change(config.values, key, value, known)
@@ -126,16 +130,19 @@ def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
     for part in ("choices", "values"):
         current, trained = flatten(plain[part]), flatten(base[part])
         for key, value in current.items():
-            if key.split(".")[0] in _TRAINED and key in trained and trained[key] != value:
+            if _is_trained(key) and key in trained and trained[key] != value:
                 raise ConfigError(f"the run was made with {key}={trained[key]}, got {key}={value}: train anew for that")
 
 
+def _is_trained(key: str) -> bool:
+    """Returns whether a finished run was made with the value of a key."""
+    group, *rest = key.split(".")
+    return group in _TRAINED or (group == "critic" and (not rest or rest[1] in _TRAINED_OF_CRITICS))
+
+
 def _compose(choices: Mapping[str, Any]) -> Config:
-    """Composes the shipped yamls of these names; a group that is not named, or None, is that of run.yaml."""
-    names = {group: name for group, name in choices.items() if name is not None}
-    spelled = [
-        f"{group}={','.join(name).join('[]') if isinstance(name, list) else name}" for group, name in names.items()
-    ]
+    """Composes the shipped yamls of these names; a group that is not named is that of run.yaml."""
+    spelled = [_spelled(group, name) for group, name in choices.items() if name is not None or group == "policy"]
     with initialize_config_module("configs", version_base="1.3"):
         try:
             values = compose("run", overrides=spelled, return_hydra_config=True)
@@ -145,9 +152,21 @@ def _compose(choices: Mapping[str, Any]) -> Config:
     assert isinstance(selected, dict)
     OmegaConf.set_struct(values, False)
     del values["hydra"]
+    for group, nothing in _NOTHING_CHOSEN.items():
+        if group not in values:
+            values[group] = nothing
     OmegaConf.set_struct(values, True)
     chosen = {str(group): name for group, name in selected.items() if not str(group).startswith("hydra/")}
-    return Config(choices={**chosen, "cost": list(values.cost)}, values=values)
+    return Config(
+        choices={"policy": None, **chosen, **{group: list(values[group]) for group in _LIST_GROUPS}}, values=values
+    )
+
+
+def _spelled(group: str, name: str | list[str] | None) -> str:
+    """Returns a choice as Hydra wants it; None takes the group out."""
+    if name is None:
+        return f"~{group}"
+    return f"{group}={','.join(name).join('[]') if isinstance(name, list) else name}"
 
 
 def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +188,10 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
     for group, choice in choices.items():
         if group not in groups:
             raise ConfigError(_unknown(f"there is no config group '{group}'", group, groups))
-        if isinstance(choice, list) and group != "cost":
+        if isinstance(choice, list) and group not in _LIST_GROUPS:
             raise ConfigError(f"{group} must be one name, as in {group}={groups[group][0]}, got {choice}")
         for name in choice if isinstance(choice, list) else [choice]:
-            if name not in groups[group] and not (name is None and group == "experiment"):
+            if name not in groups[group] and not (name is None and group in _OPTIONAL_GROUPS):
                 raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
 
 

@@ -19,14 +19,15 @@ from typing import Any
 import torch
 
 from agent.evaluation.baselines import BASELINES, make_baseline
-from agent.evaluation.evaluate import EpisodeTask, evaluate
+from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
+from agent.run.building import build
 from agent.run.config import Config, compose_config
-from agent.run.finished_run import compose_on_run, findings_folder, load_world_model_for
-from agent.run.loading import build_actor, checkpoint_path, load_world_model
+from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
+from agent.run.loading import build_actor, checkpoint_path, load_modules
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
@@ -44,7 +45,7 @@ def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config, run_folder = compose_on_run(overrides, command="evaluate", section=SECTION)
     output = findings_folder(config, run_folder, default=f"evaluate_{config.choices['planner']}")
-    validate(config, load_world_model(checkpoint_path(run_folder))[1])
+    validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     print(f"writing to {output}")
     with locked(output):
         save_config(config, output)
@@ -61,10 +62,9 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     seeds = episode_seeds(values.split, values.num_episodes)
     oracle_seeds = episode_seeds(values.split, values.oracle) if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
+    make_scenario = build(config.values.scenario)
     checkpoint = checkpoint_path(run_folder)
-    metadata, last_step = load_checkpoint(checkpoint).metadata, config.values.training.num_steps
-    if metadata.training_step < last_step:
-        print(f"note: the training in {run_folder} was interrupted at step {metadata.training_step} of {last_step}")
+    metadata = load_checkpoint(checkpoint).metadata
     checkpoint_sha256 = file_sha256(checkpoint)
     env_id = str(config.values.env.env_id)
     agents = ["actor", *BASELINES]
@@ -75,6 +75,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
             tasks,
             env_id=env_id,
             make_policy=make_policy,
+            make_scenario=make_scenario,
             num_workers=values.num_workers,
             fingerprint=fingerprint(config, checkpoint_sha256),
             output=output,
@@ -84,6 +85,9 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "env": config.choices["env"],
         "observation": config.choices["observation"],
         "planner": config.choices["planner"],
+        "mode": config.values.actor.mode,
+        "configurator": config.choices["configurator"],
+        "scenario": config.choices["scenario"],
         "seed": config.values.seed,
         "split": values.split,
         "reproducible": config.values.configurator.milliseconds is None,
@@ -96,7 +100,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=package_versions())
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
-    _film(seeds[: values.videos], env_id, make_policy, output / "videos")
+    _film(seeds[: values.videos], env_id, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
         print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")
@@ -122,19 +126,25 @@ class PolicyFactory:
             return make_baseline(name, env)
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
         config = compose_config([], base=self.config)
-        world_model, spec = load_world_model_for(env, self.run_folder)
-        repeat = world_model.action_repeat
+        modules = load_modules_for(env, config, self.run_folder)
         if name == "actor":
-            return build_actor(config, world_model, spec, action_repeat=repeat)
-        oracle = OracleModel(world_model=world_model, env=env, simulator=type(env)(), action_repeat=repeat)
-        return build_actor(config, oracle, spec, action_repeat=repeat)
+            return build_actor(config, modules)
+        world_model = modules.world_model
+        oracle = OracleModel(
+            world_model=world_model, env=env, simulator=type(env)(), action_repeat=world_model.action_repeat
+        )
+        return build_actor(config, modules, world_model=oracle)
 
 
-def _film(seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, folder: Path) -> None:
+def _film(
+    seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, make_scenario: ScenarioMaker, folder: Path
+) -> None:
     if not seeds:
         return
     try:
-        paths = film_episodes(seeds, agent="actor", env_id=env_id, make_policy=make_policy, folder=folder)
+        paths = film_episodes(
+            seeds, agent="actor", env_id=env_id, make_policy=make_policy, make_scenario=make_scenario, folder=folder
+        )
         print(f"films: {', '.join(map(str, paths))}")
     except (OSError, RuntimeError) as error:
         print(f"no films: {' '.join(str(error).split())}")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
-from agent.run.loading import checkpoint_path, load_world_model
+from agent.run.loading import checkpoint_path, load_modules
 from agent.run.lock import LOCK_FILE
+from agent.run.modules import Modules
 from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config
 from envs.mujoco_env import MujocoEnv
-from envs.spec import EnvSpec
-from world_model.jepa import JEPA
 
 
 def compose_on_run(overrides: Sequence[str], *, command: str, section: str) -> tuple[Config, Path]:
@@ -49,16 +48,16 @@ def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
     return output
 
 
-def load_world_model_for(env: MujocoEnv, run_folder: Path) -> tuple[JEPA, EnvSpec]:
-    """Returns the run's world model, which was trained on this very environment.
+def load_modules_for(env: MujocoEnv, config: Config, run_folder: Path) -> Modules:
+    """Returns what the run learned, on this very environment.
 
     Raises:
-        ConfigError: It was trained on another one.
+        ConfigError: It was another one.
     """
-    world_model, spec = load_world_model(checkpoint_path(run_folder))
-    if spec != env.description:
+    modules = load_modules(config, checkpoint_path(run_folder))
+    if modules.spec != env.description:
         raise ConfigError(
-            f"the checkpoint was trained on {spec.env_id} with XML hash {spec.xml_hash[:12]}, "
+            f"the checkpoint was trained on {modules.spec.env_id} with XML hash {modules.spec.xml_hash[:12]}, "
             f"this is {env.description.env_id} with {env.description.xml_hash[:12]}: train again"
         )
-    return world_model, spec
+    return modules

@@ -11,9 +11,9 @@ from time import perf_counter
 from agent.run.collect import collect_data, output_folder
 from agent.run.config import compose_config
 from agent.run.evaluate import evaluate_run
+from agent.run.learn import learn
 from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
-from agent.run.train import train_model
 from agent.run.validation import validate
 from envs.collection import make_env
 from envs.episode import open_dataset
@@ -35,7 +35,7 @@ def main(overrides: Sequence[str]) -> int:
         print("1/3 collect")
         collect_data(config, output / "data")
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-        train_model(config, open_dataset(output / "data"), output)
+        learn(config, open_dataset(output / "data"), output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
         code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")

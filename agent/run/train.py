@@ -1,4 +1,4 @@
-"""jepa-mpc train: train a world model on recorded episodes.
+"""jepa-mpc train: train a world model on recorded episodes, and the critics and the policy that stand on it.
 
 An interrupted training goes on from its last checkpoint, to the same bytes. A model that has collapsed, or that is deaf
 to actions, stops the training with one sentence and exit code 1.
@@ -7,20 +7,16 @@ usage: jepa-mpc train data=DIR [output=DIR] [seed=N] [regularizer=NAME] [key=val
 """
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-from agent.run.building import build
 from agent.run.collect import output_folder
-from agent.run.config import Config, ConfigError, compose_config
-from agent.run.loading import TRAINING_FOLDER, build_world_model, model_configs
+from agent.run.config import ConfigError, compose_config
+from agent.run.learn import learn
 from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from agent.run.validation import validate
-from envs.check import check_checksums
-from envs.episode import EpisodeDataset, open_dataset
-from world_model.training import train_world_model
+from envs.episode import open_dataset
 
 SECTION = "train"
 
@@ -43,26 +39,6 @@ def main(overrides: Sequence[str]) -> int:
     with locked(output):
         if not (output / CONFIG_FILE).exists():
             save_config(config, output)
-        train_model(config, dataset, output)
-    print(f"the model lies in {output}; next: jepa-mpc evaluate run={output}")
+        learn(config, dataset, output)
+    print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0
-
-
-def train_model(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
-    """Trains the world model that the config asks for; returns its checkpoint.
-
-    Raises:
-        DatasetError: The data are not what was recorded.
-    """
-    values = config.values
-    configs = model_configs(config)
-    check_checksums(dataset)
-    return train_world_model(
-        build_model=partial(build_world_model, configs, dataset.manifest.env),
-        regularizer=build(values.regularizer),
-        dataset=dataset,
-        settings=build(values.training),
-        configs=configs,
-        seed=values.seed,
-        output=output / TRAINING_FOLDER,
-    )

@@ -3,7 +3,8 @@
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE
 from agent.run.building import build
 from agent.run.config import Config, ConfigError
-from agent.run.loading import build_actor, build_world_model, model_configs
+from agent.run.loading import build_actor, steps_critic
+from agent.run.modules import build_modules, model_configs
 from envs.spec import EnvSpec
 
 _LOWEST = {
@@ -32,8 +33,18 @@ def validate(config: Config, spec: EnvSpec) -> None:
         raise ConfigError(str(error)) from None
     build(values.regularizer)
     build(values.training)
-    world_model = build_world_model(model_configs(config), spec)
-    build_actor(config, world_model, spec, action_repeat=world_model.action_repeat)
+    build(values.learning)
+    if values.policy is not None:
+        if steps_critic(config) is None:
+            raise ConfigError(
+                "a policy learns from a critic of the steps that are left: add one, as critic=[cost_to_go]"
+            )
+        build(values.policy.learning)
+    try:
+        build(values.scenario)(spec)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    build_actor(config, build_modules(config, model_configs(config), spec))
 
 
 def validate_counts(config: Config) -> None:

@@ -80,9 +80,10 @@ def test_no_explorer_looks_at_the_goal(path):
 OTHER_VALUES = {
     "min_hold": 7,
     "max_hold": 60,
+    "max_travel": 40,
     "correlation": 0.2,
     "std": 0.1,
-    "margin": 0.2,
+    "margin": 0.01,
     "min_speed": 0.9,
     "max_jitter": 0.01,
     "hold_share": 0.0,
@@ -186,6 +187,7 @@ def around_block(seed, block):
         block_share=1.0,
         block_radius=0.08,
         margin=0.0,
+        max_travel=30,
         min_speed=1.0,
         max_jitter=0.0,
     )
@@ -232,6 +234,7 @@ def test_contact_seeking_moves_the_block_where_blind_noise_does_not():
         (ContactSeeking, {"block_share": 0.95}, "sum to at most 1"),
         (ContactSeeking, {"hold_share": float("nan")}, "sum to at most 1"),
         (ContactSeeking, {"block_radius": 0.0}, "block_radius must be above 0"),
+        (ContactSeeking, {"max_travel": 1}, "max_travel must be at least min_hold=2, got 1"),
         (ContactSeeking, {"margin": -0.1}, "margin at least 0"),
     ],
 )

@@ -1,0 +1,1 @@
+"""What the agent learns in embedding space, after its world model: critics, and the reactive policy."""

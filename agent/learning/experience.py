@@ -1,0 +1,64 @@
+"""Recorded episodes as the trained world model sees them: embeddings in place of readings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from envs.episode import EpisodeDataset
+from world_model.jepa import JEPA
+
+_CHUNK = 32_768
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Embedded episodes, one after the other.
+
+    Episode i owns `lengths[i] + 1` rows of `embeddings` and `lengths[i]` rows of `actions`, one a control step.
+
+    Attributes:
+        embeddings: `[num_frames, embed_dim]`.
+        actions: `[num_steps, action_dim]`, control actions.
+        lengths: `[num_episodes]`, control steps.
+        blocks: Sensor name to its place in an embedding.
+        action_repeat: Control steps of a model step.
+    """
+
+    embeddings: Tensor
+    actions: Tensor
+    lengths: Tensor
+    blocks: Mapping[str, slice]
+    action_repeat: int
+
+    @property
+    def first_action(self) -> Tensor:
+        """The row of `actions` where each episode starts, `[num_episodes]`."""
+        return self.lengths.cumsum(0) - self.lengths
+
+    @property
+    def first_frame(self) -> Tensor:
+        """The row of `embeddings` where each episode starts, `[num_episodes]`."""
+        return self.first_action + torch.arange(len(self.lengths))
+
+
+def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
+    """Embeds every recorded frame with the frozen world model."""
+    num_frames = len(next(iter(dataset.observations.values())))
+    chunks = []
+    with torch.no_grad():
+        for start in range(0, num_frames, _CHUNK):
+            readings = {
+                name: torch.from_numpy(np.array(dataset.observations[name][start : start + _CHUNK]))[None]
+                for name in world_model.blocks
+            }
+            chunks.append(world_model.encode(readings)[0])
+    return Experience(
+        embeddings=torch.cat(chunks),
+        actions=torch.from_numpy(np.array(dataset.actions)),
+        lengths=torch.from_numpy(dataset.lengths),
+        blocks=dict(world_model.blocks),
+        action_repeat=world_model.action_repeat,
+    )

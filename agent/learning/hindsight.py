@@ -1,0 +1,140 @@
+"""Goals in hindsight: what an episode reached is what it might have wanted (Andrychowicz et al. 2017)."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from agent.learning.experience import Experience
+from envs.episode import DatasetError
+from world_model.ranges import check_number
+from world_model.types import LatentGoal
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """Which goals are imagined for what was recorded.
+
+    Attributes:
+        same_episode_share: Share of goals from the future of the same episode; the others come from any episode.
+        task_share: Share of goals that ask for the task's own sensors; the others ask for a random choice of sensors.
+    """
+
+    same_episode_share: float
+    task_share: float
+
+    def __post_init__(self) -> None:
+        for name in ("same_episode_share", "task_share"):
+            check_number(f"learning.hindsight.{name}", getattr(self, name), least=0, most=1)
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Moments of episodes, what followed, and a goal for each.
+
+    Attributes:
+        embedding: `[batch, embed_dim]`.
+        action: `[batch, action_dim]`, mean of the control actions of the model step that follows.
+        later: `[batch, embed_dim]`, the embedding `num_ahead` model steps after `embedding`.
+        goal: Of each.
+        steps_to_goal: `[batch]`, model steps from `embedding` to the frame that the goal was taken from, at least 1;
+            inf for a goal from elsewhere.
+    """
+
+    embedding: Tensor
+    action: Tensor
+    later: Tensor
+    goal: LatentGoal
+    steps_to_goal: Tensor
+
+
+class HindsightSampler:
+    """Draws moments, all equally likely, and goals for them; what follows never crosses the end of an episode.
+
+    Args:
+        experience: Embedded episodes.
+        episodes: Which of them, `[num_chosen]`.
+        hindsight: Which goals.
+        task_sensors: What the task's own goals ask for.
+        num_ahead: Model steps from a moment to what is looked at later, at least 1.
+
+    Raises:
+        DatasetError: No chosen episode is long enough.
+    """
+
+    def __init__(
+        self,
+        experience: Experience,
+        *,
+        episodes: Tensor,
+        hindsight: Hindsight,
+        task_sensors: Collection[str],
+        num_ahead: int,
+    ) -> None:
+        self._experience = experience
+        self._hindsight = hindsight
+        self._ahead = num_ahead * experience.action_repeat
+        self._lengths = experience.lengths[episodes]
+        long_enough = self._lengths >= self._ahead
+        if not bool(long_enough.any()):
+            raise DatasetError(
+                f"looking {num_ahead} model steps ahead takes {self._ahead} control steps, the longest episode has "
+                f"{int(self._lengths.max())}: record longer episodes"
+            )
+        self._lengths = self._lengths[long_enough]
+        self._first_frame = experience.first_frame[episodes][long_enough]
+        self._first_action = experience.first_action[episodes][long_enough]
+        self._ends = (self._lengths - self._ahead + 1).cumsum(0)  # of the moments of each episode, in one count
+        self._task_mask = _mask(experience, task_sensors)
+        self._masks = _all_masks(experience)
+
+    def sample(self, batch_size: int, generator: Generator) -> Transitions:
+        """Draws transitions, with replacement."""
+        repeat = self._experience.action_repeat
+        moment = torch.randint(int(self._ends[-1]), (batch_size,), generator=generator)
+        episode = torch.searchsorted(self._ends, moment, right=True)
+        time = moment - torch.where(episode > 0, self._ends[episode - 1], 0)
+        frame = self._first_frame[episode] + time
+        steps = self._first_action[episode] + time
+        actions = self._experience.actions[steps[:, None] + torch.arange(repeat)]
+
+        # Goals
+        steps_left = (self._lengths[episode] - time) // repeat
+        steps_to_goal = 1 + (torch.rand(batch_size, generator=generator) * steps_left).long()
+        other = torch.randint(len(self._lengths), (batch_size,), generator=generator)
+        other_time = (torch.rand(batch_size, generator=generator) * (self._lengths[other] + 1)).long()
+        is_own = torch.rand(batch_size, generator=generator) < self._hindsight.same_episode_share
+        goal_frame = torch.where(is_own, frame + repeat * steps_to_goal, self._first_frame[other] + other_time)
+        mask = self._sample_masks(batch_size, generator)
+
+        embeddings = self._experience.embeddings
+        return Transitions(
+            embedding=embeddings[frame],
+            action=actions.mean(dim=1),
+            later=embeddings[frame + self._ahead],
+            goal=LatentGoal(embedding=torch.where(mask, embeddings[goal_frame], 0.0), mask=mask),
+            steps_to_goal=torch.where(is_own, steps_to_goal.to(embeddings.dtype), torch.inf),
+        )
+
+    def _sample_masks(self, batch_size: int, generator: Generator) -> Tensor:
+        """Draws what goals ask for: `[batch, embed_dim]`, never nothing."""
+        choice = torch.randint(len(self._masks), (batch_size,), generator=generator)
+        is_task = torch.rand(batch_size, generator=generator) < self._hindsight.task_share
+        return torch.where(is_task[:, None], self._task_mask, self._masks[choice])
+
+
+def _mask(experience: Experience, sensors: Collection[str]) -> Tensor:
+    mask = torch.zeros(experience.embeddings.shape[1], dtype=torch.bool)
+    for name in sensors:
+        mask[experience.blocks[name]] = True
+    return mask
+
+
+def _all_masks(experience: Experience) -> Tensor:
+    """Returns a mask for every choice of at least one sensor, `[num_choices, embed_dim]`."""
+    names = list(experience.blocks)
+    choices = [
+        [name for index, name in enumerate(names) if number >> index & 1] for number in range(1, 2 ** len(names))
+    ]
+    return torch.stack([_mask(experience, sensors) for sensors in choices])

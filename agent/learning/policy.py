@@ -1,0 +1,98 @@
+"""How the reactive policy learns: from recorded actions that turned out well, and from mode 2's plans."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agent.cost.critic import CriticNetwork
+from agent.learning.hindsight import Transitions
+from agent.learning.practice import Demonstrations
+from agent.learning.task import LearningTask
+from world_model.checkpoint import Checkpoint
+from world_model.ranges import check_count, check_number
+
+_IMITATION = 3
+
+
+@dataclass(frozen=True)
+class PolicyLearning:
+    """What a policy is asked to do.
+
+    Advantage-weighted regression (Peng et al. 2019): recorded actions count exp(A / temperature), where the advantage A
+    is by how many model steps more than one the critic saw the goal come nearer.
+
+    Attributes:
+        temperature: Model steps of advantage over which an action's weight grows by a factor e.
+        max_weight: Of an action.
+        imitation_weight: Of the loss on mode 2's plans, beside that on recorded actions.
+        num_imitated: First steps of a plan that are imitated.
+    """
+
+    temperature: float
+    max_weight: float
+    imitation_weight: float
+    num_imitated: int
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "max_weight"):
+            check_number(f"policy.learning.{name}", getattr(self, name), above=0)
+        check_number("policy.learning.imitation_weight", self.imitation_weight, least=0)
+        check_count("policy.learning.num_imitated", self.num_imitated, least=1)
+
+    def weights(self, critic: CriticNetwork, transitions: Transitions) -> Tensor:
+        """Returns how much each recorded action counts, `[batch]`."""
+        here, later = (
+            critic(embedding[:, None], transitions.goal).mean(dim=0)[:, 0]
+            for embedding in (transitions.embedding, transitions.later)
+        )
+        return torch.exp((here - later - 1.0) / self.temperature).clamp(max=self.max_weight)
+
+
+class PolicyTask(LearningTask):
+    """The training of a policy; see `LearningTask`.
+
+    Args:
+        policy: With its first weights.
+        critic: Of the steps that are left, trained.
+        learning: What is asked of the policy.
+        demonstrations: Mode 2's plans.
+        others: Further arguments of `LearningTask`.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: nn.Module,
+        critic: CriticNetwork,
+        learning: PolicyLearning,
+        demonstrations: Demonstrations,
+        **others: Any,
+    ) -> None:
+        super().__init__(module=policy, num_ahead=1, **others)
+        self._critic, self._learning, self._demonstrations = critic, learning, demonstrations
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        """Returns the loss on a new batch of recorded actions and of demonstrations, and its parts."""
+        parts = super().losses(step)
+        shown = self._demonstrations.sample(self._settings.batch_size, self._generator(_IMITATION, step))
+        imitation = (self.module(shown.embedding, shown.goal) - shown.action).square().mean()
+        loss = parts["loss"] + self._learning.imitation_weight * imitation
+        return {"loss": loss, "regression": parts["loss"], "imitation": imitation}
+
+    def finish_step(self) -> None:
+        """Nothing follows the policy."""
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns the policy's weights."""
+        return Checkpoint(
+            sections={"policy": self.module.state_dict()}, metadata=replace(self._metadata, training_step=step)
+        )
+
+    def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
+        with torch.no_grad():
+            weights = self._learning.weights(self._critic, transitions)
+        errors = (self.module(transitions.embedding, transitions.goal) - transitions.action).square().mean(dim=1)
+        return {"loss": (weights * errors).mean() / weights.mean()}

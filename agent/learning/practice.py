@@ -1,0 +1,131 @@
+"""Mode 2 makes plans for mode 1 to imitate: learning a skill (LeCun 2022, section 3.1)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from tqdm import tqdm
+
+from agent.cost.types import CostModule
+from agent.learning.hindsight import HindsightSampler
+from agent.objective import ImaginedCost
+from planners.types import ActionBounds, Budget, Planner
+from world_model.fit import threads
+from world_model.jepa import JEPA
+from world_model.tensor_file import CheckpointError, read_tensors, write_tensors
+from world_model.types import LatentContext, LatentGoal
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """What mode 2 would do.
+
+    Attributes:
+        embedding: `[num_demonstrations, embed_dim]`.
+        goal: Of each.
+        action: `[num_demonstrations, action_dim]`, the control action that is held there for a model step.
+    """
+
+    embedding: Tensor
+    goal: LatentGoal
+    action: Tensor
+
+    def sample(self, batch_size: int, generator: Generator) -> "Demonstrations":
+        """Draws demonstrations, with replacement."""
+        rows = torch.randint(len(self.action), (batch_size,), generator=generator)
+        return Demonstrations(
+            embedding=self.embedding[rows],
+            goal=LatentGoal(embedding=self.goal.embedding[rows], mask=self.goal.mask[rows]),
+            action=self.action[rows],
+        )
+
+    def save(self, path: Path, *, identity: str) -> None:
+        """Writes them: they are there as a whole, or not at all."""
+        tensors = {
+            "embedding": self.embedding,
+            "goal": self.goal.embedding,
+            "mask": self.goal.mask,
+            "action": self.action,
+        }
+        write_tensors(path, tensors, {"identity": identity})
+
+    @classmethod
+    def load(cls, path: Path, *, identity: str) -> "Demonstrations | None":
+        """Reads what `save` wrote under the same identity, or returns None."""
+        try:
+            tensors, header = read_tensors(path)
+        except CheckpointError:
+            return None
+        if header.get("identity") != identity:
+            return None
+        goal = LatentGoal(embedding=tensors["goal"], mask=tensors["mask"])
+        return cls(embedding=tensors["embedding"], goal=goal, action=tensors["action"])
+
+
+def practise(
+    sampler: HindsightSampler,
+    *,
+    world_model: JEPA,
+    cost: CostModule,
+    planner: Planner[Any],
+    horizon: int,
+    num_plans: int,
+    num_imitated: int,
+    generator: Generator,
+    num_threads: int,
+) -> Demonstrations:
+    """Plans from recorded moments to goals in hindsight, each as if an episode began there.
+
+    Args:
+        sampler: Draws moments and goals.
+        world_model: Imagines.
+        cost: Prices.
+        planner: Minimises, with as many evaluations as it asks for.
+        horizon: Imagined model steps.
+        num_plans: How many plans are made.
+        num_imitated: First steps of a plan that are kept, with the imagined embeddings at which they are taken.
+        generator: Of all randomness.
+        num_threads: Of torch; another number may change the last bits.
+    """
+    high = torch.ones(world_model.control_action_dim)
+    bounds = ActionBounds(low=-high, high=high)
+    starts, goals, masks, actions = [], [], [], []
+    progress = tqdm(total=num_plans, desc="practising", unit="plan", disable=None)
+    with threads(num_threads), torch.no_grad(), progress:
+        for first in range(0, num_plans, _BATCH):
+            size = min(_BATCH, num_plans - first)
+            moments = sampler.sample(size, generator)
+            context = LatentContext(
+                embeddings=moments.embedding[:, None].repeat(1, world_model.context_length, 1),
+                actions=torch.zeros(size, world_model.context_length, world_model.action_dim),
+            )
+            objective = ImaginedCost(
+                imagine=world_model.rollout,
+                cost=cost,
+                context=context,
+                goal=moments.goal,
+                action_repeat=world_model.action_repeat,
+            )
+            seeds = torch.randint(2**62, (size,), generator=generator).tolist()
+            noise = planner.sample_noise(
+                [Generator().manual_seed(seed) for seed in seeds], bounds=bounds, horizon=horizon
+            )
+            state = planner.init(bounds, batch_size=size, horizon=horizon)
+            plan, _ = planner.plan(objective, state, noise=noise, bounds=bounds, budget=Budget())
+            imagined = objective.rollout(plan.actions[:, None])[:, 0]  # [size, horizon, embed_dim]
+            visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :num_imitated]
+            kept = visited.shape[1]
+            starts.append(visited.flatten(0, 1))
+            goals.append(moments.goal.embedding.repeat_interleave(kept, dim=0))
+            masks.append(moments.goal.mask.repeat_interleave(kept, dim=0))
+            actions.append(plan.actions[:, :kept].flatten(0, 1))
+            progress.update(size)
+    return Demonstrations(
+        embedding=torch.cat(starts),
+        goal=LatentGoal(embedding=torch.cat(goals), mask=torch.cat(masks)),
+        action=torch.cat(actions),
+    )

@@ -1,0 +1,91 @@
+"""What is common to the training of critics and policies on embedded episodes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from agent.learning.experience import Experience
+from agent.learning.hindsight import HindsightSampler, Transitions
+from agent.learning.settings import LearningSettings
+from world_model.checkpoint import Checkpoint, Metadata
+from world_model.data import split_episodes
+
+_SPLIT, _TRAIN, _VALIDATION = range(3)
+
+
+class LearningTask(ABC):
+    """Something that learns from transitions with goals in hindsight, as `world_model.fit` trains it.
+
+    Args:
+        module: All that is optimised or must be restored.
+        experience: Embedded episodes.
+        settings: How it learns.
+        task_sensors: What the task's own goals ask for.
+        num_ahead: Model steps from a moment to what is looked at later.
+        metadata: Of the checkpoint.
+        seed: Of all randomness.
+
+    Raises:
+        DatasetError: There are too few episodes, or they are too short.
+    """
+
+    def __init__(
+        self,
+        *,
+        module: nn.Module,
+        experience: Experience,
+        settings: LearningSettings,
+        task_sensors: list[str],
+        num_ahead: int,
+        metadata: Metadata,
+        seed: int,
+    ) -> None:
+        self.module = module
+        self._settings, self._metadata, self._seed = settings, metadata, seed
+        sides = split_episodes(
+            len(experience.lengths),
+            validation_fraction=settings.validation_fraction,
+            rng=np.random.default_rng((seed, _SPLIT)),
+        )
+        self._train, self._held_out = (
+            HindsightSampler(
+                experience,
+                episodes=torch.from_numpy(episodes),
+                hindsight=settings.hindsight,
+                task_sensors=task_sensors,
+                num_ahead=num_ahead,
+            )
+            for episodes in sides
+        )
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        """Returns the loss on a new batch, and its parts."""
+        self.module.train()
+        return self._losses(self._train.sample(self._settings.batch_size, self._generator(_TRAIN, step)))
+
+    @abstractmethod
+    def finish_step(self) -> None:
+        """Follows a step of the optimiser."""
+
+    def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        """Returns the losses on held-out episodes."""
+        self.module.eval()
+        with torch.no_grad():
+            transitions = self._held_out.sample(self._settings.num_validation_samples, self._generator(_VALIDATION, 0))
+            return {name: float(value) for name, value in self._losses(transitions).items()}
+
+    @abstractmethod
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns what was learned."""
+
+    @abstractmethod
+    def _losses(self, transitions: Transitions) -> Mapping[str, Tensor]:
+        """Returns `loss` and its parts."""
+
+    def _generator(self, purpose: int, step: int) -> Generator:
+        """Returns a generator for one purpose at one step, so that none is carried from step to step."""
+        state = np.random.SeedSequence((self._seed, purpose, step)).generate_state(1, np.uint64)[0]
+        return Generator().manual_seed(int(state >> np.uint64(1)))

@@ -1,0 +1,236 @@
+"""All that the agent learns from recorded episodes, stage by stage; each goes on where it was interrupted.
+
+training/           the world model
+critic/NAME/        each critic, on the frozen world model
+policy/             the reactive policy, and the plans of mode 2 that it imitates
+agent.safetensors   all of it, and the statistics of the cost terms: what acts
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, nn
+
+from agent.cost.statistics import TrainingStatistics
+from agent.cost.types import CostModule
+from agent.learning.critic import CriticTask
+from agent.learning.experience import Experience, embed
+from agent.learning.hindsight import HindsightSampler
+from agent.learning.policy import PolicyTask
+from agent.learning.practice import Demonstrations, practise
+from agent.learning.settings import LearningSettings
+from agent.learning.task import LearningTask
+from agent.run.building import build
+from agent.run.config import Config
+from agent.run.loading import CHECKPOINT, build_terms, steps_critic
+from agent.run.modules import WORLD_MODEL, Modules, build_modules, build_world_model, model_configs
+from envs.check import check_checksums
+from envs.episode import EpisodeDataset
+from world_model.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
+from world_model.fit import fit
+from world_model.training import train_world_model
+
+TRAINING_FOLDER = "training"
+CRITIC_FOLDER = "critic"
+POLICY_FOLDER = "policy"
+PLANS_FILE = "plans.safetensors"
+
+_NUM_STATISTICS = 20_000
+"""Frames that cost terms are fitted to, at most."""
+
+
+def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
+    """Trains world model, critics and policy, as far as the config asks for them; returns the checkpoint of them all.
+
+    Raises:
+        DatasetError: The data are not what was recorded, or too few.
+        TrainingStopped: A training cannot succeed.
+        CheckpointError: The folder holds another training, or a damaged one.
+    """
+    path = output / CHECKPOINT
+    if path.is_file():
+        return path
+    check_checksums(dataset)
+    checkpoint = _learn_world_model(config, dataset, output)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(_rng(config, "weights").integers(2**62)))
+        modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
+    _take_over(modules.world_model, checkpoint, WORLD_MODEL)
+    later = _LaterStages(
+        config=config,
+        modules=modules,
+        experience=embed(modules.world_model, dataset),
+        metadata=checkpoint.metadata,
+        parent=section_sha256(checkpoint.sections[WORLD_MODEL]),
+        output=output,
+    )
+    later.fit_terms(dataset)
+    for name in modules.critics:
+        later.learn_critic(name)
+    if modules.policy is not None:
+        later.learn_policy(modules.policy)
+    sections = {name: module.state_dict() for name, module in modules.sections.items()}
+    parents = {name: later.parent for name in sections if name != WORLD_MODEL}
+    save_checkpoint(path, Checkpoint(sections=sections, metadata=replace(checkpoint.metadata, parents=parents)))
+    return path
+
+
+def _learn_world_model(config: Config, dataset: EpisodeDataset, output: Path) -> Checkpoint:
+    values, configs = config.values, model_configs(config)
+    path = train_world_model(
+        build_model=partial(build_world_model, configs, dataset.manifest.env),
+        regularizer=build(values.regularizer),
+        dataset=dataset,
+        settings=build(values.training),
+        configs=configs,
+        seed=values.seed,
+        output=output / TRAINING_FOLDER,
+    )
+    return load_checkpoint(path)
+
+
+@dataclass(frozen=True)
+class _LaterStages:
+    """What stands on a trained world model.
+
+    Attributes:
+        config: Of the run.
+        modules: What learns; the world model has learned.
+        experience: What is learned from.
+        metadata: Of the world model's checkpoint.
+        parent: Hash of the world model.
+        output: Folder of the run.
+    """
+
+    config: Config
+    modules: Modules
+    experience: Experience
+    metadata: Metadata
+    parent: str
+    output: Path
+
+    def fit_terms(self, dataset: EpisodeDataset) -> None:
+        """Gives the frozen cost terms their statistics."""
+        rows = self._rng("statistics").permutation(len(self.experience.embeddings))[:_NUM_STATISTICS]
+        statistics = TrainingStatistics(
+            embeddings=self.experience.embeddings[torch.from_numpy(rows)],
+            readings={name: torch.from_numpy(readings[rows]) for name, readings in dataset.observations.items()},
+            control_dt=self.modules.spec.control_dt,
+            action_repeat=self.experience.action_repeat,
+        )
+        for term in self.modules.fitted_terms.values():
+            term.fit(statistics)
+
+    def learn_critic(self, name: str) -> None:
+        """Trains one critic."""
+        values, critic = self.config.values.critic[name], self.modules.critics[name]
+        settings = build(self.config.values.learning)
+        purpose = f"critic.{name}"
+        task = CriticTask(critic=critic, learning=build(values.learning), **self._common(settings, purpose))
+        identity = {"critic": self.config.plain()["values"]["critic"][name]}
+        path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
+        _take_over(critic, load_checkpoint(path), "critic")
+
+    def learn_policy(self, policy: nn.Module) -> None:
+        """Lets mode 2 practise, and trains the policy on its plans and on the recorded actions."""
+        values, judge = self.config.values.policy, steps_critic(self.config)
+        assert judge is not None
+        settings = build(self.config.values.learning)
+        identity = {key: self.config.plain()["values"][key] for key in ("policy", "critic", "cost", "planner")}
+        task = PolicyTask(
+            policy=policy,
+            critic=self.modules.critics[judge],
+            learning=build(values.learning),
+            demonstrations=self._demonstrate(settings, identity),
+            **self._common(settings, "policy"),
+        )
+        path = self._fit(task, settings, identity, self.output / POLICY_FOLDER, "policy")
+        _take_over(policy, load_checkpoint(path), "policy")
+
+    def _demonstrate(self, settings: LearningSettings, identity: Mapping[str, Any]) -> Demonstrations:
+        """Returns mode 2's plans: those of an earlier call, if it came so far."""
+        path = self.output / POLICY_FOLDER / PLANS_FILE
+        digest = hashlib.sha256(json.dumps([identity, self._identity(settings)], sort_keys=True).encode()).hexdigest()
+        demonstrations = Demonstrations.load(path, identity=digest)
+        if demonstrations is None:
+            values = self.config.values
+            learning = build(values.policy.learning)
+            demonstrations = practise(
+                HindsightSampler(
+                    self.experience,
+                    episodes=torch.arange(len(self.experience.lengths)),
+                    hindsight=settings.hindsight,
+                    task_sensors=self._task_sensors,
+                    num_ahead=1,
+                ),
+                world_model=self.modules.world_model,
+                cost=CostModule(**build_terms(self.config, self.modules)),
+                planner=build(values.planner),
+                horizon=values.configurator.horizon,
+                num_plans=settings.num_plans,
+                num_imitated=learning.num_imitated,
+                generator=Generator().manual_seed(int(self._rng("practice").integers(2**62))),
+                num_threads=settings.num_threads,
+            )
+            demonstrations.save(path, identity=digest)
+        return demonstrations
+
+    def _fit(
+        self,
+        task: LearningTask,
+        settings: LearningSettings,
+        identity: Mapping[str, Any],
+        folder: Path,
+        purpose: str,
+    ) -> Path:
+        return fit(
+            task,
+            settings=settings,
+            identity={**identity, **self._identity(settings)},
+            output=folder,
+            description=purpose,
+        )
+
+    def _identity(self, settings: LearningSettings) -> dict[str, Any]:
+        return {
+            "seed": self.config.values.seed,
+            "data": self.metadata.data_fingerprint,
+            "world_model": self.parent,
+            "learning": asdict(settings),
+        }
+
+    def _common(self, settings: LearningSettings, purpose: str) -> dict[str, Any]:
+        """Returns what all learning needs."""
+        return {
+            "experience": self.experience,
+            "settings": settings,
+            "task_sensors": self._task_sensors,
+            "metadata": self.metadata,
+            "seed": int(self._rng(f"samples of {purpose}").integers(2**31)),
+        }
+
+    @property
+    def _task_sensors(self) -> list[str]:
+        """The sensors that the task's own goals ask for."""
+        return [name for name in self.modules.spec.goal if name in self.experience.blocks]
+
+    def _rng(self, purpose: str) -> np.random.Generator:
+        return _rng(self.config, purpose)
+
+
+def _rng(config: Config, purpose: str) -> np.random.Generator:
+    """Returns a generator for one purpose, which no other shares."""
+    return np.random.default_rng([config.values.seed, *purpose.encode()])
+
+
+def _take_over(module: nn.Module, checkpoint: Checkpoint, section: str) -> None:
+    """Loads what was learned, and freezes it."""
+    checkpoint.restore(section, module)
+    module.eval().requires_grad_(False)

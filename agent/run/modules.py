@@ -1,0 +1,141 @@
+"""The parts of the agent that learn: how a config builds them, and how a checkpoint keeps them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from torch import nn
+
+from agent.cost.critic import CriticNetwork
+from agent.cost.statistics import FittedCost
+from agent.cost.types import Cost
+from agent.policy import MLPPolicy
+from agent.run.building import build, shipped
+from agent.run.config import Config, ConfigError
+from envs.spec import EnvSpec
+from world_model.checkpoint import Checkpoint, CheckpointError, section_sha256
+from world_model.jepa import JEPA
+
+MODEL_GROUPS = ("world_model", "encoder", "predictor")
+"""Config groups that say how a world model is built; a checkpoint keeps their names and values."""
+
+WORLD_MODEL = "world_model"
+"""The section of a checkpoint on which all others stand."""
+
+
+@dataclass(frozen=True)
+class Modules:
+    """What learns.
+
+    Attributes:
+        spec: Of the task.
+        world_model: Perceives and imagines.
+        terms: Intrinsic cost terms by name; some of them hold frozen statistics of the training data.
+        critics: By name.
+        policy: Mode 1, or None.
+    """
+
+    spec: EnvSpec
+    world_model: JEPA
+    terms: Mapping[str, Cost]
+    critics: Mapping[str, CriticNetwork]
+    policy: MLPPolicy | None
+
+    @property
+    def fitted_terms(self) -> dict[str, FittedCost]:
+        """Those cost terms that hold statistics."""
+        return {name: term for name, term in self.terms.items() if isinstance(term, FittedCost)}
+
+    @property
+    def sections(self) -> dict[str, nn.Module]:
+        """Section of a checkpoint to what is saved there; a part that the agent does without has none."""
+        sections: dict[str, nn.Module] = {
+            WORLD_MODEL: self.world_model,
+            "intrinsic": nn.ModuleDict(self.fitted_terms),
+            "critic": nn.ModuleDict(self.critics),
+        }
+        if self.policy is not None:
+            sections["policy"] = self.policy
+        return {name: module for name, module in sections.items() if module.state_dict()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Takes over what a checkpoint holds, and freezes it.
+
+        Raises:
+            CheckpointError: It lacks a part, or a part was trained on another world model.
+        """
+        found = section_sha256(checkpoint.sections.get(WORLD_MODEL, {}))
+        for section, module in self.sections.items():
+            if section != WORLD_MODEL and section in checkpoint.sections:
+                parent = checkpoint.metadata.parents.get(section)
+                if parent != found:
+                    raise CheckpointError(
+                        f"the section '{section}' must have been trained on the world model beside it, "
+                        f"{found[:12]}, it was trained on {str(parent)[:12]}: train it anew"
+                    )
+            checkpoint.restore(section, module)
+            module.eval().requires_grad_(False)
+
+
+def model_configs(config: Config) -> dict[str, Any]:
+    """Returns how a config builds its world model, as a checkpoint keeps it."""
+    return {group: config.named(group) for group in MODEL_GROUPS}
+
+
+def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> Modules:
+    """Returns untrained modules.
+
+    Args:
+        config: Says which cost terms, critics and policy there are.
+        models: Each of `MODEL_GROUPS` to its `{"name", "values"}`.
+        spec: Of the task.
+    """
+    values = config.values
+    world_model = build_world_model(models, spec)
+    policy = None
+    if values.policy is not None:
+        policy = build(values.policy.network, embed_dim=world_model.embed_dim, action_dim=spec.action_dim)
+    return Modules(
+        spec=spec,
+        world_model=world_model,
+        terms={name: _build_term(cost.term, world_model, spec) for name, cost in values.cost.items()},
+        critics={
+            name: build(critic.network, embed_dim=world_model.embed_dim) for name, critic in values.critic.items()
+        },
+        policy=policy,
+    )
+
+
+def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
+    """Returns an untrained world model for a task.
+
+    Args:
+        models: Each of `MODEL_GROUPS` to its `{"name", "values"}`.
+        spec: Of the task.
+    """
+    groups = {group: shipped(group, models[group]) for group in MODEL_GROUPS}
+    embed_dims = groups["world_model"].embed_dims
+    if embed_dims is None:
+        groups["world_model"].embed_dims = {name: math.prod(shape) for name, shape in spec.sensors.items()}
+    elif not isinstance(embed_dims, Mapping) or not all(isinstance(size, int) for size in embed_dims.values()):
+        raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
+    model = build(
+        groups["world_model"],
+        sensors=spec.sensors,
+        action_dim=spec.action_dim,
+        encoder=build(groups["encoder"]),
+        predictor=build(groups["predictor"]),
+    )
+    assert isinstance(model, JEPA)
+    return model
+
+
+def _build_term(term: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:
+    """Returns a cost term; one that is fitted to the training data is told what an embedding is made of."""
+    is_fitted = issubclass(get_class(term._target_), FittedCost)
+    further = {"blocks": dict(world_model.blocks), "sensors": spec.sensors} if is_fitted else {}
+    cost: Cost = build(term, **further)
+    return cost
