@@ -178,9 +178,12 @@ def _is_memory(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bool
     """Returns whether these are the tensors of a memory, each of the right size, and what else it needs."""
     if header.keys() != _HEADER or header["memory_schema"] != SCHEMA or tensors.keys() != _DIMENSIONS.keys():
         return False
-    if not is_whole(header["capacity"]) or not isinstance(header["sensors"], list):
+    sensors = header["sensors"]
+    if not is_whole(header["capacity"]) or not isinstance(sensors, list):
         return False
-    sizes = {"sensor": len(header["sensors"])}
+    if not all(isinstance(sensor, str) for sensor in sensors):
+        return False
+    sizes = {"sensor": len(sensors)}
     for name, dimensions in _DIMENSIONS.items():
         tensor = tensors[name]
         if tensor.ndim != len(dimensions) or tensor.dtype != _DTYPES.get(name, tensor.dtype):

@@ -109,6 +109,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(memory, tmp_path):
         ({}, {"capacity": 2}),
         ({}, {"capacity": "many"}),
         ({}, {"sensors": ["tip"]}),
+        ({}, {"sensors": [1, 2]}),
     ],
 )
 def test_a_file_that_is_whole_and_makes_no_sense_is_refused(memory, tmp_path, tensors, header):
