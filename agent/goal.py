@@ -11,7 +11,7 @@ from envs.spec import Box, EnvSpec
 from world_model.types import Goal, LatentGoal
 
 _TOLERANCE = 1e-3
-"""By which a goal may lie outside its box, in the sensor's units: a measured height is never quite that of the table."""
+"""By which a goal may lie outside its box, in the sensor's units: a measured height is never quite a table's."""
 
 GoalReadings = Mapping[str, ArrayLike]
 """Sensor name to the wished reading, `[*sensor_shape]`, in the sensor's units."""
