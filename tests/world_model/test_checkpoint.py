@@ -16,6 +16,7 @@ from world_model.checkpoint import (
     file_sha256,
     load_checkpoint,
     save_checkpoint,
+    section_sha256,
 )
 
 
@@ -28,6 +29,7 @@ def metadata():
         versions={"torch": "2"},
         data_fingerprint="abc",
         training_step=7,
+        parents={"critic": "0" * 64},
     )
 
 
@@ -81,6 +83,24 @@ def test_equal_checkpoints_have_equal_bytes_and_others_another_hash(tmp_path, sa
     assert file_sha256(tmp_path / "other") != file_sha256(saved)
 
 
+def test_the_hash_of_a_section_is_that_of_its_names_kinds_shapes_and_numbers(saved, checkpoint):
+    tensors = checkpoint.sections["world_model"]
+    ours = section_sha256(tensors)
+    assert section_sha256(load_checkpoint(saved).sections["world_model"]) == ours
+    assert section_sha256(dict(reversed(tensors.items()))) == ours
+    weight, bias = tensors["weight"], tensors["bias"]
+    others = [
+        {"weight": weight, "offset": bias},
+        {"weight": weight, "bias": bias.double()},
+        {"weight": weight.T.reshape(3, 2), "bias": bias},
+        {"weight": weight.reshape(3, 2), "bias": bias},
+        {"weight": weight, "bias": torch.nextafter(bias, torch.ones(2))},
+        {"weight": weight},
+        {},
+    ]
+    assert len({ours, *map(section_sha256, others)}) == 1 + len(others)
+
+
 def test_nothing_but_the_file_is_left(saved):
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
@@ -127,6 +147,7 @@ def test_no_file_and_somebody_elses_are_told_apart(tmp_path):
         (lambda header: header.pop("env"), "has the keys"),
         (lambda header: header.update(extra=1), "has the keys"),
         (lambda header: header.update(action_repeat="two"), "'action_repeat' in .* is two, expected a int"),
+        (lambda header: header.update(parents=["critic"]), "'parents' in .* is .*, expected a dict"),
         (lambda header: header.update(training_step=True), "'training_step' in .* is True, expected a int"),
         (lambda header: header.update(_target_="os.system"), "the key '_target_'"),
         (lambda header: header["configs"]["encoder"]["values"].update(_target_="os.system"), "the key '_target_'"),
