@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import softplus
 
 from agent.cost.types import Critic
 from world_model.types import LatentGoal, LatentTrajectory
@@ -34,23 +34,15 @@ class ValueEnsemble(CriticNetwork):
         for name, value in (("num_members", num_members), ("hidden_dim", hidden_dim), ("num_layers", num_layers)):
             if value < 1:
                 raise ValueError(f"{name} of a critic must be at least 1, got {value}")
-        sizes = [4 * embed_dim, *[hidden_dim] * num_layers, 1]
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(num_members, size, width) / math.sqrt(size))
-            for size, width in zip(sizes, sizes[1:], strict=False)
+        self.members = nn.ModuleList(
+            _perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=1) for _ in range(num_members)
         )
-        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(num_members, 1, width)) for width in sizes[1:])
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
         """Returns `[num_members, batch, num_states]`, at least 0."""
-        batch, num_states = embeddings.shape[:2]
-        features = _features(embeddings, goal).flatten(0, 1)  # [batch * num_states, 4 * embed_dim]
-        hidden = features.expand(len(self.weights[0]), -1, -1)
-        layers = list(zip(self.weights, self.biases, strict=True))
-        for weight, bias in layers[:-1]:
-            hidden = silu(torch.baddbmm(bias, hidden, weight))
-        weight, bias = layers[-1]
-        return softplus(torch.baddbmm(bias, hidden, weight)).view(-1, batch, num_states)
+        features = _features(embeddings, goal)
+        # One after the other: together, their hidden layers no longer fit into a core's cache.
+        return torch.stack([softplus(member(features)[:, :, 0]) for member in self.members])
 
 
 class Quasimetric(CriticNetwork):
@@ -73,10 +65,7 @@ class Quasimetric(CriticNetwork):
         for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers), ("latent_dim", latent_dim)):
             if value < 1:
                 raise ValueError(f"{name} of a critic must be at least 1, got {value}")
-        layers: list[nn.Module] = []
-        for layer in range(num_layers):
-            layers += [nn.Linear(hidden_dim if layer else 2 * embed_dim, hidden_dim), nn.SiLU()]
-        self.map = nn.Sequential(*layers, nn.Linear(hidden_dim, 2 * latent_dim))
+        self.map = _perceptron(2 * embed_dim, hidden_dim, num_layers, output_dim=2 * latent_dim)
         self._latent_dim = latent_dim
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
@@ -117,6 +106,13 @@ class CriticCost:
             predictions = predictions + self._doubt_weight * opinions.std(dim=0, correction=0)
         predictions = predictions.view(trajectory.embeddings.shape[:3])
         return predictions.sum(dim=2) + (self._last_step_weight - 1.0) * predictions[:, :, -1]
+
+
+def _perceptron(input_dim: int, hidden_dim: int, num_layers: int, *, output_dim: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for layer in range(num_layers):
+        layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden_dim, output_dim))
 
 
 def _features(embeddings: Tensor, goal: LatentGoal) -> Tensor:
