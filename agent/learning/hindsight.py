@@ -60,7 +60,7 @@ class HindsightSampler:
         num_ahead: Model steps from a moment to what is looked at later, at least 1.
 
     Raises:
-        DatasetError: No chosen episode is long enough.
+        DatasetError: No chosen episode is long enough, or nothing that the task asks for is perceived.
     """
 
     def __init__(
@@ -72,6 +72,11 @@ class HindsightSampler:
         task_sensors: Collection[str],
         num_ahead: int,
     ) -> None:
+        if not task_sensors:
+            raise DatasetError(
+                "the task's goals must ask for at least one of the sensors that the world model perceives, "
+                f"{sorted(experience.blocks)}, got none"
+            )
         self._experience = experience
         self._hindsight = hindsight
         self._ahead = num_ahead * experience.action_repeat
