@@ -12,10 +12,14 @@ from agent.configurator.fixed import FixedConfigurator
 from agent.configurator.rules import RuleConfigurator
 from agent.cost.intrinsic import ControlEffort, GoalDistance
 from agent.guardrails import Guardrails
+from agent.learning.experience import Experience
+from agent.learning.hindsight import Hindsight
+from agent.learning.settings import LearningSettings
 from agent.perception import Attention
 from agent.pursuit import SubGoals
 from envs.spec import Box, EnvSpec
 from planners.cem import CEM
+from world_model.checkpoint import Metadata
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
 
 STEP = 0.1
@@ -181,3 +185,64 @@ def make_actor(spec, integrator, make_configurator):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def remember():
+    """Returns episodes whose embeddings are known, each `[num_steps + 1, embed_dim]`, as what is learned from."""
+
+    def make(episodes, *, actions=None, blocks=None, action_repeat=1):
+        embeddings = [torch.as_tensor(episode, dtype=torch.float32) for episode in episodes]
+        if actions is None:
+            actions = [torch.zeros(len(episode) - 1, 1) for episode in embeddings]
+        return Experience(
+            embeddings=torch.cat(embeddings),
+            actions=torch.cat([torch.as_tensor(done, dtype=torch.float32) for done in actions]),
+            lengths=torch.tensor([len(episode) - 1 for episode in embeddings]),
+            blocks=blocks or {"position": slice(0, embeddings[0].shape[1])},
+            action_repeat=action_repeat,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def learning_settings():
+    """Settings of a training in embedding space that takes a moment, of what a test changes in them."""
+
+    def make(*, same_episode_share=0.5, task_share=0.5, **changes):
+        values = {
+            "num_steps": 30,
+            "batch_size": 64,
+            "learning_rate": 1e-2,
+            "final_learning_rate": 0.0,
+            "warmup_steps": 5,
+            "weight_decay": 1e-4,
+            "clip_norm": 10.0,
+            "validation_fraction": 0.1,
+            "num_validation_samples": 64,
+            "validation_every": 10,
+            "checkpoint_every": 10,
+            "keep_every": 10_000,
+            "log_every": 10,
+            "num_threads": 1,
+            "wandb": False,
+            "num_plans": 20,
+            "hindsight": Hindsight(same_episode_share=same_episode_share, task_share=task_share),
+        }
+        return LearningSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def metadata():
+    return Metadata(
+        configs={},
+        env={},
+        action_repeat=1,
+        versions={},
+        data_fingerprint="",
+        training_step=0,
+        parents={},
+    )
