@@ -50,6 +50,8 @@ def main(overrides: Sequence[str]) -> int:
     for text in overrides:
         _refuse_ambiguous(text)
     config, run_folder = compose_on_run(overrides, command=_COMMAND, section=SECTION)
+    if config.values.actor.learn_online:
+        raise ConfigError(f"{_COMMAND} compares planners with the same critics: set actor.learn_online=false")
     planners, budgets = _planners(config), _budgets(config)
     output = findings_folder(config, run_folder, default="compare_planners")
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)

@@ -1,7 +1,8 @@
 """jepa-mpc evaluate: measure the success of a finished run, beside random, zero and expert.
 
 The run's own config is the base, the command line lies on top. Records depend on neither the order of the episodes nor
-the number of workers. Exits with 1 where fail_under is given and the lower bound of success at the end is below it.
+the number of workers, unless the agent learns on the way (actor.learn_online=true). Exits with 1 where fail_under is
+given and the lower bound of success at the end is below it.
 
 usage: jepa-mpc evaluate run=DIR [planner=NAME] [num_episodes=N] [num_workers=W] [fail_under=R] [output=DIR]
                          [key=value ...]
@@ -19,7 +20,7 @@ from typing import Any
 import torch
 
 from agent.evaluation.baselines import BASELINES, make_baseline
-from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
+from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
@@ -27,7 +28,7 @@ from agent.evaluation.video import film_episodes
 from agent.run.building import build
 from agent.run.config import Config, compose_config
 from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
-from agent.run.loading import build_actor, checkpoint_path, load_modules
+from agent.run.loading import build_actor, checkpoint_path, load_modules, recorded_experience
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
@@ -58,7 +59,9 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     Returns:
         The exit code.
     """
-    values = config.values.evaluate
+    values, learn_online = config.values.evaluate, config.values.actor.learn_online
+    if learn_online:  # what an interrupted evaluation had learned is gone
+        (output / RECORDS_FILE).unlink(missing_ok=True)
     seeds = episode_seeds(values.split, values.num_episodes)
     oracle_seeds = episode_seeds(values.split, values.oracle) if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
@@ -90,7 +93,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "scenario": config.choices["scenario"],
         "seed": config.values.seed,
         "split": values.split,
-        "reproducible": config.values.configurator.milliseconds is None,
+        "reproducible": config.values.configurator.milliseconds is None and not learn_online,
         "checkpoint": {"sha256": checkpoint_sha256},
     }
     by_agent = {
@@ -127,13 +130,14 @@ class PolicyFactory:
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
         config = compose_config([], base=self.config)
         modules = load_modules_for(env, config, self.run_folder)
+        recorded = recorded_experience(config, modules, self.run_folder)
         if name == "actor":
-            return build_actor(config, modules)
+            return build_actor(config, modules, recorded=recorded)
         world_model = modules.world_model
         oracle = OracleModel(
             world_model=world_model, env=env, simulator=type(env)(), action_repeat=world_model.action_repeat
         )
-        return build_actor(config, modules, world_model=oracle)
+        return build_actor(config, modules, world_model=oracle, recorded=recorded)
 
 
 def _film(

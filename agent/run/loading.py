@@ -1,20 +1,27 @@
 """From a run folder to an agent, without an environment and without executing anything that was saved."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agent.actor import Actor
+from agent.learning.experience import Experience, embed
+from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.modules import MODEL_GROUPS, Modules, build_modules
 from agent.run.saved_config import read_config
+from envs.episode import open_dataset
 from envs.spec import EnvSpec
 from world_model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
 
 CHECKPOINT = "agent.safetensors"
 """Where in a run folder all that was learned lies, in one file."""
+
+DATA_FOLDER = "data"
+"""Where in a run folder the recorded episodes lie."""
 
 
 def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
@@ -25,11 +32,12 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
         overrides: Changes to its config, as on the command line: `["planner.num_samples=512"]`.
 
     Raises:
-        CheckpointError, ConfigError: The folder holds no such run, or a damaged one.
+        CheckpointError, ConfigError, DatasetError: The folder holds no such run, or a damaged one.
     """
     folder = Path(run_folder)
     config = compose_config(overrides, base=read_config(folder))
-    return build_actor(config, load_modules(config, checkpoint_path(folder)))
+    modules = load_modules(config, checkpoint_path(folder))
+    return build_actor(config, modules, recorded=recorded_experience(config, modules, folder))
 
 
 def checkpoint_path(run_folder: Path) -> Path:
@@ -81,13 +89,32 @@ def read_spec(checkpoint: Checkpoint, path: Path) -> EnvSpec:
         raise CheckpointError(f"{path} describes no environment: {error!r}") from None
 
 
-def build_actor(config: Config, modules: Modules, *, world_model: WorldModel | None = None) -> Actor:
-    """Returns the agent that acts with what was learned, as its config says.
+def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> Experience | None:
+    """Returns what a run's critics have learned from, where they go on learning and the run folder has it.
+
+    Raises:
+        DatasetError: It is damaged.
+    """
+    folder = run_folder / DATA_FOLDER
+    if not config.values.actor.learn_online or not folder.is_dir():
+        return None
+    return embed(modules.world_model, open_dataset(folder))
+
+
+def build_actor(
+    config: Config,
+    modules: Modules,
+    *,
+    world_model: WorldModel | None = None,
+    recorded: Experience | None = None,
+) -> Actor:
+    """Returns the agent that acts with what was learned, as its config says; it may go on learning.
 
     Args:
         config: Of the agent.
         modules: What was learned.
         world_model: Perceives and imagines in place of the learned one; None for that.
+        recorded: What its critics do not forget while they go on learning; None where it is not at hand.
     """
     values = config.values
     cost = build_terms(config, modules)
@@ -98,8 +125,10 @@ def build_actor(config: Config, modules: Modules, *, world_model: WorldModel | N
     world_model = modules.world_model if world_model is None else world_model
     repeat = modules.world_model.action_repeat
     judge = steps_critic(config)
+    learns = values.actor.learn_online
     try:
-        return Actor(
+        make = partial(OnlineActor, learner=_build_learner(config, modules, recorded)) if learns else Actor
+        return make(
             world_model=world_model,
             planner=planner,
             configurator=configurator,
@@ -112,6 +141,22 @@ def build_actor(config: Config, modules: Modules, *, world_model: WorldModel | N
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def _build_learner(config: Config, modules: Modules, recorded: Experience | None) -> OnlineLearner:
+    """Returns what lets the critics go on learning."""
+    values = config.values
+    return OnlineLearner(
+        critics=modules.critics,
+        learning={name: build(critic.learning) for name, critic in values.critic.items()},
+        recorded=recorded,
+        blocks=modules.world_model.blocks,
+        action_dim=modules.spec.action_dim,
+        task_sensors=list(modules.spec.goal),
+        hindsight=build(values.learning.hindsight),
+        settings=build(values.online),
+        seed=values.seed,
+    )
 
 
 def build_terms(config: Config, modules: Modules) -> dict[str, Any]:

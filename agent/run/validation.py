@@ -34,6 +34,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
     build(values.regularizer)
     build(values.training)
     build(values.learning)
+    build(values.online)
     if values.policy is not None:
         if steps_critic(config) is None:
             raise ConfigError(
@@ -74,6 +75,22 @@ def validate_counts(config: Config) -> None:
             f"configurator.milliseconds={milliseconds} depends on the machine: set configurator.num_evaluations "
             "instead, or evaluate.split=validation"
         )
+    if config.values.actor.learn_online:
+        _validate_online(config)
     rate = config.values.evaluate.fail_under
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")
+
+
+def _validate_online(config: Config) -> None:
+    """Checks what goes with an agent that learns from one evaluated episode to the next."""
+    if config.values.evaluate.split == "evaluation":
+        raise ConfigError(
+            "evaluate.split=evaluation is for the record, and with actor.learn_online=true the agent learns from the "
+            "very episodes that it is measured by: set evaluate.split=validation"
+        )
+    if config.values.evaluate.num_workers > 1:
+        raise ConfigError(
+            "with actor.learn_online=true evaluated episodes follow each other in one process: set "
+            f"evaluate.num_workers=1, got {config.values.evaluate.num_workers}"
+        )

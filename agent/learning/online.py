@@ -1,0 +1,239 @@
+"""Learning on the job: between episodes the critics go on learning from what the agent lived through."""
+
+import copy
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from agent.actor import Actor
+from agent.cost.critic import CriticNetwork
+from agent.goal import GoalReadings
+from agent.learning.critic import CriticLearning
+from agent.learning.experience import Experience
+from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
+from agent.learning.own_episodes import OwnEpisodes
+from agent.memory import ShortTermMemory
+from world_model.fit import TrainingStopped
+from world_model.ranges import check_count, check_number
+from world_model.types import LatentGoal
+
+
+@dataclass(frozen=True)
+class OnlineSettings:
+    """How critics go on learning.
+
+    Attributes:
+        num_steps: Of the optimiser after each episode.
+        batch_size: Transitions of one step.
+        learning_rate: Of Adam, constant.
+        clip_norm: Longest gradient.
+        own_share: Share of transitions from own episodes; the others are recorded ones, lest those be forgotten.
+        pursued_share: Share of own transitions with the goal that was pursued; the others have goals in hindsight.
+        num_episodes: Own episodes that are learned from, the newest.
+    """
+
+    num_steps: int
+    batch_size: int
+    learning_rate: float
+    clip_norm: float
+    own_share: float
+    pursued_share: float
+    num_episodes: int
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "batch_size", "num_episodes"):
+            check_count(f"online.{name}", getattr(self, name), least=1)
+        for name in ("learning_rate", "clip_norm"):
+            check_number(f"online.{name}", getattr(self, name), above=0)
+        check_number("online.own_share", self.own_share, above=0, most=1)
+        check_number("online.pursued_share", self.pursued_share, least=0, most=1)
+
+
+class OnlineLearner:
+    """Lets critics go on learning, each with its own loss.
+
+    The same episodes in the same order give the same weights.
+
+    Args:
+        critics: By name; their weights change where they are.
+        learning: What each is asked to predict.
+        recorded: What they have learned from, or None where it is not at hand.
+        blocks: Sensor name to its place in an embedding.
+        action_dim: Size of a control action.
+        task_sensors: What the task's own goals ask for.
+        hindsight: Which goals are imagined.
+        settings: How they go on learning.
+        seed: Of all randomness.
+
+    Raises:
+        ValueError: There is no critic.
+        DatasetError: The recorded episodes are too short.
+    """
+
+    def __init__(
+        self,
+        *,
+        critics: Mapping[str, CriticNetwork],
+        learning: Mapping[str, CriticLearning],
+        recorded: Experience | None,
+        blocks: Mapping[str, slice],
+        action_dim: int,
+        task_sensors: Collection[str],
+        hindsight: Hindsight,
+        settings: OnlineSettings,
+        seed: int,
+    ) -> None:
+        if not critics:
+            raise ValueError("actor.learn_online=true needs a critic that learns: add one, as critic=[cost_to_go]")
+        self._settings = settings
+        self._hindsight, self._task_sensors = hindsight, task_sensors
+        self._pupils = [
+            _Pupil(critic, learning[name], learning_rate=settings.learning_rate, clip_norm=settings.clip_norm)
+            for name, critic in critics.items()
+        ]
+        self._recorded = [
+            None if recorded is None else self._sampler(recorded, pupil.learning.num_ahead) for pupil in self._pupils
+        ]
+        self._episodes = OwnEpisodes(memories=(), blocks=blocks, action_dim=action_dim)
+        self._generator = Generator().manual_seed(seed)
+
+    def learn(self, memory: ShortTermMemory) -> None:
+        """Takes some steps of the optimiser for every critic, now that an episode is over.
+
+        An episode in which nothing followed on anything teaches nothing.
+
+        Args:
+            memory: Of that episode.
+
+        Raises:
+            TrainingStopped: A loss is not finite.
+        """
+        if len(memory.moments) < 2:
+            return
+        memories = (*self._episodes.memories, memory)[-self._settings.num_episodes :]
+        self._episodes = replace(self._episodes, memories=memories)
+        experience = self._episodes.experience()
+        for pupil, recorded in zip(self._pupils, self._recorded, strict=True):
+            num_ahead = pupil.learning.num_ahead
+            if self._episodes.longest >= num_ahead:
+                own, pursued = self._sampler(experience, num_ahead), self._episodes.pursued(num_ahead)
+                pupil.learn(self._sample(own, pursued, recorded) for _ in range(self._settings.num_steps))
+
+    def _sampler(self, experience: Experience, num_ahead: int) -> HindsightSampler:
+        return HindsightSampler(
+            experience,
+            episodes=torch.arange(len(experience.lengths)),
+            hindsight=self._hindsight,
+            task_sensors=self._task_sensors,
+            num_ahead=num_ahead,
+        )
+
+    def _sample(self, own: HindsightSampler, pursued: Transitions, recorded: HindsightSampler | None) -> Transitions:
+        """Draws a batch: own moments with goals in hindsight, own ones with the goals pursued, and recorded ones."""
+        settings = self._settings
+        num_own = settings.batch_size if recorded is None else math.ceil(settings.own_share * settings.batch_size)
+        num_pursued = round(settings.pursued_share * num_own)
+        rows = torch.randint(len(pursued.embedding), (num_pursued,), generator=self._generator)
+        parts = [own.sample(num_own - num_pursued, self._generator), _choose(pursued, rows)]
+        if recorded is not None:
+            parts.append(recorded.sample(settings.batch_size - num_own, self._generator))
+        return _join(parts)
+
+
+class OnlineActor(Actor):
+    """An actor whose critics learn from each episode before the next one begins.
+
+    What it does in an episode depends on those before it.
+
+    Args:
+        learner: Of its critics.
+        parts: Of the actor; see `Actor`.
+    """
+
+    def __init__(self, *, learner: OnlineLearner, **parts: Any) -> None:
+        super().__init__(**parts)
+        self._learner = learner
+
+    def reset(self, goal: GoalReadings | Sequence[GoalReadings], *, seed: int) -> None:
+        """Learns from the episode that ends, and starts another; see `Actor.reset`.
+
+        Raises:
+            GoalError: A goal is none that can be pursued; then the episode goes on, and nothing is learned.
+            TrainingStopped: A loss is not finite.
+        """
+        ended = self._state
+        super().reset(goal, seed=seed)
+        if ended is not None:
+            self._learner.learn(ended.memory)
+
+
+class _Pupil:
+    """A critic that learns for a while, and is frozen in between.
+
+    Args:
+        critic: Its weights change where they are.
+        learning: What it is asked to predict.
+        learning_rate: Of Adam.
+        clip_norm: Longest gradient.
+    """
+
+    def __init__(
+        self, critic: CriticNetwork, learning: CriticLearning, *, learning_rate: float, clip_norm: float
+    ) -> None:
+        self.learning = learning
+        self._critic, self._clip_norm = critic, clip_norm
+        self._target = critic if learning.target_decay is None else copy.deepcopy(critic).requires_grad_(False)
+        self._optimizer = torch.optim.Adam(critic.parameters(), lr=learning_rate)
+
+    def learn(self, batches: Iterable[Transitions]) -> None:
+        """Takes a step for each batch."""
+        self._critic.train().requires_grad_(True)
+        with torch.enable_grad():
+            for transitions in batches:
+                self._step(transitions)
+        self._critic.eval().requires_grad_(False)
+
+    def _step(self, transitions: Transitions) -> None:
+        loss = self.learning.loss(self._critic, self._target, transitions)
+        if not math.isfinite(loss.item()):
+            raise TrainingStopped(
+                f"the loss of a critic that learns online is {loss.item()}: choose a smaller online.learning_rate"
+            )
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._critic.parameters(), self._clip_norm)
+        self._optimizer.step()
+        if self.learning.target_decay is not None:
+            with torch.no_grad():
+                for slow, fast in zip(self._target.parameters(), self._critic.parameters(), strict=True):
+                    slow.lerp_(fast, 1.0 - self.learning.target_decay)
+
+
+def _choose(transitions: Transitions, rows: Tensor) -> Transitions:
+    """Returns some of the transitions."""
+    goal = transitions.goal
+    return Transitions(
+        embedding=transitions.embedding[rows],
+        action=transitions.action[rows],
+        later=transitions.later[rows],
+        goal=LatentGoal(embedding=goal.embedding[rows], mask=goal.mask[rows]),
+        steps_to_goal=transitions.steps_to_goal[rows],
+    )
+
+
+def _join(parts: Sequence[Transitions]) -> Transitions:
+    """Returns all the transitions, one part after the other."""
+    return Transitions(
+        embedding=torch.cat([part.embedding for part in parts]),
+        action=torch.cat([part.action for part in parts]),
+        later=torch.cat([part.later for part in parts]),
+        goal=LatentGoal(
+            embedding=torch.cat([part.goal.embedding for part in parts]),
+            mask=torch.cat([part.goal.mask for part in parts]),
+        ),
+        steps_to_goal=torch.cat([part.steps_to_goal for part in parts]),
+    )

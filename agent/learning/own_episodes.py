@@ -1,0 +1,72 @@
+"""What the agent lived through, as its memory holds it: data to learn from (LeCun 2022, section 3.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from agent.learning.experience import Experience
+from agent.learning.hindsight import Transitions
+from agent.memory import ShortTermMemory
+from world_model.types import LatentGoal
+
+
+@dataclass(frozen=True)
+class OwnEpisodes:
+    """Remembered episodes, one after the other.
+
+    Attributes:
+        memories: Of one episode each, of at least two moments.
+        blocks: Sensor name to its place in an embedding.
+        action_dim: Size of a control action.
+    """
+
+    memories: tuple[ShortTermMemory, ...]
+    blocks: Mapping[str, slice]
+    action_dim: int
+
+    @property
+    def longest(self) -> int:
+        """Model steps of the longest episode."""
+        return max(len(memory.moments) for memory in self.memories) - 1
+
+    def experience(self) -> Experience:
+        """Returns them at the pace at which they were remembered: a model step is one step with its mean action."""
+        moments = [memory.moments for memory in self.memories]
+        actions = torch.stack([moment.previous_action for episode in moments for moment in episode[1:]])
+        return Experience(
+            embeddings=torch.cat([memory.triples()[1] for memory in self.memories]),
+            actions=actions.view(len(actions), -1, self.action_dim).mean(dim=1),
+            lengths=torch.tensor([len(episode) - 1 for episode in moments]),
+            blocks=self.blocks,
+            action_repeat=1,
+        )
+
+    def pursued(self, num_ahead: int) -> Transitions:
+        """Returns every moment of which it is known what followed, each with the goal that was pursued until then.
+
+        As long as that goal stays the same, the distance of `later` from it is the intrinsic cost in memory: these are
+        the triples of time, state and intrinsic cost, joined over `num_ahead` model steps. How long it takes to the
+        goal is not known.
+
+        Args:
+            num_ahead: Model steps from a moment to what is looked at later, at most `longest`.
+        """
+        embeddings, later, wishes, masks, actions = [], [], [], [], []
+        for memory in self.memories:
+            _, states, _ = memory.triples()
+            goals = memory.goals()
+            num_moments = max(len(states) - num_ahead, 0)
+            embeddings.append(states[:num_moments])
+            later.append(states[num_ahead:])
+            wishes.append(goals.embedding[:num_moments])
+            masks.append(goals.mask[:num_moments])
+            actions += [moment.previous_action for moment in memory.moments[1 : num_moments + 1]]
+        embedding = torch.cat(embeddings)
+        return Transitions(
+            embedding=embedding,
+            action=torch.stack(actions).view(len(actions), -1, self.action_dim).mean(dim=1),
+            later=torch.cat(later),
+            goal=LatentGoal(embedding=torch.cat(wishes), mask=torch.cat(masks)),
+            steps_to_goal=torch.full((len(embedding),), torch.inf),
+        )
