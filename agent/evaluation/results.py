@@ -82,7 +82,10 @@ def format_results(results: Mapping[str, Any]) -> str:
         "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
     if not results["reproducible"]:
-        lines.append("not reproducible: the planner's budget was time, and what it finds in it depends on the machine")
+        lines.append(
+            "not reproducible: what a planner finds in a given time depends on the machine, and what an agent that "
+            "learns online does depends on the episodes before"
+        )
     return "\n".join(lines)
 
 

@@ -89,6 +89,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "observation": config.choices["observation"],
         "planner": config.choices["planner"],
         "mode": config.values.actor.mode,
+        "learn_online": learn_online,
         "configurator": config.choices["configurator"],
         "scenario": config.choices["scenario"],
         "seed": config.values.seed,
