@@ -90,8 +90,8 @@ class CriticCost:
     """
 
     def __init__(self, *, critic: Critic, last_step_weight: float, doubt_weight: float) -> None:
-        if not last_step_weight > 0.0:
-            raise ValueError(f"last_step_weight must be above 0, got {last_step_weight}")
+        if not 0.0 < last_step_weight < math.inf:
+            raise ValueError(f"last_step_weight must be above 0 and finite, got {last_step_weight}")
         if not 0.0 <= doubt_weight < math.inf:
             raise ValueError(f"doubt_weight must be at least 0 and finite, got {doubt_weight}")
         self._critic = critic
