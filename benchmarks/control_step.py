@@ -1,4 +1,9 @@
-"""How long a control step takes: `python -m benchmarks.control_step runs/demo` (own process, one torch thread)."""
+"""How long a control step takes in each mode: `python -m benchmarks.control_step runs/demo`.
+
+In its own process, with one torch thread, in episodes of the validation split. At most control steps the agent goes on
+with what it decided at the last one; those at which it decides are told apart. Modes that need a policy are left out
+where the run has none. Further arguments change the run's config, as on the command line of jepa-mpc.
+"""
 
 import argparse
 from pathlib import Path
@@ -8,10 +13,15 @@ import gymnasium
 import torch
 
 from agent import load_agent
-from agent.evaluation.seeds import episode_seeds
+from agent.actor import Actor
+from agent.configurator.types import HYBRID, PLANNING, REACTIVE
+from agent.evaluation.seeds import SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles
-from agent.run.config import compose_config
+from agent.run.config import Config, compose_config
 from agent.run.saved_config import read_config
+from benchmarks.agents import configured_by
+from benchmarks.tables import table
+from envs.mujoco_env import MujocoEnv
 
 WARM_UP_EPISODES = 2
 
@@ -19,28 +29,54 @@ WARM_UP_EPISODES = 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--num-steps", type=int, default=2_000)
+    parser.add_argument("overrides", nargs="*", help="changes to its config")
+    parser.add_argument("--num-steps", type=int, default=2_000, help="control steps at which something is decided")
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
-    agent = load_agent(arguments.run)
-    env_id = compose_config([], base=read_config(arguments.run)).values.env.env_id
-    env = gymnasium.make(env_id).unwrapped
-    num_steps = env.description.num_steps
-    num_episodes = -(-arguments.num_steps // num_steps)
-    latencies = []
-    for index, seed in enumerate(episode_seeds("validation", WARM_UP_EPISODES + num_episodes)):
+    config = compose_config(arguments.overrides, base=read_config(arguments.run))
+    env = gymnasium.make(config.values.env.env_id).unwrapped
+    assert isinstance(env, MujocoEnv)
+    rows = []
+    for name, overrides in modes(config).items():
+        agent = load_agent(arguments.run, [*arguments.overrides, *overrides])
+        deciding, others = latencies(agent, env, num_steps=arguments.num_steps)
+        for which, times in (("decides", deciding), ("all", deciding + others)):
+            shown = (f"{value:.2f}" for value in percentiles(times).values())
+            rows.append([name, which, f"{len(times):,}", *shown])
+    print(f"{config.values.env.env_id}, {arguments.run}: a control step, ms, one torch thread")
+    print(table(["mode", "steps", "n", "p50", "p90", "p99"], rows))
+
+
+def modes(config: Config) -> dict[str, list[str]]:
+    """Returns each mode that the run can act in, and what chooses it; its own configurator's choice comes last."""
+    names = [PLANNING] if config.values.policy is None else [PLANNING, HYBRID, REACTIVE]
+    fixed = configured_by(config, "fixed")
+    chosen = {name: [f"actor.mode={name}", *fixed] for name in names}
+    if config.choices["configurator"] != "fixed":
+        chosen[f"configurator={config.choices['configurator']}"] = []
+    return chosen
+
+
+def latencies(agent: Actor, env: MujocoEnv, *, num_steps: int) -> tuple[list[float], list[float]]:
+    """Returns the time of so many control steps at which the agent decides, and of the others among them, ms."""
+    deciding: list[float] = []
+    others: list[float] = []
+    for index, seed in enumerate(episode_seeds("validation", SPLIT_SIZE)):
         state, _ = env.reset(seed=seed)
         agent.reset(env.goal_observation(state["desired_goal"]), seed=seed)
-        for _ in range(num_steps):
+        for _ in range(env.description.num_steps):
             observation = env.split_observation(state["observation"])
+            num_choices = len(agent.state.choices)
             start = perf_counter()
             action = agent.act(observation)
+            latency = 1e3 * (perf_counter() - start)
             if index >= WARM_UP_EPISODES:
-                latencies.append(1e3 * (perf_counter() - start))
+                (deciding if len(agent.state.choices) > num_choices else others).append(latency)
             state = env.step(action)[0]
-    shown = ", ".join(f"{name} {value:.2f}" for name, value in percentiles(latencies).items())
-    print(f"{env_id}: {len(latencies)} control steps, ms: {shown}")
+        if len(deciding) >= num_steps:
+            break
+    return deciding, others
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import torch
 
 from agent.run.cli import main as jepa_mpc
 from agent.run.config import compose_config, group_names
-from agent.run.loading import checkpoint_path, load_world_model
+from agent.run.loading import checkpoint_path, load_modules
+from agent.run.saved_config import read_config
 from envs.episode import open_dataset
 from world_model.jepa import JEPA
 from world_model.probes import effective_rank, fit_probe, r_squared
@@ -75,13 +76,14 @@ def quiet(*command: str) -> int:
 
 def describe(run: Path, held_out: Path) -> str:
     """Returns effective rank and probe R² of tip and block, from embeddings of episodes that were not trained on."""
-    model, spec = load_world_model(checkpoint_path(run))
+    modules = load_modules(compose_config([], base=read_config(run)), checkpoint_path(run))
+    model = modules.world_model
     dataset = open_dataset(held_out)
     readings = {name: torch.from_numpy(np.array(rows)) for name, rows in dataset.observations.items()}
     with torch.no_grad():
         embeddings = model.encode({name: readings[name][None] for name in model.sensors})[0]
     half = int(dataset.first_observation[dataset.num_episodes // 2])
-    targets = [name for name in ("tip", "block_position") if name in spec.sensors]
+    targets = [name for name in ("tip", "block_position") if name in modules.spec.sensors]
     return ", ".join([ranks(model, embeddings), *(probe(name, embeddings, readings[name], half) for name in targets)])
 
 

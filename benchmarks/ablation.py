@@ -1,0 +1,234 @@
+"""What each part of the agent is worth: one checkpoint, one manifest, and as many evaluations a step in every row.
+
+`python -m benchmarks.ablation run=runs/demo` adds one part after the other to the bare goal distance, and lets the
+policy act alone in the end. Each row is run on the same episodes, with `num_evaluations` candidates a step wherever it
+plans, except where the configurator decides otherwise. Prints the table, and writes ablation.json and ablation.png.
+
+`python -m benchmarks.ablation tune=true run=runs/demo` gives each row as many trials of the number that comes with it,
+on the validation split, on top of what won in the rows before, and writes ablation_tuned.json: the winner has the
+highest success at the end, of equals the highest success once. An ablation of the same output reads it, that of
+another run with tuned=FILE; without one, each row takes the first of its values, as shipped.
+
+All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_workers=2, num_evaluations=512,
+split=evaluation, tune=false, num_tuning_episodes=100, tuned=FILE. An interrupted call goes on where it was.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.results import write_results
+from agent.run.lock import locked
+from benchmarks.ablation_plot import write_plot
+from benchmarks.agents import (
+    HEADER,
+    SETTINGS,
+    FinishedRun,
+    Variant,
+    cells,
+    difference_at_end,
+    measures,
+    points,
+    read_settings,
+    spelled,
+)
+from benchmarks.tables import table
+
+FILE, TUNED_FILE, PLOT_FILE = "ablation.json", "ablation_tuned.json", "ablation.png"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A value of the number that comes with a row.
+
+    Attributes:
+        label: Number and value.
+        overrides: That set it.
+    """
+
+    label: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A part that is added to the agent of the row before.
+
+    Attributes:
+        name: Of the part.
+        overrides: That add it.
+        trials: Values of the number that comes with it, the shipped one first; empty where nothing can be set.
+        alone: It is without what the rows before it added.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    alone: bool = False
+
+    def on(self, before: tuple[str, ...]) -> tuple[str, ...]:
+        """Returns the overrides of this row on top of those of the row before, without the number."""
+        return self.overrides if self.alone else before + self.overrides
+
+
+def main() -> None:
+    settings = read_settings(
+        {
+            **SETTINGS,
+            "num_evaluations": 512,
+            "split": "evaluation",
+            "tune": False,
+            "num_tuning_episodes": 100,
+            "tuned": None,
+        }
+    )
+    run = FinishedRun.of(settings)
+    rows = make_rows(run, num_evaluations=settings.num_evaluations)
+    with locked(run.output):
+        if settings.tune:
+            tune(run, rows, num_episodes=settings.num_tuning_episodes)
+        else:
+            ablate(run, rows, settings)
+
+
+def make_rows(run: FinishedRun, *, num_evaluations: int) -> list[Row]:
+    """Returns the rows of the table, for the parts that the run has."""
+    values = run.config.values
+    others = [f"cost.{name}.weight=0.0" for name in values.cost if name != "goal_distance"]
+    others += [f"critic.{name}.weight=0.0" for name in values.critic]
+    start = ("actor.mode=planning", *run.configured_by("fixed"), f"configurator.num_evaluations={num_evaluations}")
+    rows = [
+        Row(
+            "goal distance only", (*start, *others), _trials("cost.goal_distance.term.last_step_weight", 5.0, 1.0, 20.0)
+        ),
+        Row("+ novelty", (), _trials("cost.novelty.weight", 2.0, 0.5, 8.0)),
+    ]
+    if "delta_step" in values.critic:
+        rows.append(Row("+ delta-step critic", (), _trials("critic.delta_step.weight", 1.0, 0.3, 3.0)))
+    if "cost_to_go" in values.critic:
+        rows.append(Row("+ cost-to-go critic", (), _trials("critic.cost_to_go.weight", 1.0, 0.3, 3.0)))
+        rows.append(Row("+ ensemble penalty", (), _trials("critic.cost_to_go.term.doubt_weight", 1.0, 0.3, 3.0)))
+    if values.policy is not None:
+        rules = OmegaConf.to_container(run.compose(["configurator=rules"]).values.configurator.rules)
+        assert isinstance(rules, list)
+        rows += [
+            Row("+ policy proposals", ("actor.mode=hybrid",), _trials("planner.warm_std", 0.5, 0.25, 1.0)),
+            Row("+ configurator", ("configurator=rules",), _rule_trials(rules, "cost_to_go_below", 1.5, 0.75, 3.0)),
+            Row("reactive alone", ("actor.mode=reactive", *run.configured_by("fixed")), (), alone=True),
+        ]
+    return rows
+
+
+def _trials(key: str, *values: float) -> tuple[Trial, ...]:
+    return tuple(Trial(f"{key.rpartition('.')[2]}={value:g}", (f"{key}={value}",)) for value in values)
+
+
+def _rule_trials(rules: Sequence[Any], condition: str, *values: float) -> tuple[Trial, ...]:
+    """Returns trials of a number in the conditions of a table of rules."""
+    if not any(condition in rule["when"] for rule in rules):
+        raise SystemExit(f"the ablation tunes {condition} in configs/configurator/rules.yaml, and no rule there has it")
+    trials = []
+    for value in values:
+        changed = [
+            {**rule, "when": {name: value if name == condition else at for name, at in rule["when"].items()}}
+            for rule in rules
+        ]
+        trials.append(Trial(f"{condition}={value:g}", (f"configurator.rules={spelled(changed)}",)))
+    return tuple(trials)
+
+
+def tune(run: FinishedRun, rows: Sequence[Row], *, num_episodes: int) -> None:
+    """Tries the values of each row on the validation split, on top of the winners of the rows before."""
+    so_far: tuple[str, ...] = ()
+    winners, shown = {}, []
+    for row in rows:
+        so_far = row.on(so_far)
+        if not row.trials:
+            continue
+        variants = [Variant(f"{row.name}, {it.label}", so_far + it.overrides, num_episodes) for it in row.trials]
+        trials = list(zip(row.trials, run.evaluate(variants, split="validation").values(), strict=True))
+        best, _ = max(trials, key=lambda trial: _merit(trial[1]))
+        first = trials[0][1]
+        for trial, episodes in trials:
+            difference = "" if episodes is first else points(difference_at_end(episodes, first))
+            won = "won" if trial is best else ""
+            shown.append([f"{row.name}, {trial.label}", *cells(measures(episodes)), difference, won])
+        winners[row.name] = best.label
+        so_far += best.overrides
+    print(table(["row and value", *HEADER, "against the first value, points", ""], shown))
+    print(f"{num_episodes} episodes of the validation split; an interval that holds 0 tells no difference.")
+    findings = {"schema": SCHEMA, **run.describe(split="validation", num_episodes=num_episodes, won=winners)}
+    print(f"winners: {write_results(findings, run.output, file=TUNED_FILE)}")
+
+
+def _merit(episodes: Sequence[EvaluatedEpisode]) -> tuple[int, int]:
+    """Returns success at the end, and once: of equals the first value wins."""
+    records = [episode.record for episode in episodes]
+    return sum(record.success_at_end for record in records), sum(record.success_once for record in records)
+
+
+def ablate(run: FinishedRun, rows: Sequence[Row], settings: DictConfig) -> None:
+    """Runs every row, prints the table, and writes it and its picture."""
+    path = run.output / TUNED_FILE if settings.tuned is None else Path(settings.tuned)
+    if settings.tuned is not None and not path.is_file():
+        raise SystemExit(f"tuned must be the file of a tuning, '{path}' is none")
+    won: Mapping[str, str] = json.loads(path.read_text())["won"] if path.is_file() else {}
+    so_far: tuple[str, ...] = ()
+    variants, labels = [], []
+    for row in rows:
+        trial = chosen(row, won)
+        so_far = row.on(so_far) + (() if trial is None else trial.overrides)
+        variants.append(Variant(row.name, so_far, settings.num_episodes))
+        labels.append("" if trial is None else trial.label)
+    episodes = run.evaluate(variants, split=settings.split)
+    findings = {
+        "schema": SCHEMA,
+        **run.describe(
+            split=settings.split, num_evaluations=settings.num_evaluations, tuned=str(path) if won else None
+        ),
+        "rows": [],
+    }
+    shown = []
+    before: list[EvaluatedEpisode] | None = None
+    for label, (name, of_row) in zip(labels, episodes.items(), strict=True):
+        row_measures = measures(of_row)
+        difference = None if before is None else difference_at_end(of_row, before)
+        findings["rows"].append(
+            {
+                "name": name,
+                "value": label,
+                "difference_at_end": None if difference is None else asdict(difference),
+                **row_measures,
+            }
+        )
+        shown.append([name, label, *cells(row_measures), "" if difference is None else points(difference)])
+        before = of_row
+    print(table(["part", "its value", *HEADER, "against the row before, points"], shown))
+    print(
+        f"{settings.num_episodes} episodes of the {settings.split} split, the same for all; values "
+        + (f"tuned: {path}" if won else "as shipped, not tuned")
+    )
+    print(f"ablation: {write_results(findings, run.output, file=FILE)}")
+    print(f"picture: {write_plot(findings, run.output / PLOT_FILE)}")
+
+
+def chosen(row: Row, won: Mapping[str, str]) -> Trial | None:
+    """Returns the value of a row that won the tuning, or the first where there was none."""
+    if row.name not in won:
+        return row.trials[0] if row.trials else None
+    by_label = {trial.label: trial for trial in row.trials}
+    if won[row.name] not in by_label:
+        raise SystemExit(
+            f"the tuning says {won[row.name]} for '{row.name}', which has {', '.join(by_label)}: tune anew"
+        )
+    return by_label[won[row.name]]
+
+
+if __name__ == "__main__":
+    main()
