@@ -242,17 +242,16 @@ class Actor:
         proposals: tuple[Tensor, ...] = ()
         if configuration.mode == HYBRID:
             assert self._policy is not None
-            proposals = (
-                imagine_policy(
-                    self._policy,
-                    self.world_model,
-                    context,
-                    state.goal,
-                    bounds=bounds,
-                    horizon=horizon,
-                    action_repeat=self._action_repeat,
-                ),
+            proposal, _ = imagine_policy(
+                self._policy,
+                self.world_model,
+                context,
+                state.goal,
+                bounds=bounds,
+                horizon=horizon,
+                action_repeat=self._action_repeat,
             )
+            proposals = (proposal,)
         if state.planner_state is None:
             start = self._planner.init(bounds, batch_size=1, horizon=horizon)
         else:

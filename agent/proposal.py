@@ -1,4 +1,4 @@
-"""What mode 1 proposes to mode 2: the reactive policy, followed in imagination."""
+"""The reactive policy, followed in imagination: what mode 1 proposes to mode 2, and what it can learn from."""
 
 import torch
 from torch import Tensor
@@ -17,29 +17,34 @@ def imagine_policy(
     bounds: ActionBounds,
     horizon: int,
     action_repeat: int,
-) -> Tensor:
-    """Returns what the policy would do from here on: policy, predictor, policy, and so on.
+) -> tuple[Tensor, Tensor]:
+    """Returns what the policy would do from here on and where that leads: policy, predictor, policy, and so on.
+
+    Differentiable in the policy's weights.
 
     Args:
         policy: Acts in embedding space.
         world_model: Imagines where that leads.
-        context: Of one problem.
-        goal: Of one problem.
+        context: Where imagination starts.
+        goal: Of each problem.
         bounds: What will be let through: it is what is imagined.
         horizon: Imagined model steps.
         action_repeat: Control steps for which an action is held.
 
     Returns:
-        `[1, horizon, action_dim]`, inside the bounds.
+        Control actions `[batch, horizon, action_dim]`, inside the bounds, and the embeddings that they lead to,
+        `[batch, horizon, embed_dim]`.
     """
-    actions = torch.empty(1, 0, len(bounds.low), dtype=bounds.low.dtype)
+    actions = torch.empty(len(context.embeddings), 0, len(bounds.low), dtype=bounds.low.dtype)
+    embeddings = []
     for _ in range(horizon):
         action = policy(context.embeddings[:, -1], goal)
         actions = bounds.clip(torch.cat([actions, action[:, None]], dim=1))
-        model_action = actions[:, -1:].repeat(1, 1, action_repeat)  # [1, 1, model_action_dim]
+        model_action = actions[:, -1:].repeat(1, 1, action_repeat)  # [batch, 1, model_action_dim]
         embedding = world_model.rollout(context, model_action[:, None]).embeddings[:, 0]
+        embeddings.append(embedding)
         context = LatentContext(
             embeddings=torch.cat([context.embeddings, embedding], dim=1)[:, 1:],
             actions=torch.cat([context.actions, model_action], dim=1)[:, 1:],
         )
-    return actions
+    return actions, torch.cat(embeddings, dim=1)

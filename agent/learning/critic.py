@@ -50,12 +50,12 @@ class CriticLearning(Protocol):
 class ExpectileTD:
     """The model steps that the best of what was seen needs, by temporal differences.
 
-    A departure from targets that never depend on the critic: V(s, g) follows 1 + γ V(s', g), which joins pieces of
+    A departure from targets that never depend on the critic: V(s, g) follows 1 + discount * V(s', g), which joins pieces of
     different episodes, and an expectile leans to the luckier of what can follow (implicit Q-learning, Kostrikov et al.
     2022, without the action). At a goal V is 0.
 
     Attributes:
-        discount: γ; V is (1 - γ^k) / (1 - γ) at k steps from the goal.
+        discount: Of a model step; V is (1 - discount^k) / (1 - discount) at k steps from the goal.
         expectile: Weight of a surprise for the better; that of one for the worse is what is left to 1. Above 0.5.
         reached_distance: A state is at a goal within this rms distance in embedding space.
         target_decay: Share of itself that the slow copy keeps at each step.

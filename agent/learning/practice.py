@@ -87,10 +87,12 @@ def practise(
         planner: Minimises, with as many evaluations as it asks for.
         horizon: Imagined model steps.
         num_plans: How many plans are made.
-        num_imitated: First steps of a plan that are kept, with the imagined embeddings at which they are taken.
+        num_imitated: First steps of a plan that are kept, with the imagined embeddings at which they are taken; of a
+            shorter plan, all.
         generator: Of all randomness.
         num_threads: Of torch; another number may change the last bits.
     """
+    kept = min(num_imitated, horizon)
     high = torch.ones(world_model.control_action_dim)
     bounds = ActionBounds(low=-high, high=high)
     starts, goals, masks, actions = [], [], [], []
@@ -117,8 +119,7 @@ def practise(
             state = planner.init(bounds, batch_size=size, horizon=horizon)
             plan, _ = planner.plan(objective, state, noise=noise, bounds=bounds, budget=Budget())
             imagined = objective.rollout(plan.actions[:, None])[:, 0]  # [size, horizon, embed_dim]
-            visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :num_imitated]
-            kept = visited.shape[1]
+            visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :kept]
             starts.append(visited.flatten(0, 1))
             goals.append(moments.goal.embedding.repeat_interleave(kept, dim=0))
             masks.append(moments.goal.mask.repeat_interleave(kept, dim=0))

@@ -3,6 +3,7 @@
 training/           the world model
 critic/NAME/        each critic, on the frozen world model
 policy/             the reactive policy, and the plans of mode 2 that it imitates
+policy/refined/     the same, refined in imagination
 agent.safetensors   all of it, and the statistics of the cost terms: what acts
 """
 
@@ -25,6 +26,7 @@ from agent.learning.experience import Experience, embed
 from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations, practise
+from agent.learning.refinement import RefinementTask
 from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
 from agent.run.building import build
@@ -40,6 +42,7 @@ from world_model.training import train_world_model
 TRAINING_FOLDER = "training"
 CRITIC_FOLDER = "critic"
 POLICY_FOLDER = "policy"
+REFINED_FOLDER = "refined"
 PLANS_FILE = "plans.safetensors"
 
 _NUM_STATISTICS = 20_000
@@ -139,11 +142,13 @@ class _LaterStages:
         _take_over(critic, load_checkpoint(path), "critic")
 
     def learn_policy(self, policy: nn.Module) -> None:
-        """Lets mode 2 practise, and trains the policy on its plans and on the recorded actions."""
+        """Lets mode 2 practise, trains the policy on its plans and on the recorded actions, and refines it."""
         values, judge = self.config.values.policy, steps_critic(self.config)
         assert judge is not None
         settings = build(self.config.values.learning)
-        identity = {key: self.config.plain()["values"][key] for key in ("policy", "critic", "cost", "planner")}
+        plain = self.config.plain()["values"]
+        identity = {key: plain[key] for key in ("policy", "critic", "cost", "planner", "constraints")}
+        identity["horizon"] = plain["configurator"]["horizon"]
         task = PolicyTask(
             policy=policy,
             critic=self.modules.critics[judge],
@@ -152,6 +157,19 @@ class _LaterStages:
             **self._common(settings, "policy"),
         )
         path = self._fit(task, settings, identity, self.output / POLICY_FOLDER, "policy")
+        checkpoint = load_checkpoint(path)
+        checkpoint.restore("policy", policy)
+
+        settings = settings.of_refinement()
+        refinement = RefinementTask(
+            policy=policy,
+            world_model=self.modules.world_model,
+            cost=CostModule(**build_terms(self.config, self.modules)),
+            horizon=self.config.values.configurator.horizon,
+            **self._common(settings, "refinement"),
+        )
+        identity["imitated"] = section_sha256(checkpoint.sections["policy"])
+        path = self._fit(refinement, settings, identity, self.output / POLICY_FOLDER / REFINED_FOLDER, "refinement")
         _take_over(policy, load_checkpoint(path), "policy")
 
     def _demonstrate(self, settings: LearningSettings, identity: Mapping[str, Any]) -> Demonstrations:
@@ -161,7 +179,10 @@ class _LaterStages:
         demonstrations = Demonstrations.load(path, identity=digest)
         if demonstrations is None:
             values = self.config.values
-            learning = build(values.policy.learning)
+            learning, planner = build(values.policy.learning), build(values.planner)
+            terms = build_terms(self.config, self.modules)
+            if terms["limits"]:
+                planner = build(values.constraints, planner=planner)
             demonstrations = practise(
                 HindsightSampler(
                     self.experience,
@@ -171,8 +192,8 @@ class _LaterStages:
                     num_ahead=1,
                 ),
                 world_model=self.modules.world_model,
-                cost=CostModule(**build_terms(self.config, self.modules)),
-                planner=build(values.planner),
+                cost=CostModule(**terms),
+                planner=planner,
                 horizon=values.configurator.horizon,
                 num_plans=settings.num_plans,
                 num_imitated=learning.num_imitated,

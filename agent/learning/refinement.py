@@ -1,0 +1,70 @@
+"""Mode 1 learns to do at once what mode 2 would search for: it lowers the same cost of the same imagined futures."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agent.cost.types import CostModule
+from agent.learning.hindsight import Transitions
+from agent.learning.task import LearningTask
+from agent.proposal import imagine_policy
+from planners.types import ActionBounds
+from world_model.checkpoint import Checkpoint
+from world_model.jepa import JEPA
+from world_model.types import LatentContext, LatentTrajectory
+
+
+class RefinementTask(LearningTask):
+    """The policy's training by gradients through world model and cost: amortised inference (LeCun 2022, section 3.1.3).
+
+    It only descends from where it starts. A policy that has imitated plans knows on which side to go around an
+    obstacle; a fresh one would not find out.
+
+    Args:
+        policy: That has imitated.
+        world_model: Imagines; frozen.
+        cost: Prices; frozen.
+        horizon: Imagined model steps.
+        others: Further arguments of `LearningTask`.
+    """
+
+    def __init__(self, *, policy: nn.Module, world_model: JEPA, cost: CostModule, horizon: int, **others: Any) -> None:
+        super().__init__(module=policy, num_ahead=1, **others)
+        self._world_model, self._cost, self._horizon = world_model, cost, horizon
+        high = torch.ones(world_model.control_action_dim)
+        self._bounds = ActionBounds(low=-high, high=high)
+
+    def finish_step(self) -> None:
+        """Nothing follows the policy."""
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns the policy's weights."""
+        return Checkpoint(
+            sections={"policy": self.module.state_dict()}, metadata=replace(self._metadata, training_step=step)
+        )
+
+    def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
+        """Returns the mean cost of following the policy, each time as if an episode began there."""
+        model = self._world_model
+        context = LatentContext(
+            embeddings=transitions.embedding[:, None].repeat(1, model.context_length, 1),
+            actions=torch.zeros(len(transitions.embedding), model.context_length, model.action_dim),
+        )
+        actions, embeddings = imagine_policy(
+            self.module,
+            model,
+            context,
+            transitions.goal,
+            bounds=self._bounds,
+            horizon=self._horizon,
+            action_repeat=model.action_repeat,
+        )
+        trajectory = LatentTrajectory(
+            embeddings=embeddings[:, None],
+            actions=actions.repeat(1, 1, model.action_repeat)[:, None],
+            previous_action=context.actions[:, -1],
+            start=transitions.embedding,
+        )
+        return {"loss": self._cost(trajectory, transitions.goal).mean()}
