@@ -142,6 +142,7 @@ def make_actor(spec, integrator, make_configurator):
 
     def make(
         *,
+        actor=Actor,
         planner=CEM,
         policy=None,
         critic=None,
@@ -150,7 +151,7 @@ def make_actor(spec, integrator, make_configurator):
         memory_capacity=30,
         **configurator,
     ):
-        return Actor(
+        return actor(
             world_model=integrator,
             planner=planner(
                 num_samples=64,
