@@ -1,6 +1,6 @@
 """How critics and policies are trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from agent.learning.hindsight import Hindsight
@@ -17,6 +17,8 @@ class LearningSettings(FitSettings):
         validation_fraction: Share of the episodes that is validated on.
         num_validation_samples: Transitions that are validated on, the same at every validation.
         num_plans: That mode 2 makes for a policy to imitate.
+        refinement_steps: In which a policy then lowers the cost of imagined futures.
+        refinement_batch_size: Imagined futures of one such step.
         hindsight: Which goals are imagined for what was recorded.
     """
 
@@ -26,12 +28,25 @@ class LearningSettings(FitSettings):
     validation_fraction: float
     num_validation_samples: int
     num_plans: int
+    refinement_steps: int
+    refinement_batch_size: int
     hindsight: Hindsight
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_size", "num_validation_samples", "num_plans"):
+        counts = (
+            "batch_size",
+            "num_validation_samples",
+            "num_plans",
+            "refinement_steps",
+            "refinement_batch_size",
+        )
+        for name in counts:
             check_count(f"learning.{name}", getattr(self, name), least=1)
         check_number("learning.validation_fraction", self.validation_fraction, above=0)
         if self.validation_fraction >= 1:
             raise ValueError(f"learning.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+
+    def of_refinement(self) -> "LearningSettings":
+        """Returns how a policy is refined."""
+        return replace(self, num_steps=self.refinement_steps, batch_size=self.refinement_batch_size)

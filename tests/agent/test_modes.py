@@ -106,7 +106,7 @@ def test_what_is_proposed_is_what_will_be_let_through(integrator, policy):
     context = LatentContext(embeddings=torch.zeros(1, 1, 5), actions=torch.zeros(1, 1, 6))
     asked = {"position": torch.ones(1, dtype=torch.bool)}
     goal = integrator.encode_goal(Goal(observation={"position": torch.tensor([[0.1, 0.0, 0.0]])}, asked=asked))
-    actions = imagine_policy(policy, integrator, context, goal, bounds=bounds, horizon=4, action_repeat=2)
+    actions, _ = imagine_policy(policy, integrator, context, goal, bounds=bounds, horizon=4, action_repeat=2)
     # in two control steps a tenth of the action twice: 0.05, where half a step back is asked for and the limit bites
     assert actions[0, :, 0].tolist() == pytest.approx([0.25, 0.5, 0.25, 0.0], abs=1e-6)
     assert torch.equal(actions, bounds.clip(actions))
