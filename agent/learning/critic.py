@@ -51,8 +51,8 @@ class ExpectileTD:
     """The model steps that the best of what was seen needs, by temporal differences.
 
     A departure from targets that never depend on the critic: V(s, g) follows 1 + discount * V(s', g), which joins
-    pieces of different episodes, and an expectile leans to the luckier of what can follow (implicit Q-learning, Kostrikov et al.
-    2022, without the action). At a goal V is 0.
+    pieces of different episodes, and an expectile leans to the luckier of what can follow (implicit Q-learning,
+    Kostrikov et al. 2022, without the action). At a goal V is 0.
 
     Attributes:
         discount: Of a model step; V is (1 - discount^k) / (1 - discount) at k steps from the goal.
