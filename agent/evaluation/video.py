@@ -9,8 +9,10 @@ import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.actor import Actor
 from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
 from agent.evaluation.scenarios.undisturbed import Undisturbed
+from agent.evaluation.timeline import write_timeline
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy, rollout
 
@@ -47,7 +49,7 @@ def film_episodes(
     make_scenario: ScenarioMaker = Undisturbed,
     folder: Path,
 ) -> list[Path]:
-    """Writes a GIF of each episode, in real time.
+    """Writes a GIF of each episode, in real time, and beside it the picture of what an actor chose at each step.
 
     Raises:
         RuntimeError: Nothing renders on this machine; the message names the fix.
@@ -70,6 +72,13 @@ def film_episodes(
             part.write_bytes(film)
             part.replace(path)
             paths.append(path)
+            if isinstance(policy, Actor):
+                write_timeline(
+                    policy.state.choices,
+                    path.with_suffix(".png"),
+                    control_dt=env.description.control_dt,
+                    num_steps=scenario.num_steps,
+                )
     finally:
         env.close()
     return paths

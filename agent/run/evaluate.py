@@ -45,7 +45,8 @@ _SOURCES = ("agent", "envs", "planners", "world_model")
 def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config, run_folder = compose_on_run(overrides, command="evaluate", section=SECTION)
-    output = findings_folder(config, run_folder, default=f"evaluate_{config.choices['planner']}")
+    chosen = [config.choices["planner"], config.values.actor.mode, config.choices["scenario"]]
+    output = findings_folder(config, run_folder, default="_".join(["evaluate", *map(str, chosen)]))
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     print(f"writing to {output}")
     with locked(output):

@@ -1,0 +1,403 @@
+"""The whole pipeline, on a point that carries a block: a moment of training, in which little is learned."""
+
+import copy
+import shutil
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+
+from agent.learning import experience
+from agent.learning.critic import CriticTask
+from agent.learning.experience import embed
+from agent.learning.policy import PolicyTask
+from agent.run import learn as stages
+from agent.run.config import ConfigError, compose_config
+from agent.run.learn import learn
+from agent.run.loading import load_modules
+from agent.run.validation import validate
+from envs.episode import DatasetError, Episode, open_dataset
+from envs.recording import write_dataset
+from envs.spec import Box, EnvSpec
+from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
+from world_model.training import WorldModelTask
+
+SMALL = (
+    "env=push",
+    "exploration=held_random",
+    "world_model.embed_dims={tip: 3, block_position: 3}",
+    "world_model.action_repeat=2",
+    "encoder.hidden_dim=8",
+    "predictor.hidden_dim=8",
+    "predictor.num_layers=1",
+    "training.num_steps=6",
+    "training.batch_size=8",
+    "training.rollout_length=2",
+    "training.num_validation_windows=8",
+    "training.validation_every=4",
+    "training.checkpoint_every=4",
+    "training.keep_every=4",
+    "cost.novelty.term.num_centers=4",
+    "critic.cost_to_go.network.hidden_dim=8",
+    "critic.delta_step.network.hidden_dim=8",
+    "critic.delta_step.learning.num_ahead=2",
+    "policy.network.hidden_dim=8",
+    "planner.num_samples=8",
+    "planner.num_iterations=1",
+    "planner.num_elites=2",
+    "configurator.horizon=2",
+    "learning.num_steps=6",
+    "learning.batch_size=8",
+    "learning.num_validation_samples=8",
+    "learning.validation_every=4",
+    "learning.checkpoint_every=4",
+    "learning.keep_every=4",
+    "learning.num_plans=4",
+)
+
+
+@cache
+def compose(*changes):
+    return compose_config([*SMALL, *changes])
+
+
+def configure(**changes):
+    """Returns the small config with other values; a dot in a key is spelled as two underscores."""
+    config = compose()
+    values = copy.deepcopy(config.values)
+    for key, value in changes.items():
+        OmegaConf.update(values, key.replace("__", "."), value)
+    return replace(config, values=values)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    box = Box(low=(-9.0,) * 3, high=(9.0,) * 3)
+    env = EnvSpec(
+        env_id="test/Carry-v0",
+        xml_hash="",
+        sensors={"tip": (3,), "block_position": (3,)},
+        goal={"block_position": box},
+        workspace=box,
+        action_dim=3,
+        max_displacement=0.1,
+        control_dt=0.05,
+        num_steps=10,
+    )
+    rng = np.random.default_rng(0)
+    episodes = []
+    for seed in range(12):
+        actions = rng.uniform(-1.0, 1.0, (10, 3))
+        tip = rng.normal(size=3) + 0.1 * np.cumsum(np.vstack([np.zeros(3), actions]), axis=0)
+        block = rng.normal(size=3) + 0.05 * (tip - tip[0])
+        episodes.append(
+            Episode(
+                observations={"tip": np.float32(tip), "block_position": np.float32(block)},
+                actions=np.float32(actions),
+                seed=seed,
+                redrawn=0,
+                distance_to_goal=np.zeros(11),
+                is_success=np.zeros(11, np.bool_),
+            )
+        )
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder, episodes, env=env, policy_name="test", policy_values={}, report={})
+    return open_dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(dataset, tmp_path_factory):
+    """The folder of a training that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    learn(configure(), dataset, folder)
+    return folder
+
+
+def content(folder):
+    """Returns the bytes of all files of a run but TensorBoard's, which hold the time of day."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def interrupt(monkeypatch, owner, name, call):
+    """Lets a call raise, the first being 1."""
+    function, count = getattr(owner, name), iter(range(1, 10_000))
+
+    def interrupted(*arguments, **others):
+        if next(count) == call:
+            raise KeyboardInterrupt
+        return function(*arguments, **others)
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+INTERRUPTIONS = {
+    "before the world model's first checkpoint": (WorldModelTask, "finish_step", 2),
+    "after the world model's first checkpoint": (WorldModelTask, "finish_step", 5),
+    "before the frames are embedded": (stages, "embed", 1),
+    "before the cost terms are fitted": (stages, "TrainingStatistics", 1),
+    "before the first critic": (stages, "CriticTask", 1),
+    "in the first critic": (CriticTask, "finish_step", 5),
+    "before the second critic": (stages, "CriticTask", 2),
+    "in the second critic": (CriticTask, "finish_step", 11),
+    "before mode 2 practises": (stages, "practise", 1),
+    "before the policy": (stages, "PolicyTask", 1),
+    "before the policy's first checkpoint": (PolicyTask, "finish_step", 2),
+    "after the policy's first checkpoint": (PolicyTask, "finish_step", 5),
+    "before all is put into one file": (stages, "save_checkpoint", 1),
+}
+
+
+@pytest.mark.parametrize("where", INTERRUPTIONS)
+def test_a_pipeline_interrupted_anywhere_ends_with_the_same_bytes(dataset, whole, tmp_path, monkeypatch, where):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt(patch, *INTERRUPTIONS[where])
+        learn(configure(), dataset, tmp_path)
+    assert not (tmp_path / "agent.safetensors").exists()
+    learn(configure(), dataset, tmp_path)
+    assert content(tmp_path) == content(whole)
+
+
+def test_a_pipeline_interrupted_at_every_stage_in_turn_ends_with_the_same_bytes(dataset, whole, tmp_path, monkeypatch):
+    for owner, name, call in (
+        (WorldModelTask, "finish_step", 5),
+        (stages, "embed", 1),
+        (CriticTask, "finish_step", 5),
+        (stages, "practise", 1),
+        (PolicyTask, "finish_step", 5),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(patch, owner, name, call)
+            learn(configure(), dataset, tmp_path)
+    learn(configure(), dataset, tmp_path)
+    assert content(tmp_path) == content(whole)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(WorldModelTask, "losses"), (CriticTask, "losses"), (PolicyTask, "losses"), (stages, "practise")],
+    ids=["world model", "critics", "policy", "plans"],
+)
+def test_no_finished_stage_is_done_again(dataset, whole, unfinished, monkeypatch, owner, name):
+    interrupt(monkeypatch, owner, name, 1)
+    learn(configure(), dataset, unfinished)
+    assert content(unfinished) == content(whole)
+
+
+def test_what_is_finished_is_left_as_it_is(dataset, whole, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    interrupt(monkeypatch, stages, "embed", 1)
+    assert learn(configure(), dataset, whole) == whole / "agent.safetensors"
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_the_global_generator_is_left_as_it_was_and_does_not_matter(dataset, whole, tmp_path):
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    learn(configure(), dataset, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert content(tmp_path) == content(whole)
+
+
+def test_mode_2_practises_within_the_limits_of_cost_terms(dataset, whole, unfinished):
+    shutil.rmtree(unfinished / "policy")
+    limit = 0.1  # of the mean square of a plan's two actions, summed
+    learn(configure(cost__control_effort__limit=limit), dataset, unfinished)
+    for folder, most in ((unfinished, limit * 1.001), (whole, 3.0)):
+        actions = load_file(folder / "policy" / "plans.safetensors")["action"].view(-1, 2, 3)
+        efforts = actions.square().mean(dim=2).sum(dim=1)
+        assert efforts.max() <= most
+    assert efforts.max() > limit
+
+
+# What is kept
+
+
+def test_one_file_holds_all_that_was_learned_and_what_each_part_stands_on(whole):
+    checkpoint = load_checkpoint(whole / "agent.safetensors")
+    assert checkpoint.sections.keys() == {"world_model", "intrinsic", "critic", "policy"}
+    world_model = section_sha256(checkpoint.sections["world_model"])
+    assert checkpoint.metadata.parents == dict.fromkeys(("intrinsic", "critic", "policy"), world_model)
+    parts = {
+        "world_model": ("training", "world_model", ""),
+        "critic": ("critic/cost_to_go", "critic", "cost_to_go."),
+        "policy": ("policy", "policy", ""),
+    }
+    for section, (folder, name, prefix) in parts.items():
+        learned = load_checkpoint(whole / folder / "last.safetensors").sections[name]
+        for key, tensor in learned.items():
+            assert torch.equal(checkpoint.sections[section][prefix + key], tensor)
+
+
+def test_what_is_loaded_is_frozen_and_what_the_run_learned(dataset, whole):
+    modules = load_modules(configure(), whole / "agent.safetensors")
+    for module in (modules.world_model, *modules.critics.values(), modules.policy):
+        assert not module.training and not any(weight.requires_grad for weight in module.parameters())
+    for section, module in modules.sections.items():
+        tensors = load_checkpoint(whole / "agent.safetensors").sections[section]
+        assert section_sha256(module.state_dict()) == section_sha256(tensors)
+
+
+def test_another_seed_learns_other_weights_in_every_part(dataset, whole, tmp_path):
+    learn(configure(seed=1), dataset, tmp_path)
+    ours, other = (load_checkpoint(folder / "agent.safetensors").sections for folder in (whole, tmp_path))
+    assert all(section_sha256(ours[name]) != section_sha256(other[name]) for name in ours)
+
+
+def test_frames_are_embedded_as_the_world_model_sees_each_alone(dataset, whole, monkeypatch):
+    world_model = load_modules(configure(), whole / "agent.safetensors").world_model
+    monkeypatch.setattr(experience, "_CHUNK", 7)
+    remembered = embed(world_model, dataset)
+    assert remembered.action_repeat == 2 and remembered.lengths.tolist() == [10] * 12
+    for index in range(dataset.num_episodes):
+        readings, actions = dataset.episode(index)
+        frames = {name: torch.from_numpy(np.array(values))[None] for name, values in readings.items()}
+        row, step = remembered.first_frame[index], remembered.first_action[index]
+        torch.testing.assert_close(remembered.embeddings[row : row + 11], world_model.encode(frames)[0])
+        assert np.array_equal(remembered.actions[step : step + 10], actions)
+
+
+def test_cost_terms_are_fitted_to_embeddings_and_readings_of_the_same_frames(dataset, whole):
+    modules = load_modules(configure(), whole / "agent.safetensors")
+    embeddings = embed(modules.world_model, dataset).embeddings
+    tip = torch.from_numpy(np.array(dataset.observations["tip"]))
+    error = modules.terms["workspace"].probe(embeddings) - tip
+    assert error.square().mean() < 0.05 * tip.var()
+
+
+# Without some of the parts
+
+
+def test_without_critics_and_policy_a_world_model_and_its_cost_terms_are_learned(dataset, whole, tmp_path):
+    changes = [text for text in SMALL if not text.startswith(("critic", "policy"))]
+    learn(compose_config([*changes, "critic=[]", "policy=null", "actor.mode=planning"]), dataset, tmp_path)
+    bare, full = (load_checkpoint(folder / "agent.safetensors").sections for folder in (tmp_path, whole))
+    assert bare.keys() == {"world_model", "intrinsic"}
+    assert all(section_sha256(bare[name]) == section_sha256(full[name]) for name in bare)
+
+
+def test_an_episode_too_short_for_a_critic_is_one_sentence(dataset, tmp_path):
+    with pytest.raises(DatasetError, match=r"looking 6 model steps ahead takes 12 .*, the longest episode has 10"):
+        learn(configure(critic__delta_step__learning__num_ahead=6), dataset, tmp_path)
+
+
+def test_a_goal_that_the_world_model_does_not_perceive_is_one_sentence(dataset, tmp_path):
+    with pytest.raises(DatasetError, match=r"at least one of the sensors that the world model perceives, \['tip'\]"):
+        learn(compose("world_model.embed_dims={tip: 3}"), dataset, tmp_path)
+
+
+def test_a_policy_without_a_critic_of_the_steps_that_are_left_is_one_sentence(dataset):
+    sentence = r"a policy learns from a critic of the steps that are left: add one, as critic=\[cost_to_go\]"
+    changes = [text for text in SMALL if not text.startswith("critic")]
+    for critics in ("[]", "[delta_step]"):
+        with pytest.raises(ConfigError, match=sentence):
+            validate(compose_config([*changes, f"critic={critics}"]), dataset.manifest.env)
+
+
+# What does not belong together
+
+
+@pytest.fixture
+def unfinished(whole, tmp_path):
+    """A run of which all is done but the last file."""
+    shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / "agent.safetensors").unlink()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning__batch_size": 9}, "cost_to_go holds a training with learning="),
+        ({"critic__cost_to_go__learning__discount": 0.5}, "cost_to_go holds a training with critic="),
+        ({"critic__cost_to_go__network__num_members": 1}, "cost_to_go holds a training with critic="),
+        ({"training__batch_size": 4}, "training holds a training with training="),
+        ({"seed": 1}, "training holds a training with seed="),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_folder_with_another_training_is_refused(dataset, unfinished, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        learn(configure(**change), dataset, unfinished)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"planner__num_samples": 9},
+        {"configurator__horizon": 3},
+        {"cost__goal_distance__weight": 0.5},
+        {"cost__goal_distance__limit": 0.5},
+        {"constraints__init_penalty": 7.0},
+        {"policy__learning__num_imitated": 3},
+        {"policy__learning__temperature": 2.0},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_policy_that_imitates_other_plans_is_another_policy(dataset, unfinished, change):
+    with pytest.raises(CheckpointError, match="policy holds a training with "):
+        learn(configure(**change), dataset, unfinished)
+
+
+@pytest.fixture
+def forged(whole, tmp_path):
+    """Changes the checkpoint of the run, and returns where it lies."""
+
+    def forge(*, sections=None, parents=None):
+        checkpoint = load_checkpoint(whole / "agent.safetensors")
+        sections = {**checkpoint.sections, **(sections or {})}
+        metadata = checkpoint.metadata.__class__(
+            **{**vars(checkpoint.metadata), "parents": {**checkpoint.metadata.parents, **(parents or {})}}
+        )
+        kept = {name: tensors for name, tensors in sections.items() if tensors is not None}
+        save_checkpoint(tmp_path / "forged", checkpoint.__class__(sections=kept, metadata=metadata))
+        return tmp_path / "forged"
+
+    return forge
+
+
+def test_a_critic_of_another_world_model_is_refused(whole, forged):
+    checkpoint = load_checkpoint(whole / "agent.safetensors")
+    ours = section_sha256(checkpoint.sections["world_model"])
+    other = {name: 1.5 * tensor for name, tensor in checkpoint.sections["world_model"].items()}
+    path = forged(sections={"world_model": other}, parents={"intrinsic": section_sha256(other)})
+    with pytest.raises(
+        CheckpointError,
+        match=f"the section 'critic' must have been trained on the world model beside it, "
+        f"{section_sha256(other)[:12]}, it was trained on {ours[:12]}: train it anew",
+    ):
+        load_modules(configure(), path)
+
+
+@pytest.mark.parametrize("section", ["intrinsic", "critic", "policy"])
+def test_no_part_of_another_world_model_is_accepted(forged, section):
+    with pytest.raises(
+        CheckpointError, match=f"the section '{section}' must .*, it was trained on 0000: train it anew"
+    ):
+        load_modules(configure(), forged(parents={section: "0000"}))
+
+
+@pytest.mark.parametrize("section", ["world_model", "intrinsic", "critic", "policy"])
+def test_a_checkpoint_that_lacks_a_part_that_its_config_asks_for_is_refused(forged, section):
+    with pytest.raises(CheckpointError, match=f"the checkpoint has no section '{section}', it has"):
+        load_modules(configure(), forged(sections={section: None}))
+
+
+def test_a_critic_that_was_never_trained_is_refused(whole):
+    config = compose("critic=[cost_to_go,delta_step,quasimetric]")
+    with pytest.raises(CheckpointError, match=r"lacks the tensor 'critic\.quasimetric\."):
+        load_modules(config, whole / "agent.safetensors")
+
+
+def test_what_an_agent_does_without_is_not_asked_of_a_checkpoint(whole):
+    modules = load_modules(
+        compose_config(
+            [text for text in SMALL if not text.startswith("policy")] + ["policy=null", "actor.mode=planning"]
+        ),
+        whole / "agent.safetensors",
+    )
+    assert modules.policy is None and modules.critics.keys() == {"cost_to_go", "delta_step"}
