@@ -229,6 +229,8 @@ def learning_settings():
             "num_threads": 1,
             "wandb": False,
             "num_plans": 20,
+            "refinement_steps": 30,
+            "refinement_batch_size": 32,
             "hindsight": Hindsight(same_episode_share=same_episode_share, task_share=task_share),
         }
         return LearningSettings(**(values | changes))

@@ -15,6 +15,7 @@ from agent.learning import experience
 from agent.learning.critic import CriticTask
 from agent.learning.experience import embed
 from agent.learning.policy import PolicyTask
+from agent.learning.refinement import RefinementTask
 from agent.run import learn as stages
 from agent.run.config import ConfigError, compose_config
 from agent.run.learn import learn
@@ -57,6 +58,8 @@ SMALL = (
     "learning.checkpoint_every=4",
     "learning.keep_every=4",
     "learning.num_plans=4",
+    "learning.refinement_steps=6",
+    "learning.refinement_batch_size=4",
 )
 
 
@@ -148,6 +151,8 @@ INTERRUPTIONS = {
     "before the policy": (stages, "PolicyTask", 1),
     "before the policy's first checkpoint": (PolicyTask, "finish_step", 2),
     "after the policy's first checkpoint": (PolicyTask, "finish_step", 5),
+    "before the policy is refined": (stages, "RefinementTask", 1),
+    "after the first checkpoint of its refinement": (RefinementTask, "finish_step", 5),
     "before all is put into one file": (stages, "save_checkpoint", 1),
 }
 
@@ -169,6 +174,7 @@ def test_a_pipeline_interrupted_at_every_stage_in_turn_ends_with_the_same_bytes(
         (CriticTask, "finish_step", 5),
         (stages, "practise", 1),
         (PolicyTask, "finish_step", 5),
+        (RefinementTask, "finish_step", 5),
     ):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             interrupt(patch, owner, name, call)
@@ -179,8 +185,14 @@ def test_a_pipeline_interrupted_at_every_stage_in_turn_ends_with_the_same_bytes(
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(WorldModelTask, "losses"), (CriticTask, "losses"), (PolicyTask, "losses"), (stages, "practise")],
-    ids=["world model", "critics", "policy", "plans"],
+    [
+        (WorldModelTask, "losses"),
+        (CriticTask, "losses"),
+        (stages, "practise"),
+        (PolicyTask, "losses"),
+        (RefinementTask, "losses"),
+    ],
+    ids=["world model", "critics", "plans", "policy", "refinement"],
 )
 def test_no_finished_stage_is_done_again(dataset, whole, unfinished, monkeypatch, owner, name):
     interrupt(monkeypatch, owner, name, 1)
@@ -225,7 +237,7 @@ def test_one_file_holds_all_that_was_learned_and_what_each_part_stands_on(whole)
     parts = {
         "world_model": ("training", "world_model", ""),
         "critic": ("critic/cost_to_go", "critic", "cost_to_go."),
-        "policy": ("policy", "policy", ""),
+        "policy": ("policy/refined", "policy", ""),
     }
     for section, (folder, name, prefix) in parts.items():
         learned = load_checkpoint(whole / folder / "last.safetensors").sections[name]

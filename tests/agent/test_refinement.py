@@ -1,0 +1,161 @@
+"""A policy that is refined in the imagination of a world model that is perfect, and linear."""
+
+import pytest
+import torch
+
+from agent.cost.intrinsic import ControlEffort, GoalDistance
+from agent.cost.types import CostModule
+from agent.learning.hindsight import Transitions
+from agent.learning.refinement import RefinementTask
+from agent.objective import ImaginedCost
+from agent.policy import MLPPolicy
+from world_model.fit import fit
+from world_model.types import LatentContext, LatentGoal
+
+HORIZON = 4
+
+
+@pytest.fixture
+def world(integrator):
+    """A point that a model step of two control steps moves by up to 0.2 along each axis."""
+    integrator.control_action_dim, integrator.action_dim, integrator.action_repeat = 3, 6, 2
+    return integrator
+
+
+@pytest.fixture
+def recorded(remember):
+    positions = torch.rand(60, 5, 3, generator=torch.Generator().manual_seed(0))
+    frames = torch.cat([positions, torch.zeros(60, 5, 2)], dim=2)
+    blocks = {"position": slice(0, 3), "clock": slice(3, 5)}
+    return remember(frames, actions=torch.zeros(60, 4, 3), blocks=blocks, action_repeat=2)
+
+
+@pytest.fixture
+def cost():
+    return CostModule(
+        terms={"goal_distance": GoalDistance(last_step_weight=3.0), "control_effort": ControlEffort()},
+        weights={"goal_distance": 1.0, "control_effort": 1e-3},
+        limits={},
+    )
+
+
+@pytest.fixture
+def make_task(world, recorded, cost, learning_settings, metadata):
+    def make(*, weights=0, horizon=HORIZON, seed=0, **changes):
+        torch.manual_seed(weights)
+        policy = MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=32, num_layers=2)
+        settings = learning_settings(**({"task_share": 1.0} | changes))
+        task = RefinementTask(
+            policy=policy,
+            world_model=world,
+            cost=cost,
+            horizon=horizon,
+            experience=recorded,
+            settings=settings,
+            task_sensors=["position"],
+            metadata=metadata,
+            seed=seed,
+        )
+        return policy, task, settings
+
+    return make
+
+
+@pytest.fixture
+def train(make_task, tmp_path):
+    def run(*, output=None, **changes):
+        policy, task, settings = make_task(**changes)
+        fit(task, settings=settings, identity={}, output=output or tmp_path, description="refinement")
+        return policy
+
+    return run
+
+
+def moments(num_moments=500):
+    generator = torch.Generator().manual_seed(5)
+    places, wished = (
+        torch.cat([torch.rand(num_moments, 3, generator=generator), torch.zeros(num_moments, 2)], dim=1)
+        for _ in range(2)
+    )
+    mask = (torch.arange(5) < 3).expand(num_moments, 5)
+    return places, LatentGoal(embedding=wished, mask=mask)
+
+
+def test_a_fresh_policy_comes_to_go_straight_where_nothing_is_in_the_way(train):
+    policy = train(num_steps=300, validation_every=1000, checkpoint_every=1000)
+    places, goal = moments()
+    straight = ((goal.embedding - places)[:, :3] / 0.2).clamp(-1.0, 1.0)
+    with torch.no_grad():
+        assert (policy(places, goal) - straight).abs().mean() < 0.1
+
+
+def test_the_loss_is_what_the_objective_says_of_following_the_policy(make_task, world, cost):
+    policy, task, _ = make_task()
+    places, goal = moments(20)
+    transitions = Transitions(
+        embedding=places, action=torch.zeros(20, 3), later=places, goal=goal, steps_to_goal=torch.ones(20)
+    )
+    place, actions = places, []
+    with torch.no_grad():
+        for _ in range(HORIZON):
+            actions.append(policy(place, goal))
+            place = place + torch.nn.functional.pad(0.2 * actions[-1], (0, 2))
+    context = LatentContext(embeddings=places[:, None], actions=torch.zeros(20, 1, 6))
+    objective = ImaginedCost(imagine=world.rollout, cost=cost, context=context, goal=goal, action_repeat=2)
+    expected = objective(torch.stack(actions, dim=1)[:, None]).cost.mean()
+    torch.testing.assert_close(task._losses(transitions)["loss"].detach(), expected)
+
+
+def test_gradients_reach_all_of_the_policy_and_nothing_that_was_recorded(make_task, recorded):
+    policy, task, _ = make_task()
+    task.losses(1)["loss"].backward()
+    assert all((weight.grad != 0).any() for weight in policy.parameters())
+    assert [*map(id, task.module.parameters())] == [*map(id, policy.parameters())]
+
+
+def content(folder):
+    """Returns the bytes of all files of a training but TensorBoard's, which hold the time of day."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("step", [1, 17])
+def test_a_refinement_interrupted_at_any_step_ends_with_the_same_bytes(train, tmp_path, monkeypatch, step):
+    train(output=tmp_path / "whole")
+    count = iter(range(1, 100))
+
+    def stop(task):
+        if next(count) == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RefinementTask, "finish_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(output=tmp_path / "parts")
+    monkeypatch.undo()
+    train(output=tmp_path / "parts", weights=7 if step > 10 else 0)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_a_validation_is_the_same_at_every_call(make_task):
+    _, task, _ = make_task()
+    assert task.validate(10) == task.validate(10) == task.validate(20)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"horizon": 2}, {"seed": 1}, {"weights": 1}, {"batch_size": 16}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_value_changes_what_is_learned(train, tmp_path, changes):
+    places, goal = moments(10)
+    first, other = train(output=tmp_path / "a"), train(output=tmp_path / "b", **changes)
+    assert not torch.equal(first(places, goal), other(places, goal))
+
+
+def test_a_refinement_has_steps_and_batches_of_its_own(learning_settings):
+    settings = learning_settings(refinement_steps=7, refinement_batch_size=5)
+    refinement = settings.of_refinement()
+    assert (refinement.num_steps, refinement.batch_size) == (7, 5)
+    assert refinement.learning_rate == settings.learning_rate
+    for name in ("refinement_steps", "refinement_batch_size"):
+        with pytest.raises(ValueError, match=f"learning.{name} must be at least 1, got 0"):
+            learning_settings(**{name: 0})
