@@ -7,7 +7,7 @@ plans, except where the configurator decides otherwise. Prints the table, and wr
 `python -m benchmarks.ablation tune=true run=runs/demo` gives each row as many trials of the number that comes with it,
 on the validation split, on top of what won in the rows before, and writes ablation_tuned.json: the winner has the
 highest success at the end, of equals the highest success once. An ablation of the same output reads it, that of
-another run with tuned=FILE; without one, each row takes the first of its values, as shipped.
+another run with tuned=FILE; without one, each row takes the first of its values, the run's own.
 
 All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_workers=2, num_evaluations=512,
 split=evaluation, tune=false, num_tuning_episodes=100, tuned=FILE. An interrupted call goes on where it was.
@@ -41,6 +41,8 @@ from benchmarks.tables import table
 
 FILE, TUNED_FILE, PLOT_FILE = "ablation.json", "ablation_tuned.json", "ablation.png"
 SCHEMA = 1
+FACTORS = (1.0, 0.3, 3.0)
+"""The trials of a row: so many times the run's own number, or 1 where that is 0."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Row:
     Attributes:
         name: Of the part.
         overrides: That add it.
-        trials: Values of the number that comes with it, the shipped one first; empty where nothing can be set.
+        trials: Values of the number that comes with it, the run's own first; empty where nothing can be set.
         alone: It is without what the rows before it added.
     """
 
@@ -104,42 +106,45 @@ def make_rows(run: FinishedRun, *, num_evaluations: int) -> list[Row]:
     others += [f"critic.{name}.weight=0.0" for name in values.critic]
     start = ("actor.mode=planning", *run.configured_by("fixed"), f"configurator.num_evaluations={num_evaluations}")
     rows = [
-        Row(
-            "goal distance only", (*start, *others), _trials("cost.goal_distance.term.last_step_weight", 5.0, 1.0, 20.0)
-        ),
-        Row("+ novelty", (), _trials("cost.novelty.weight", 2.0, 0.5, 8.0)),
+        Row("goal distance only", (*start, *others), _trials(values, "cost.goal_distance.term.last_step_weight")),
+        Row("+ novelty", (), _trials(values, "cost.novelty.weight")),
     ]
     if "delta_step" in values.critic:
-        rows.append(Row("+ delta-step critic", (), _trials("critic.delta_step.weight", 1.0, 0.3, 3.0)))
+        rows.append(Row("+ delta-step critic", (), _trials(values, "critic.delta_step.weight")))
     if "cost_to_go" in values.critic:
-        rows.append(Row("+ cost-to-go critic", (), _trials("critic.cost_to_go.weight", 1.0, 0.3, 3.0)))
-        rows.append(Row("+ ensemble penalty", (), _trials("critic.cost_to_go.term.doubt_weight", 1.0, 0.3, 3.0)))
+        rows.append(Row("+ cost-to-go critic", (), _trials(values, "critic.cost_to_go.weight")))
+        rows.append(Row("+ ensemble penalty", (), _trials(values, "critic.cost_to_go.term.doubt_weight")))
     if values.policy is not None:
         rules = OmegaConf.to_container(run.compose(["configurator=rules"]).values.configurator.rules)
         assert isinstance(rules, list)
         rows += [
-            Row("+ policy proposals", ("actor.mode=hybrid",), _trials("planner.warm_std", 0.5, 0.25, 1.0)),
-            Row("+ configurator", ("configurator=rules",), _rule_trials(rules, "cost_to_go_below", 1.5, 0.75, 3.0)),
+            Row("+ policy proposals", ("actor.mode=hybrid",), _trials(values, "planner.warm_std")),
+            Row("+ configurator", ("configurator=rules",), _rule_trials(rules, "cost_to_go_below")),
             Row("reactive alone", ("actor.mode=reactive", *run.configured_by("fixed")), (), alone=True),
         ]
     return rows
 
 
-def _trials(key: str, *values: float) -> tuple[Trial, ...]:
-    return tuple(Trial(f"{key.rpartition('.')[2]}={value:g}", (f"{key}={value}",)) for value in values)
+def _trials(values: DictConfig, key: str) -> tuple[Trial, ...]:
+    """Returns trials of a number: `FACTORS` of the run's own, or of 1 where that is 0."""
+    own = OmegaConf.select(values, key) or 1.0
+    numbers = (round(factor * own, 6) for factor in FACTORS)
+    return tuple(Trial(f"{key.rpartition('.')[2]}={number:g}", (f"{key}={number}",)) for number in numbers)
 
 
-def _rule_trials(rules: Sequence[Any], condition: str, *values: float) -> tuple[Trial, ...]:
-    """Returns trials of a number in the conditions of a table of rules."""
-    if not any(condition in rule["when"] for rule in rules):
-        raise SystemExit(f"the ablation tunes {condition} in configs/configurator/rules.yaml, and no rule there has it")
+def _rule_trials(rules: Sequence[Any], condition: str) -> tuple[Trial, ...]:
+    """Returns trials of a number in the conditions of a table of rules: `FACTORS` of what is there."""
+    own = [rule["when"][condition] for rule in rules if condition in rule["when"]]
+    if not own:
+        raise SystemExit(f"the ablation tunes {condition} in the rules of the configurator, and no rule there has it")
     trials = []
-    for value in values:
+    for factor in FACTORS:
         changed = [
-            {**rule, "when": {name: value if name == condition else at for name, at in rule["when"].items()}}
+            {**rule, "when": {name: at * (factor if name == condition else 1) for name, at in rule["when"].items()}}
             for rule in rules
         ]
-        trials.append(Trial(f"{condition}={value:g}", (f"configurator.rules={spelled(changed)}",)))
+        label = f"{condition}={'/'.join(f'{factor * at:g}' for at in own)}"
+        trials.append(Trial(label, (f"configurator.rules={spelled(changed)}",)))
     return tuple(trials)
 
 
@@ -196,13 +201,15 @@ def ablate(run: FinishedRun, rows: Sequence[Row], settings: DictConfig) -> None:
     }
     shown = []
     before: list[EvaluatedEpisode] | None = None
-    for label, (name, of_row) in zip(labels, episodes.items(), strict=True):
+    for variant, label in zip(variants, labels, strict=True):
+        name, of_row = variant.name, episodes[variant.name]
         row_measures = measures(of_row)
         difference = None if before is None else difference_at_end(of_row, before)
         findings["rows"].append(
             {
                 "name": name,
                 "value": label,
+                "overrides": list(variant.overrides),
                 "difference_at_end": None if difference is None else asdict(difference),
                 **row_measures,
             }
@@ -212,7 +219,7 @@ def ablate(run: FinishedRun, rows: Sequence[Row], settings: DictConfig) -> None:
     print(table(["part", "its value", *HEADER, "against the row before, points"], shown))
     print(
         f"{settings.num_episodes} episodes of the {settings.split} split, the same for all; values "
-        + (f"tuned: {path}" if won else "as shipped, not tuned")
+        + (f"tuned: {path}" if won else "as the run has them, not tuned")
     )
     print(f"ablation: {write_results(findings, run.output, file=FILE)}")
     print(f"picture: {write_plot(findings, run.output / PLOT_FILE)}")
