@@ -1,4 +1,4 @@
-"""What every cost in configs/cost promises."""
+"""What every cost in configs/cost promises, and every critic in configs/critic, which is a cost too."""
 
 from dataclasses import fields, replace
 
@@ -38,6 +38,7 @@ def statistics():
 NODES = {name: compose_config([f"cost=[{name}]"]).values.cost[name] for name in group_names()["cost"]}
 KINDS = {name: get_class(node.term._target_) for name, node in NODES.items()}
 FITTED = [name for name, kind in KINDS.items() if issubclass(kind, FittedCost)]
+CRITICS = compose_config([f"critic=[{','.join(group_names()['critic'])}]"]).values.critic
 
 
 def build_term(name):
@@ -45,9 +46,14 @@ def build_term(name):
     return build(NODES[name].term, **(further[0] if further else {}))
 
 
-@pytest.fixture(params=sorted(NODES))
+@pytest.fixture(params=[*sorted(NODES), *sorted(CRITICS)])
 def cost(request, statistics):
     """A term that is ready for use, in double precision."""
+    if request.param in CRITICS:
+        node = CRITICS[request.param]
+        torch.manual_seed(0)
+        critic = build(node.network, embed_dim=EMBED_DIM).double().requires_grad_(False)
+        return build(node.term, critic=critic)
     term = build_term(request.param)
     if isinstance(term, FittedCost):
         term.fit(statistics)
@@ -116,7 +122,7 @@ def test_it_is_differentiable_in_what_was_imagined(cost, trajectory, goal):
     assert torch.autograd.gradcheck(lambda *tensors: cost(LatentTrajectory(*tensors), goal), inputs)
 
 
-def test_nothing_but_a_learned_critic_has_a_trainable_parameter(cost):
+def test_no_term_has_a_trainable_parameter_for_a_critic_is_trained_elsewhere(cost):
     assert not isinstance(cost, torch.nn.Module) or not list(cost.parameters())
 
 
