@@ -30,6 +30,7 @@ from benchmarks.agents import (
     SETTINGS,
     FinishedRun,
     Variant,
+    call,
     cells,
     difference_at_end,
     measures,
@@ -238,4 +239,4 @@ def chosen(row: Row, won: Mapping[str, str]) -> Trial | None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

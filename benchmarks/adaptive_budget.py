@@ -23,6 +23,7 @@ from benchmarks.agents import (
     FinishedRun,
     Variant,
     bootstrap_interval,
+    call,
     cells,
     decisions,
     difference_at_end,
@@ -99,4 +100,4 @@ def modes(episodes: Sequence[EvaluatedEpisode]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

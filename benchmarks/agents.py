@@ -4,7 +4,8 @@ An episode is kept under a hash of all that it depends on, so that what was inte
 episode is run twice that two benchmarks, or two rows of a table, have in common.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
 from agent.run.building import build
 from agent.run.config import Config, compose_config
+from agent.run.errors import exit_code, sentence
 from agent.run.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.loading import checkpoint_path, load_modules
 from agent.run.saved_config import read_config
@@ -140,6 +142,18 @@ def read_settings(defaults: Mapping[str, Any], arguments: list[str] | None = Non
     if missing := OmegaConf.missing_keys(settings):
         raise SystemExit(f"this benchmark needs {', '.join(f'{key}=...' for key in sorted(missing))}")
     return settings
+
+
+def call(main: Callable[[], None]) -> None:
+    """Calls the main function of a benchmark; of a user's mistake it says one sentence."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was finished is kept, and the same command goes on from there")
+    except Exception as error:
+        if exit_code(error) is None:
+            raise
+        sys.exit(sentence(error))
 
 
 def measures(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from benchmarks.agents import (
     SETTINGS,
     FinishedRun,
     Variant,
+    call,
     cells,
     difference_at_end,
     measures,
@@ -32,6 +33,7 @@ REFERENCE = "undisturbed"
 WORST_DIFFERENCE = {"hidden_sensor": -0.10, "shove": -0.05}
 """Scenario to how far success at the end may fall."""
 TOUR, LEAST_OF_TOURS = "tour", 0.90
+ROUNDING = 1e-9
 
 
 def main() -> None:
@@ -50,7 +52,9 @@ def main() -> None:
                 against = difference_at_end(of_scenario, episodes[REFERENCE])
                 row["difference_at_end"] = asdict(against)
                 difference = points(against)
-                reached = judged(against.difference >= WORST_DIFFERENCE[name], f"{100 * WORST_DIFFERENCE[name]:+.0f}")
+                reached = judged(
+                    against.difference >= WORST_DIFFERENCE[name] - ROUNDING, f"{100 * WORST_DIFFERENCE[name]:+.0f}"
+                )
             elif name == TOUR:
                 reached = judged(rate >= LEAST_OF_TOURS, f"{LEAST_OF_TOURS:.0%}")
             rows[name] = row
@@ -65,4 +69,4 @@ def judged(reached: bool, asked: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

@@ -37,7 +37,7 @@ from agent.run.finished_run import load_modules_for
 from agent.run.loading import build_terms
 from agent.run.lock import locked
 from agent.run.modules import Modules
-from benchmarks.agents import SETTINGS, FinishedRun, bootstrap_interval, read_settings
+from benchmarks.agents import SETTINGS, FinishedRun, bootstrap_interval, call, read_settings
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy, Sensors, rollout
@@ -254,4 +254,4 @@ def _interval(values: Array) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)
