@@ -46,7 +46,7 @@ def plot_ablation(ablation: Mapping[str, Any]) -> Figure:
     axes.tick_params(color="#888888", labelcolor=_INK, length=0)
     axes.tick_params(axis="x", labelsize=9)
     axes.set_title(
-        f"{ablation['env']}, the same {rows[0]['success_at_end']['n']} episodes in each row",
+        f"{ablation['env']}, n = {rows[0]['success_at_end']['n']}",
         loc="left",
         fontsize=10.5,
         color=_INK,
