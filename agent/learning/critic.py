@@ -145,6 +145,14 @@ class DeltaStep:
         return (intrinsic_cost - _judge(critic, transitions.embedding, transitions.goal)).square().mean()
 
 
+def follow(target: nn.Module, critic: nn.Module, decay: float | None) -> None:
+    """Moves a slow copy towards its critic; without a decay there is no copy."""
+    if decay is not None:
+        with torch.no_grad():
+            for slow, fast in zip(target.parameters(), critic.parameters(), strict=True):
+                slow.lerp_(fast, 1.0 - decay)
+
+
 def _judge(critic: nn.Module, embeddings: Tensor, goal: LatentGoal) -> Tensor:
     """Returns what a critic says of one state for each goal, `[num_members, batch]`."""
     opinions: Tensor = critic(embeddings[:, None], goal)[:, :, 0]
@@ -168,10 +176,7 @@ class CriticTask(LearningTask):
 
     def finish_step(self) -> None:
         """Lets the slow copy follow."""
-        if self._learning.target_decay is not None:
-            with torch.no_grad():
-                for slow, fast in zip(self._target.parameters(), self._critic.parameters(), strict=True):
-                    slow.lerp_(fast, 1.0 - self._learning.target_decay)
+        follow(self._target, self._critic, self._learning.target_decay)
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the critic's weights."""

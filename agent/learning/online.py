@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from agent.actor import Actor
 from agent.cost.critic import CriticNetwork
 from agent.goal import GoalReadings
-from agent.learning.critic import CriticLearning
+from agent.learning.critic import CriticLearning, follow
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
 from agent.learning.own_episodes import OwnEpisodes
@@ -207,10 +207,7 @@ class _Pupil:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._critic.parameters(), self._clip_norm)
         self._optimizer.step()
-        if self.learning.target_decay is not None:
-            with torch.no_grad():
-                for slow, fast in zip(self._target.parameters(), self._critic.parameters(), strict=True):
-                    slow.lerp_(fast, 1.0 - self.learning.target_decay)
+        follow(self._target, self._critic, self.learning.target_decay)
 
 
 def _choose(transitions: Transitions, rows: Tensor) -> Transitions:

@@ -12,6 +12,7 @@ from agent.run.collect import collect_data, output_folder
 from agent.run.config import compose_config
 from agent.run.evaluate import evaluate_run
 from agent.run.learn import learn
+from agent.run.loading import DATA_FOLDER
 from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.validation import validate
@@ -33,9 +34,9 @@ def main(overrides: Sequence[str]) -> int:
     with locked(output):
         save_config(config, output)
         print("1/3 collect")
-        collect_data(config, output / "data")
+        collect_data(config, output / DATA_FOLDER)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-        learn(config, open_dataset(output / "data"), output)
+        learn(config, open_dataset(output / DATA_FOLDER), output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
         code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")
