@@ -175,8 +175,8 @@ def test_on_a_one_way_ring_the_critic_comes_to_the_true_steps(ring, train):
 
 def test_on_a_chain_walked_at_random_the_critic_comes_to_the_fewest_steps(chain, train):
     experience, places, steps = chain
-    critic = train(experience, ExpectileTD(**TD | {"expectile": 0.97}), num_steps=600, **LONGER)
-    assert (judge(critic, places) - discounted(steps)).abs().max() < 0.25  # of up to 4.1; 0.16 are the expectile's
+    critic = train(experience, ExpectileTD(**TD | {"expectile": 0.9}), num_steps=500, **LONGER)
+    assert (judge(critic, places) - discounted(steps)).abs().max() < 0.6  # of up to 4.1; 0.57 are the expectile's own
 
 
 # Steps that were observed
