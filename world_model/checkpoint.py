@@ -25,7 +25,7 @@ __all__ = [
     "section_sha256",
 ]
 
-SCHEMA = 1
+SCHEMA = 2
 _KINDS = {
     "configs": dict,
     "env": dict,

@@ -102,7 +102,7 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
             is_last = step == settings.num_steps
             losses = _step(task, optimizer, parameters, settings, step)
             if is_last or step % settings.log_every == 0:
-                log.write(step, {f"train/{name}": _finite(value, step) for name, value in losses.items()})
+                log.write(step, {f"train/{name}": _finite(value, step, settings) for name, value in losses.items()})
             if is_last or step % settings.validation_every == 0:
                 monitors = task.validate(step)
                 log.write(step, {f"validation/{name}": value for name, value in monitors.items()})
@@ -132,10 +132,10 @@ def _step(
     return losses
 
 
-def _finite(value: Tensor, step: int) -> float:
+def _finite(value: Tensor, step: int, settings: FitSettings) -> float:
     number = value.item()
     if not math.isfinite(number):
-        raise TrainingStopped(f"the loss is {number} at step {step}: a smaller training.learning_rate may help")
+        raise TrainingStopped(f"the loss is {number} at step {step}: a smaller {settings.section}.learning_rate may help")
     return number
 
 

@@ -16,11 +16,12 @@ _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _MAX_SEED = 999
 _PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
 _OPTIONAL_GROUPS = ("experiment", "policy")  # of which none may be chosen
+_COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
 _LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
 _MODEL = ("world_model", "encoder", "predictor", "regularizer", "training")
 _TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, "learning", "policy")  # what a run was made with
-_TRAINED_OF_CRITICS = ("network", "learning")
+_TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
 
 
 class ConfigError(ValueError):
@@ -137,7 +138,7 @@ def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
 def _is_trained(key: str) -> bool:
     """Returns whether a finished run was made with the value of a key."""
     group, *rest = key.split(".")
-    return group in _TRAINED or (group == "critic" and (not rest or rest[1] in _TRAINED_OF_CRITICS))
+    return group in _TRAINED or key == "critic" or (len(rest) > 1 and rest[1] in _TRAINED_OF.get(group, ()))
 
 
 def _compose(choices: Mapping[str, Any]) -> Config:
@@ -155,6 +156,9 @@ def _compose(choices: Mapping[str, Any]) -> Config:
     for group, nothing in _NOTHING_CHOSEN.items():
         if group not in values:
             values[group] = nothing
+    for group, key in _COSTS.items():  # a task may set a value of what was not chosen
+        for name in [name for name in values[group] if key not in values[group][name]]:
+            del values[group][name]
     OmegaConf.set_struct(values, True)
     chosen = {str(group): name for group, name in selected.items() if not str(group).startswith("hydra/")}
     return Config(

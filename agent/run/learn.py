@@ -31,7 +31,7 @@ from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
 from agent.run.building import build
 from agent.run.config import Config
-from agent.run.loading import CHECKPOINT, build_terms, steps_critic
+from agent.run.loading import CHECKPOINT, build_terms, check_learned_from, steps_critic
 from agent.run.modules import WORLD_MODEL, Modules, build_modules, build_world_model, model_configs
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
@@ -59,6 +59,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     """
     path = output / CHECKPOINT
     if path.is_file():
+        check_learned_from(dataset, path)
         return path
     check_checksums(dataset)
     checkpoint = _learn_world_model(config, dataset, output)

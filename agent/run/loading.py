@@ -12,7 +12,7 @@ from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.modules import MODEL_GROUPS, Modules, build_modules
 from agent.run.saved_config import read_config
-from envs.episode import open_dataset
+from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 from world_model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
@@ -89,16 +89,31 @@ def read_spec(checkpoint: Checkpoint, path: Path) -> EnvSpec:
         raise CheckpointError(f"{path} describes no environment: {error!r}") from None
 
 
+def check_learned_from(dataset: EpisodeDataset, path: Path) -> None:
+    """Raises `CheckpointError` unless a checkpoint was learned from this very dataset."""
+    learned_from = load_checkpoint(path).metadata.data_fingerprint
+    if learned_from != dataset.fingerprint:
+        raise CheckpointError(
+            f"{path} was learned from other episodes ({learned_from[:12]}) than those in {dataset.folder} "
+            f"({dataset.fingerprint[:12]}): choose another output folder, or delete that checkpoint"
+        )
+
+
 def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> Experience | None:
-    """Returns what a run's critics have learned from, where they go on learning and the run folder has it.
+    """Returns what a run's critics have learned from, where they go on learning and it is still at hand.
 
     Raises:
+        CheckpointError: Where it should lie there is something else.
         DatasetError: It is damaged.
     """
-    folder = run_folder / DATA_FOLDER
-    if not config.values.actor.learn_online or not folder.is_dir():
+    if not config.values.actor.learn_online:
         return None
-    return embed(modules.world_model, open_dataset(folder))
+    folders = [run_folder / DATA_FOLDER, *map(Path, filter(None, [config.values.train.data]))]
+    for folder in filter(Path.is_dir, folders):
+        dataset = open_dataset(folder)
+        check_learned_from(dataset, checkpoint_path(run_folder))
+        return embed(modules.world_model, dataset)
+    return None
 
 
 def build_actor(

@@ -101,7 +101,7 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> M
     return Modules(
         spec=spec,
         world_model=world_model,
-        terms={name: _build_term(cost.term, world_model, spec) for name, cost in values.cost.items()},
+        terms={name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()},
         critics={
             name: build(critic.network, embed_dim=world_model.embed_dim) for name, critic in values.critic.items()
         },
@@ -133,9 +133,10 @@ def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
     return model
 
 
-def _build_term(term: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:
-    """Returns a cost term; one that is fitted to the training data is told what an embedding is made of."""
-    is_fitted = issubclass(get_class(term._target_), FittedCost)
-    further = {"blocks": dict(world_model.blocks), "sensors": spec.sensors} if is_fitted else {}
-    cost: Cost = build(term, **further)
-    return cost
+def _build_term(cost: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:
+    """Returns a cost term; one that is fitted to the training data is told how, and what an embedding is made of."""
+    further = {}
+    if issubclass(get_class(cost.term._target_), FittedCost):
+        further = {"blocks": dict(world_model.blocks), "sensors": spec.sensors, **cost.fit}
+    term: Cost = build(cost.term, **further)
+    return term

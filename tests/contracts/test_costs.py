@@ -43,7 +43,7 @@ CRITICS = compose_config([f"critic=[{','.join(group_names()['critic'])}]"]).valu
 
 def build_term(name):
     further = [arguments for base, arguments in FURTHER_ARGUMENTS.items() if issubclass(KINDS[name], base)]
-    return build(NODES[name].term, **(further[0] if further else {}))
+    return build(NODES[name].term, **NODES[name].get("fit", {}), **(further[0] if further else {}))
 
 
 @pytest.fixture(params=[*sorted(NODES), *sorted(CRITICS)])
@@ -91,7 +91,8 @@ def select(trajectory, goal, problems, samples):
 
 @pytest.mark.parametrize("name", sorted(NODES))
 def test_its_yaml_says_weight_limit_and_term(name):
-    assert OmegaConf.to_container(NODES[name]).keys() == {"weight", "limit", "term"}
+    fitted = {"fit"} if name in FITTED else set()
+    assert OmegaConf.to_container(NODES[name]).keys() == {"weight", "limit", "term"} | fitted
 
 
 def test_it_is_one_finite_number_a_candidate_and_never_negative(cost, trajectory, goal):

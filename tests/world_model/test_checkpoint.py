@@ -142,8 +142,8 @@ def test_no_file_and_somebody_elses_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header: header.update(schema=2), "has schema 2, expected 1"),
-        (lambda header: header.pop("schema"), "has schema None, expected 1"),
+        (lambda header: header.update(schema=1), "has schema 1, expected 2"),
+        (lambda header: header.pop("schema"), "has schema None, expected 2"),
         (lambda header: header.pop("env"), "has the keys"),
         (lambda header: header.update(extra=1), "has the keys"),
         (lambda header: header.update(action_repeat="two"), "'action_repeat' in .* is two, expected a int"),
