@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from agent.cost.types import Critic
 from world_model.types import LatentGoal, LatentTrajectory
@@ -16,11 +15,14 @@ class CriticNetwork(ABC, nn.Module):
 
     @abstractmethod
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-        """Returns `[num_members, batch, num_states]`, at least 0; see `Critic`."""
+        """Returns `[num_members, batch, num_states]`; see `Critic`."""
 
 
 class ValueEnsemble(CriticNetwork):
     """Several multi-layer perceptrons with weights of their own: where they differ, none of them knows.
+
+    Nothing keeps an answer above 0. A bound that saturates there would have no gradient left, and a member that once
+    said 0 near a goal would go on saying so.
 
     Args:
         embed_dim: Size of an embedding.
@@ -39,10 +41,10 @@ class ValueEnsemble(CriticNetwork):
         )
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-        """Returns `[num_members, batch, num_states]`, at least 0."""
+        """Returns `[num_members, batch, num_states]`."""
         features = _features(embeddings, goal)
         # One after the other: together, their hidden layers no longer fit into a core's cache.
-        return torch.stack([softplus(member(features)[:, :, 0]) for member in self.members])
+        return torch.stack([member(features)[:, :, 0] for member in self.members])
 
 
 class Quasimetric(CriticNetwork):
@@ -50,7 +52,7 @@ class Quasimetric(CriticNetwork):
 
     Metric residual network (Liu et al. 2023, equation 4): in a space into which states and goals are mapped, the
     largest of the coordinates' one-sided differences plus the Euclidean distance. Each is 0 from a point to itself and
-    keeps the triangle inequality, and so does the sum. A state is mapped as the goal that asks for all of it, so that
+    keeps the triangle inequality, and so does the sum (to 1e-6, by which the Euclidean distance is smoothed). A state is mapped as the goal that asks for all of it, so that
     `d(s, g) <= d(s, t) + d(t, g)` for any states s and t and any goal g, a partial one too.
 
     Args:

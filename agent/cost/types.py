@@ -25,7 +25,7 @@ class Critic(Protocol):
     """Predicts what is still to come (LeCun 2022, section 3.2): the only cost that learns."""
 
     def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-        """Returns the cost-to-go in model steps, at least 0, of each member of the ensemble.
+        """Returns the cost-to-go in model steps, about 0 at a goal, of each member of the ensemble.
 
         Args:
             embeddings: `[batch, num_states, embed_dim]`.

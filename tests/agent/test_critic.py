@@ -37,10 +37,20 @@ def whole(states):
     return LatentGoal(embedding=states, mask=torch.ones_like(states, dtype=torch.bool))
 
 
-def test_each_member_says_one_number_a_state_and_none_is_negative(network, goal):
+def test_each_member_says_one_number_a_state_and_a_distance_is_never_negative(network, goal):
     opinions = network(10.0 * draw(BATCH, NUM_STATES, EMBED_DIM), goal)
     assert opinions.shape == (3 if isinstance(network, ValueEnsemble) else 1, BATCH, NUM_STATES)
-    assert (opinions >= 0).all() and torch.isfinite(opinions).all()
+    assert torch.isfinite(opinions).all()
+    assert isinstance(network, ValueEnsemble) or (opinions >= 0).all()
+
+
+def test_a_member_that_says_far_too_little_still_learns_as_fast_as_ever(goal):
+    critic = make("ensemble")
+    with torch.no_grad():
+        for member in critic.members:
+            member[-1].bias.sub_(100.0)
+    critic(draw(BATCH, NUM_STATES, EMBED_DIM), goal).sum().backward()
+    assert all(member[-1].bias.grad.item() == BATCH * NUM_STATES for member in critic.members)
 
 
 def test_each_state_is_judged_on_its_own(network, goal):
