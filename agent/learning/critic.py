@@ -31,6 +31,11 @@ class CriticLearning(Protocol):
         ...
 
     @property
+    def counted_within(self) -> float | None:
+        """Within which rms distance of a goal its steps are counted to an end, or None where they are not asked for."""
+        ...
+
+    @property
     def target_decay(self) -> float | None:
         """Share of itself that a slow copy of the critic keeps at each step, or None where no copy is asked for."""
         ...
@@ -63,6 +68,7 @@ class ExpectileTD:
 
     predicts_steps: ClassVar[bool] = True
     num_ahead: ClassVar[int] = 1
+    counted_within: ClassVar[None] = None
 
     discount: float
     expectile: float
@@ -93,12 +99,14 @@ class ExpectileTD:
 
 @dataclass(frozen=True)
 class ObservedSteps:
-    """The model steps that were seen to pass on the way to a goal; no target depends on the critic.
+    """The model steps that were seen to pass until a goal was reached; no target depends on the critic.
 
-    The median of what is seen would be the pace of exploration. An expectile leans to the shorter ways.
+    The mean of what is seen, an expectile of 0.5, would be the pace of exploration. A higher one leans to the shorter
+    ways.
 
     Attributes:
         expectile: Weight of a way shorter than expected; that of a longer one is what is left to 1.
+        reached_distance: A state is at a goal within this rms distance in embedding space.
     """
 
     predicts_steps: ClassVar[bool] = True
@@ -106,8 +114,15 @@ class ObservedSteps:
     target_decay: ClassVar[None] = None
 
     expectile: float
+    reached_distance: float
+
+    @property
+    def counted_within(self) -> float:
+        """The distance at which a goal is reached."""
+        return self.reached_distance
 
     def __post_init__(self) -> None:
+        check_number("learning.reached_distance", self.reached_distance, above=0)
         check_number("learning.expectile", self.expectile, above=0)
         if self.expectile >= 1:
             raise ValueError(f"learning.expectile must be below 1, got {self.expectile}")
@@ -132,6 +147,7 @@ class DeltaStep:
     """
 
     predicts_steps: ClassVar[bool] = False
+    counted_within: ClassVar[None] = None
     target_decay: ClassVar[None] = None
 
     num_ahead: int
@@ -172,7 +188,12 @@ class CriticTask(LearningTask):
         self._critic, self._learning = critic, learning
         self._target = critic if learning.target_decay is None else copy.deepcopy(critic).requires_grad_(False)
         modules = {"critic": critic} | ({} if self._target is critic else {"target": self._target})
-        super().__init__(module=nn.ModuleDict(modules), num_ahead=learning.num_ahead, **others)
+        super().__init__(
+            module=nn.ModuleDict(modules),
+            num_ahead=learning.num_ahead,
+            reached_distance=learning.counted_within,
+            **others,
+        )
 
     def finish_step(self) -> None:
         """Lets the slow copy follow."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from agent.goal import goal_distance
 from agent.learning.experience import Experience
 from envs.episode import DatasetError
 from world_model.ranges import check_number
@@ -38,8 +39,8 @@ class Transitions:
         action: `[batch, action_dim]`, mean of the control actions of the model step that follows.
         later: `[batch, embed_dim]`, the embedding `num_ahead` model steps after `embedding`.
         goal: Of each.
-        steps_to_goal: `[batch]`, model steps from `embedding` to the frame that the goal was taken from, at least 1;
-            inf for a goal from elsewhere.
+        steps_to_goal: `[batch]`, model steps from `embedding` to the goal; inf for a goal from elsewhere. What counts as
+            being there is the sampler's to say.
     """
 
     embedding: Tensor
@@ -58,6 +59,9 @@ class HindsightSampler:
         hindsight: Which goals.
         task_sensors: What the task's own goals ask for.
         num_ahead: Model steps from a moment to what is looked at later, at least 1.
+        reached_distance: Steps to a goal are counted to the first state within this rms distance of it, over what it
+            asks for: 0 where that is the present one, as of a block that rests. None: to the very frame that the goal
+            was taken from.
 
     Raises:
         DatasetError: No chosen episode is long enough, or nothing that the task asks for is perceived.
@@ -71,6 +75,7 @@ class HindsightSampler:
         hindsight: Hindsight,
         task_sensors: Collection[str],
         num_ahead: int,
+        reached_distance: float | None = None,
     ) -> None:
         if not task_sensors:
             raise DatasetError(
@@ -80,6 +85,7 @@ class HindsightSampler:
         self._experience = experience
         self._hindsight = hindsight
         self._ahead = num_ahead * experience.action_repeat
+        self._reached_distance = reached_distance
         self._lengths = experience.lengths[episodes]
         long_enough = self._lengths >= self._ahead
         if not bool(long_enough.any()):
@@ -114,13 +120,25 @@ class HindsightSampler:
         mask = self._sample_masks(batch_size, generator)
 
         embeddings = self._experience.embeddings
+        goal = LatentGoal(embedding=torch.where(mask, embeddings[goal_frame], 0.0), mask=mask)
+        if self._reached_distance is not None:
+            steps_to_goal = self._count_steps(frame, steps_to_goal, goal, self._reached_distance)
         return Transitions(
             embedding=embeddings[frame],
             action=actions.mean(dim=1),
             later=embeddings[frame + self._ahead],
-            goal=LatentGoal(embedding=torch.where(mask, embeddings[goal_frame], 0.0), mask=mask),
+            goal=goal,
             steps_to_goal=torch.where(is_own, steps_to_goal.to(embeddings.dtype), torch.inf),
         )
+
+    def _count_steps(self, frame: Tensor, most: Tensor, goal: LatentGoal, reached_distance: float) -> Tensor:
+        """Returns after how many model steps, `most` of them, a goal is first reached, `[batch]`."""
+        steps = torch.minimum(torch.arange(int(most.max()) + 1), most[:, None])  # [batch, num_steps]
+        way = self._experience.embeddings[frame[:, None] + self._experience.action_repeat * steps]
+        goals = LatentGoal(*(part.repeat_interleave(steps.shape[1], dim=0) for part in (goal.embedding, goal.mask)))
+        is_reached = goal_distance(way.flatten(0, 1), goals).view_as(steps) < reached_distance**2
+        is_reached[:, -1] = True  # what lies elsewhere is not on this way
+        return is_reached.int().argmax(dim=1)
 
     def _sample_masks(self, batch_size: int, generator: Generator) -> Tensor:
         """Draws what goals ask for: `[batch, embed_dim]`, never nothing."""

@@ -96,7 +96,7 @@ class OnlineLearner:
             for name, critic in critics.items()
         ]
         self._recorded = [
-            None if recorded is None else self._sampler(recorded, pupil.learning.num_ahead) for pupil in self._pupils
+            None if recorded is None else self._sampler(recorded, pupil.learning) for pupil in self._pupils
         ]
         self._episodes = OwnEpisodes(memories=(), blocks=blocks, action_dim=action_dim)
         self._generator = Generator().manual_seed(seed)
@@ -120,16 +120,17 @@ class OnlineLearner:
         for pupil, recorded in zip(self._pupils, self._recorded, strict=True):
             num_ahead = pupil.learning.num_ahead
             if self._episodes.longest >= num_ahead:
-                own, pursued = self._sampler(experience, num_ahead), self._episodes.pursued(num_ahead)
+                own, pursued = self._sampler(experience, pupil.learning), self._episodes.pursued(num_ahead)
                 pupil.learn(self._sample(own, pursued, recorded) for _ in range(self._settings.num_steps))
 
-    def _sampler(self, experience: Experience, num_ahead: int) -> HindsightSampler:
+    def _sampler(self, experience: Experience, learning: CriticLearning) -> HindsightSampler:
         return HindsightSampler(
             experience,
             episodes=torch.arange(len(experience.lengths)),
             hindsight=self._hindsight,
             task_sensors=self._task_sensors,
-            num_ahead=num_ahead,
+            num_ahead=learning.num_ahead,
+            reached_distance=learning.counted_within,
         )
 
     def _sample(self, own: HindsightSampler, pursued: Transitions, recorded: HindsightSampler | None) -> Transitions:

@@ -25,6 +25,7 @@ class LearningTask(ABC):
         settings: How it learns.
         task_sensors: What the task's own goals ask for.
         num_ahead: Model steps from a moment to what is looked at later.
+        reached_distance: Within which steps to a goal are counted to an end; see `HindsightSampler`.
         metadata: Of the checkpoint.
         seed: Of all randomness.
 
@@ -40,6 +41,7 @@ class LearningTask(ABC):
         settings: LearningSettings,
         task_sensors: list[str],
         num_ahead: int,
+        reached_distance: float | None = None,
         metadata: Metadata,
         seed: int,
     ) -> None:
@@ -57,6 +59,7 @@ class LearningTask(ABC):
                 hindsight=settings.hindsight,
                 task_sensors=task_sensors,
                 num_ahead=num_ahead,
+                reached_distance=reached_distance,
             )
             for episodes in sides
         )

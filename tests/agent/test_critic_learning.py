@@ -16,6 +16,7 @@ from world_model.types import LatentGoal
 
 DISCOUNT = 0.9
 TD = {"discount": DISCOUNT, "expectile": 0.7, "reached_distance": 0.1, "target_decay": 0.9}
+OBSERVED = {"expectile": 0.9, "reached_distance": 0.1}
 
 
 def discounted(steps):
@@ -187,8 +188,8 @@ def test_the_observed_steps_are_asked_for_where_they_were_observed(ring):
     transitions = draw(experience, same_episode_share=0.5)
     known = torch.isfinite(transitions.steps_to_goal)
     steps = torch.where(known, transitions.steps_to_goal, -100.0)[:, None]
-    assert ObservedSteps(expectile=0.9).loss(Oracle(lambda *_: steps), None, transitions) == 0.0
-    wrong = ObservedSteps(expectile=0.9).loss(Oracle(lambda *_: steps + 2.0), None, transitions)
+    assert ObservedSteps(**OBSERVED).loss(Oracle(lambda *_: steps), None, transitions) == 0.0
+    wrong = ObservedSteps(**OBSERVED).loss(Oracle(lambda *_: steps + 2.0), None, transitions)
     assert wrong == pytest.approx(0.9 * 4.0 * float(known.float().mean()), rel=1e-4)
 
 
@@ -196,7 +197,7 @@ def test_the_quasimetric_comes_to_the_fewest_steps_observed_there_and_back(slope
     experience, places, fewest = slope
     critic = train(
         experience,
-        ObservedSteps(expectile=0.99),
+        ObservedSteps(**OBSERVED | {"expectile": 0.99}),
         network=Quasimetric,
         same_episode_share=1.0,
         num_steps=1000,
@@ -256,7 +257,7 @@ def test_the_delta_step_critic_of_a_linear_system_comes_to_the_closed_form(swirl
 # Gradients, the slow copy, validation
 
 
-@pytest.mark.parametrize("learning", [ExpectileTD(**TD), ObservedSteps(expectile=0.9), DeltaStep(num_ahead=2)])
+@pytest.mark.parametrize("learning", [ExpectileTD(**TD), ObservedSteps(**OBSERVED), DeltaStep(num_ahead=2)])
 def test_gradients_reach_the_critic_and_nothing_else(make_task, ring, learning):
     experience, _, _ = ring
     experience.embeddings.requires_grad_()
@@ -270,7 +271,7 @@ def test_gradients_reach_the_critic_and_nothing_else(make_task, ring, learning):
     )
 
 
-@pytest.mark.parametrize("learning", [ObservedSteps(expectile=0.9), DeltaStep(num_ahead=2)])
+@pytest.mark.parametrize("learning", [ObservedSteps(**OBSERVED), DeltaStep(num_ahead=2)])
 def test_a_target_that_does_not_depend_on_a_critic_needs_no_copy_of_it(make_task, ring, learning):
     critic, task = make_task(ring[0], learning)
     assert [*map(id, task.module.parameters())] == [*map(id, critic.parameters())]
@@ -339,7 +340,7 @@ def content(folder):
     ("learning", "network"),
     [
         (ExpectileTD(**TD), ValueEnsemble),
-        (ObservedSteps(expectile=0.9), Quasimetric),
+        (ObservedSteps(**OBSERVED), Quasimetric),
         (DeltaStep(num_ahead=2), ValueEnsemble),
     ],
     ids=["expectile td", "observed steps", "delta step"],
@@ -386,12 +387,13 @@ def test_what_is_kept_is_the_critic_and_not_its_slow_copy(chain, train, tmp_path
         (ExpectileTD, {"reached_distance": 1.5}),
         (ExpectileTD, {"target_decay": 0.5}),
         (ObservedSteps, {"expectile": 0.6}),
+        (ObservedSteps, {"reached_distance": 1.5}),
         (DeltaStep, {"num_ahead": 3}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else next(iter(value)),
 )
 def test_every_value_of_a_loss_changes_what_is_learned(chain, train, tmp_path, learning, changes):
-    ordinary = {ExpectileTD: TD, ObservedSteps: {"expectile": 0.9}, DeltaStep: {"num_ahead": 2}}[learning]
+    ordinary = {ExpectileTD: TD, ObservedSteps: OBSERVED, DeltaStep: {"num_ahead": 2}}[learning]
     first = judge(train(chain[0], learning(**ordinary), output=tmp_path / "a"), chain[1])
     other = judge(train(chain[0], learning(**ordinary | changes), output=tmp_path / "b"), chain[1])
     assert not torch.allclose(first, other, atol=1e-4)
@@ -440,13 +442,14 @@ def test_how_often_is_validated_and_saved_does_not_change_what_is_learned(swirl,
         (ExpectileTD, {"reached_distance": 0.0}, "learning.reached_distance must be above 0 and finite, got 0.0"),
         (ObservedSteps, {"expectile": -0.5}, "learning.expectile must be above 0 and finite, got -0.5"),
         (ObservedSteps, {"expectile": 1.5}, "learning.expectile must be below 1, got 1.5"),
+        (ObservedSteps, {"reached_distance": -1.0}, "learning.reached_distance must be above 0 and finite, got -1.0"),
         (DeltaStep, {"num_ahead": 0}, "learning.num_ahead must be at least 1, got 0"),
         (DeltaStep, {"num_ahead": 1.5}, "learning.num_ahead must be a whole number, at least 1, got 1.5"),
     ],
 )
 def test_a_loss_without_meaning_is_refused(learning, changes, message):
     with pytest.raises(ValueError, match=message):
-        learning(**(TD if learning is ExpectileTD else {}) | changes)
+        learning(**{ExpectileTD: TD, ObservedSteps: OBSERVED, DeltaStep: {}}[learning] | changes)
 
 
 @pytest.mark.parametrize(

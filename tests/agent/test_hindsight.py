@@ -78,6 +78,41 @@ def test_every_moment_that_something_follows_is_as_likely_as_any_other(make_samp
     assert (counts - mean).abs().max() < 5 * mean**0.5
 
 
+def test_steps_are_counted_to_the_first_state_that_is_at_the_goal(remember):
+    """A block rests, is pushed for two steps, and rests again; the tip goes on and on."""
+    block = torch.tensor([0.0, 0.0, 0.0, 1.0, 2.0, 2.0, 2.0])
+    tip = torch.arange(7.0)
+    experience = remember([torch.stack([tip, block], dim=1)], blocks={"tip": slice(0, 1), "block": slice(1, 2)})
+    for sensors, values in ((["block"], block), (["tip"], tip)):
+        sampler = HindsightSampler(
+            experience,
+            episodes=torch.arange(1),
+            hindsight=Hindsight(same_episode_share=1.0, task_share=1.0),
+            task_sensors=sensors,
+            num_ahead=1,
+            reached_distance=0.1,
+        )
+        drawn, seen = draw(sampler), set()
+        for start, goal, steps in zip(drawn.embedding, drawn.goal.embedding, drawn.steps_to_goal, strict=True):
+            time, wished = int(start[0]), float(goal.sum())
+            assert values[time:].tolist().index(wished) == steps
+            seen.add((time, float(steps)))
+        assert {steps for time, steps in seen if time == 0} == ({0, 3, 4} if sensors == ["block"] else set(range(1, 7)))
+
+
+def test_the_steps_to_a_goal_from_elsewhere_stay_unknown_if_they_are_counted(remember):
+    sampler = HindsightSampler(
+        remember([torch.arange(5.0)[:, None], torch.arange(5.0)[:, None]]),
+        episodes=torch.arange(2),
+        hindsight=Hindsight(same_episode_share=0.5, task_share=1.0),
+        task_sensors=["position"],
+        num_ahead=1,
+        reached_distance=0.1,
+    )
+    steps = draw(sampler).steps_to_goal
+    assert float(torch.isinf(steps).float().mean()) == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_goal_is_any_of_the_moments_that_are_left_each_as_likely(make_sampler):
     drawn = draw(make_sampler(lengths=(6,), action_repeat=2), 30_000)
     _, time = where(drawn.embedding)

@@ -157,7 +157,9 @@ def test_an_episode_teaches_once_even_if_the_next_goal_is_refused(make_online, m
     assert same(critics[0], weights(critics[1]))
 
 
-@pytest.mark.parametrize("learning", [TEMPORAL_DIFFERENCES, ObservedSteps(expectile=0.9), DeltaStep(num_ahead=2)])
+@pytest.mark.parametrize(
+    "learning", [TEMPORAL_DIFFERENCES, ObservedSteps(expectile=0.9, reached_distance=0.05), DeltaStep(num_ahead=2)]
+)
 def test_the_same_episodes_in_the_same_order_give_the_same_weights(make_memory, learning):
     memories = [make_memory(num_steps) for num_steps in (5, 8)]
     learned = []
@@ -320,7 +322,7 @@ def trained():
     critic.requires_grad_(True)
     optimizer, generator = torch.optim.Adam(critic.parameters(), lr=3e-3), torch.Generator().manual_seed(0)
     for _ in range(600):
-        loss = ObservedSteps(expectile=0.5).loss(critic, critic, sampler.sample(256, generator))
+        loss = ObservedSteps(expectile=0.5, reached_distance=0.01).loss(critic, critic, sampler.sample(256, generator))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -334,7 +336,9 @@ def test_after_fifty_episodes_in_one_corner_a_critic_is_no_worse_if_recorded_one
     critic, recorded = copy.deepcopy(trained[0]), trained[1]
     before = error(critic)
     learner = make_learner(
-        {"it": critic}, {"it": ObservedSteps(expectile=0.5)}, recorded=recorded if remembers else None
+        {"it": critic},
+        {"it": ObservedSteps(expectile=0.5, reached_distance=0.01)},
+        recorded=recorded if remembers else None,
     )
     actor, rng = make_online(learner), np.random.default_rng(0)
     for episode in range(51):
