@@ -135,7 +135,8 @@ def _step(
 def _finite(value: Tensor, step: int, settings: FitSettings) -> float:
     number = value.item()
     if not math.isfinite(number):
-        raise TrainingStopped(f"the loss is {number} at step {step}: a smaller {settings.section}.learning_rate may help")
+        remedy = f"a smaller {settings.section}.learning_rate may help"
+        raise TrainingStopped(f"the loss is {number} at step {step}: {remedy}")
     return number
 
 
