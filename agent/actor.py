@@ -17,7 +17,7 @@ from agent.goal import GoalReadings, goal_distance, make_goals
 from agent.guardrails import Guardrails
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
-from agent.perception import FROZEN, Perception, Readings
+from agent.perception import Perception, Readings
 from agent.policy import ReactivePolicy
 from agent.proposal import imagine_policy
 from agent.pursuit import Pursuit
@@ -29,8 +29,8 @@ from world_model.types import LatentGoal, WorldModel
 class Actor:
     """An agent that acts by reacting (mode 1 of LeCun 2022), by planning in imagination (mode 2), or by both.
 
-    It sees the sensors that its world model names, and the goal, and nothing else. Its actions are a pure function of
-    its parts, the goal, the seed and the observations.
+    It sees the sensors that its world model names, and the goal; its guardrails see where the tip is, and none of them
+    anything else. Its actions are a pure function of its parts, the goal, the seed and the observations.
 
     Args:
         world_model: Perceives and imagines.
@@ -132,9 +132,9 @@ class Actor:
         """Returns the control action for what is observed now, `[action_dim]` in [-1, 1].
 
         Args:
-            observation: Sensor name to its reading, `[*sensor_shape]`; sensors that the world model does not use are
-                ignored. After the first step of an episode, one that is absent or not finite is missing: the world
-                model fills it in.
+            observation: Sensor name to its reading, `[*sensor_shape]`; sensors that neither the world model nor the
+                guardrails use are ignored. After the first step of an episode, one that is absent or not finite is
+                missing: the world model fills it in.
 
         Raises:
             ObservationError: A sensor has the wrong shape or, at the first step, is missing.
@@ -149,7 +149,7 @@ class Actor:
         guarded = self._guardrails.guard(
             state.command,
             last=state.guarded,
-            readings={name: it for name, it in readings.items() if state.percept.filled.get(name) != FROZEN},
+            readings=observation,
             surprise=state.percept.surprise,
         )
         self._state = replace(

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from agent.braking import longest_step, way_to_rest
+from agent.tip import TipTrack, follow
 from envs.spec import Box, EnvSpec
-from planners.types import ActionBounds
+from planners.types import ActionBounds, is_whole
 
 Way = NDArray[np.float64]
 
@@ -36,11 +37,13 @@ class GuardedAction:
         interventions: What was changed, in the order in which it was: of "non-finite", "bounds", "surprise", "blind",
             "speed", "acceleration", "workspace".
         reasons: To each intervention one sentence with the value and the limit.
+        tip: What was known of the tip, or None where it was never read.
     """
 
     action: NDArray[np.float32]
     interventions: tuple[str, ...]
     reasons: tuple[str, ...]
+    tip: TipTrack | None = None
 
 
 class Guardrails:
@@ -49,6 +52,9 @@ class Guardrails:
     The limits hold for what the robot does, not only for what it is told: commands keep away from each limit by the
     error with which the robot follows them. To *stop* is to brake straight, as fast as the limit on acceleration
     allows, and then to hold still for as long as the reason lasts.
+
+    A tip's sensor that stands still while the robot moves is frozen, and the robot stops. It then goes a short way and
+    back, over and over, which a sensor that works again shows. Where the tip is, the guardrails meanwhile reckon.
 
     A way is let through if braking straight after it would bring the tip to rest inside the workspace. The next step
     may always brake, so that no wall comes too fast, and the tip may touch every wall.
@@ -63,6 +69,9 @@ class Guardrails:
         margin: How far outside the workspace the tip may be, m, at least 0.
         position_error: By which the tip may miss what it is told, m, at least 0.
         tip_sensor: Reads where the tip is, `[3]`, m. While it reads nothing finite, the robot stops.
+        frozen_after: Control steps at which the tip was told to move and its sensor read the same to the last bit,
+            after which it is frozen; None for never.
+        probe: The short way of a robot whose sensor is frozen, m, above 0.
         max_surprise: Surprise above which the robot stops, above 0; None for any. It goes on when surprise has fallen
             to this.
 
@@ -82,6 +91,8 @@ class Guardrails:
         margin: float,
         position_error: float,
         tip_sensor: str,
+        frozen_after: int | None,
+        probe: float,
         max_surprise: float | None,
     ) -> None:
         if max_surprise is not None and (not _is_number(max_surprise) or not max_surprise > 0.0):
@@ -90,6 +101,10 @@ class Guardrails:
             raise ValueError(
                 f"tip_sensor must be a sensor of {spec.env_id}, one of {sorted(spec.sensors)}, got {tip_sensor!r}"
             )
+        if frozen_after is not None and not (is_whole(frozen_after) and frozen_after >= 1):
+            raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {frozen_after!r}")
+        if not _is_number(probe) or not 0.0 < probe < math.inf:
+            raise ValueError(f"probe must be a finite number above 0, got {probe}")
         self._action_dim = spec.action_dim
         self._control_dt = spec.control_dt
         self._max_displacement = spec.max_displacement
@@ -100,6 +115,9 @@ class Guardrails:
         self._max_change = min(ANY_CHANGE, acceleration * spec.control_dt / top_speed)
         self._low, self._high = _aims(spec, workspace, margin=margin, position_error=position_error)
         self.tip_sensor = tip_sensor
+        self._tip_shape = tuple(spec.sensors[tip_sensor])
+        self._frozen_after = frozen_after
+        self._probe_way = probe / spec.max_displacement
         self._max_surprise = max_surprise
 
     def bounds(self, last: GuardedAction | None) -> ActionBounds:
@@ -135,7 +153,7 @@ class Guardrails:
         Args:
             action: `[action_dim]`, anything; a component that is not finite becomes 0.
             last: What was executed before, or None at the start of an episode, when the robot is at rest.
-            readings: Sensor name to what it reads now, `[*sensor_shape]`.
+            readings: Sensor name to what it reads now, `[*sensor_shape]`; others than the tip's are ignored.
             surprise: Newest of short-term memory.
         """
         changes: dict[str, str] = {}
@@ -145,26 +163,44 @@ class Guardrails:
         if self._max_surprise is not None and not surprise <= self._max_surprise:
             way = np.zeros(self._action_dim)
             changes["surprise"] = f"the surprise was {surprise:.3g}, at most {self._max_surprise:.3g} is allowed"
-        tip = self._tip(readings)
-        if tip is None:
+        reading = self._reading(readings)
+        known = None if last is None or self._frozen_after is None else last.tip
+        tip = follow(known, reading, self._max_displacement * previous)
+        if reading is None:
             way = np.zeros(self._action_dim)
             changes["blind"] = f"the sensor '{self.tip_sensor}' read nothing finite, so the tip could be anywhere"
+        elif tip is not None and self._frozen_after is not None and tip.still_steps >= self._frozen_after:
+            way = self._probe(previous, way)
+            changes["blind"] = (
+                f"the sensor '{self.tip_sensor}' read the same after {tip.still_steps} control steps that should have "
+                f"moved the tip, at most {self._frozen_after - 1} are allowed"
+            )
         way = self._slow(way, changes)
         way = self._approach(previous, way, changes)
         if tip is not None:
-            way = self._keep_inside(tip, previous, way, changes)
+            way = self._keep_inside(tip.position, previous, way, changes)
         return GuardedAction(
             action=(asked if way is free else way).astype(np.float32),
             interventions=tuple(changes),
             reasons=tuple(changes.values()),
+            tip=tip,
         )
 
-    def _tip(self, readings: Mapping[str, NDArray[np.float32]]) -> Way | None:
-        """Returns where the tip is in the dimensions that actions move, `[action_dim]`, m, or None if nobody knows."""
+    def _reading(self, readings: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32] | None:
+        """Returns where the tip's sensor says that it is, `[3]`, m, or None where it says nothing."""
         if self.tip_sensor not in readings:
             return None
-        tip = readings[self.tip_sensor][: self._action_dim].astype(np.float64)
-        return tip if np.isfinite(tip).all() else None
+        reading = np.asarray(readings[self.tip_sensor], dtype=np.float32)
+        return reading if reading.shape == self._tip_shape and np.isfinite(reading).all() else None
+
+    def _probe(self, previous: Way, way: Way) -> Way:
+        """Returns, once the robot has braked, a short piece of the way, and after it the same back."""
+        gone = _norm(previous)
+        if gone > self._probe_way + ROUNDING:
+            return np.zeros(self._action_dim)
+        if gone > 0.0:
+            return -previous
+        return way * (self._probe_way / max(self._probe_way, _norm(way)))
 
     def _slow(self, way: Way, changes: dict[str, str]) -> Way:
         """Returns the way, shortened where it is too fast."""

@@ -83,6 +83,26 @@ def test_the_guardrails_have_the_last_word(make_actor):
     assert actor.state.guarded.interventions == ("bounds", "acceleration")
 
 
+def test_the_guardrails_see_a_tip_that_the_world_model_does_not(make_actor, spec):
+    actor = make_actor(spec=replace(spec, sensors={**spec.sensors, "tip": (3,)}), tip_sensor="tip")
+    actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
+    assert actor.act({**observe([0.0, 0.0, 0.0]), "tip": np.zeros(3, np.float32)}).min() > 0.5
+    assert actor.state.guarded.interventions == ()
+    assert actor.act(observe([0.1, 0.1, 0.1])).tolist() == [0.0, 0.0, 0.0]
+    assert actor.state.guarded.interventions == ("blind",)
+
+
+def test_a_tip_that_freezes_under_a_policy_that_presses_outward_stays_inside(make_actor, policy):
+    actor = make_actor(policy=policy, mode="reactive", workspace=0.62, tip_frozen_after=2, action_repeat=4)
+    actor.reset({"position": [1.0, 0.0, 0.0]}, seed=0)
+    position, shown = np.zeros(3, np.float32), None
+    for step in range(40):
+        shown = position if step <= 5 else shown
+        position = position + np.float32(0.1) * actor.act(observe(shown))
+        assert position[0] <= 0.62 + 1e-5
+        assert ("blind" in actor.state.guarded.interventions) == (step >= 7)
+
+
 @pytest.mark.parametrize("action_repeat", [1, 3])
 def test_what_is_planned_is_what_the_guardrails_let_through(make_actor, action_repeat):
     actor = make_actor(action_repeat=action_repeat, max_acceleration=4.0)

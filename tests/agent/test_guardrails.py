@@ -42,6 +42,8 @@ def make_guardrails(spec=None, **changes):
         "margin": 0.0,
         "position_error": 0.0,
         "tip_sensor": "tip",
+        "frozen_after": None,
+        "probe": 0.1 * LONGEST,
         "max_surprise": None,
     }
     return Guardrails(spec=make_spec() if spec is None else spec, **(values | changes))
@@ -116,6 +118,59 @@ def test_a_tip_that_is_not_among_the_readings_stops_the_robot():
     guarded = make_guardrails().guard(np.ones(3, np.float32), last=None, readings={}, surprise=0.0)
     assert guarded.action.tolist() == [0.0, 0.0, 0.0]
     assert guarded.interventions == ("blind",)
+
+
+def test_a_tip_of_another_shape_stops_the_robot():
+    assert guard(make_guardrails(), [1.0, 0.0, 0.0], tip=[0.0]).interventions == ("blind",)
+
+
+@pytest.mark.parametrize("max_change", [1.75, 0.45, 0.1])
+@pytest.mark.parametrize("frozen_after", [1, 2, 4])
+def test_a_frozen_tip_never_lets_the_robot_out(max_change, frozen_after):
+    spec = make_spec(half_width=0.2)
+    guardrails = make_guardrails(spec, max_acceleration=max_change * UNIT, frozen_after=frozen_after)
+    for frozen_from in range(1, 12):
+        tip, last, shown, reached = np.zeros(3), None, CENTER, []
+        for step in range(60):
+            shown = np.float32(tip) if step <= frozen_from else shown
+            last = guardrails.guard(np.float32([1.0, 0.5, 0.0]), last=last, readings={"tip": shown}, surprise=0.0)
+            tip = tip + LONGEST * way(last.action)
+            reached.append(tip.copy())
+            if step <= frozen_from + frozen_after - 1:
+                assert "blind" not in last.interventions
+            else:
+                assert "blind" in last.interventions
+        assert np.abs(reached).max() <= 0.2 + 1e-5
+        assert np.abs(np.diff(reached[-30:], axis=0)).max() <= 0.1 * LONGEST + 1e-6
+
+
+def test_a_frozen_tip_names_itself_as_the_reason():
+    guardrails, readings = make_guardrails(frozen_after=1), {"tip": CENTER}
+    moving = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=None, readings=readings, surprise=0.0)
+    guarded = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=moving, readings=readings, surprise=0.0)
+    assert guarded.interventions == ("blind",)
+    assert "the sensor 'tip' read the same after 1 control steps" in guarded.reasons[0]
+    assert guarded.action.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_robot_that_was_held_finds_out_that_it_is_free_again():
+    guardrails, tip, last, ways = make_guardrails(make_spec(half_width=2.0), frozen_after=2), np.zeros(3), None, []
+    for step in range(40):
+        last = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=last, readings={"tip": np.float32(tip)}, surprise=0.0)
+        ways.append(last.action[0])
+        tip = tip + LONGEST * way(last.action) * (step >= 20)
+    assert ways[:8] == pytest.approx([1.0, 1.0, 0.0, 0.1, -0.1, 0.1, -0.1, 0.1])
+    assert max(ways[8:20]) <= 0.1 + 1e-6
+    assert ways[21:] == [1.0] * 19
+
+
+def test_a_robot_that_rests_may_start_again():
+    guardrails, last = make_guardrails(frozen_after=1), None
+    for _ in range(5):
+        last = guardrails.guard(np.zeros(3, np.float32), last=last, readings={"tip": CENTER}, surprise=0.0)
+    assert guard(guardrails, [1.0, 0.0, 0.0], last=last.action).interventions == ()
+    started = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=last, readings={"tip": CENTER}, surprise=0.0)
+    assert started.interventions == ()
 
 
 @pytest.mark.parametrize("surprise", [0.3, np.inf, np.nan])
@@ -286,6 +341,8 @@ def test_without_guardrails_the_same_planners_break_them(task):
         ({"workspace": {"low": [0.0] * 3}}, "workspace must be null or like {low: "),
         ({"workspace": [0.0, 1.0]}, "workspace must be null or like {low: "),
         ({"tip_sensor": "nose"}, r"one of \['clock', 'tip'\], got 'nose'"),
+        ({"frozen_after": 0}, "frozen_after must be a whole number of at least 1, or null, got 0"),
+        ({"probe": 0.0}, "probe must be a finite number above 0, got 0.0"),
         ({"max_surprise": 0.0}, "max_surprise must be a number above 0, or null for any, got 0.0"),
         ({"max_surprise": math.nan}, "max_surprise must be a number above 0, or null for any, got nan"),
     ],

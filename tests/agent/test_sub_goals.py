@@ -103,7 +103,13 @@ def test_progress_that_only_the_critic_sees_is_progress(make_actor, policy, crit
         return critic(embeddings, goal) * 0.0 + next(told)
 
     for judge, events in ((critic, ["stuck"]), (improving, [])):
-        actor = make_actor(policy=policy, critic=judge, mode="reactive", sub_goals={"patience": 4, "min_progress": 0.0})
+        actor = make_actor(
+            policy=policy,
+            critic=judge,
+            mode="reactive",
+            sub_goals={"patience": 4, "min_progress": 0.0},
+            attention=BELIEVED,
+        )
         run(actor, GOALS[:1], num_steps=8, held=True)
         assert [choice.event for choice in actor.state.choices if choice.event] == events
 
