@@ -39,8 +39,8 @@ class Transitions:
         action: `[batch, action_dim]`, mean of the control actions of the model step that follows.
         later: `[batch, embed_dim]`, the embedding `num_ahead` model steps after `embedding`.
         goal: Of each.
-        steps_to_goal: `[batch]`, model steps from `embedding` to the goal; inf for a goal from elsewhere. What counts as
-            being there is the sampler's to say.
+        steps_to_goal: `[batch]`, model steps from `embedding` to the goal, as the sampler counts them; inf for a goal
+            from elsewhere.
     """
 
     embedding: Tensor

@@ -33,6 +33,7 @@ from agent.run.building import build
 from agent.run.config import Config
 from agent.run.loading import CHECKPOINT, build_terms, check_learned_from, steps_critic
 from agent.run.modules import WORLD_MODEL, Modules, build_modules, build_world_model, model_configs
+from agent.run.randomness import rng
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
 from world_model.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
@@ -63,9 +64,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
         return path
     check_checksums(dataset)
     checkpoint = _learn_world_model(config, dataset, output)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(_rng(config, "weights").integers(2**62)))
-        modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
+    modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
     _take_over(modules.world_model, checkpoint, WORLD_MODEL)
     later = _LaterStages(
         config=config,
@@ -244,12 +243,7 @@ class _LaterStages:
         return [name for name in self.modules.spec.goal if name in self.experience.blocks]
 
     def _rng(self, purpose: str) -> np.random.Generator:
-        return _rng(self.config, purpose)
-
-
-def _rng(config: Config, purpose: str) -> np.random.Generator:
-    """Returns a generator for one purpose, which no other shares."""
-    return np.random.default_rng([config.values.seed, *purpose.encode()])
+        return rng(self.config, purpose)
 
 
 def _take_over(module: nn.Module, checkpoint: Checkpoint, section: str) -> None:

@@ -15,6 +15,7 @@ from agent.cost.types import Cost
 from agent.policy import MLPPolicy
 from agent.run.building import build, shipped
 from agent.run.config import Config, ConfigError
+from agent.run.randomness import first_weights
 from envs.spec import EnvSpec
 from world_model.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.jepa import JEPA
@@ -86,7 +87,7 @@ def model_configs(config: Config) -> dict[str, Any]:
 
 
 def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> Modules:
-    """Returns untrained modules.
+    """Returns untrained modules; the first weights of each are the seed's, whatever else is built.
 
     Args:
         config: Says which cost terms, critics and policy there are.
@@ -94,17 +95,20 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> M
         spec: Of the task.
     """
     values = config.values
-    world_model = build_world_model(models, spec)
-    policy = None
+    with first_weights(config, WORLD_MODEL):
+        world_model = build_world_model(models, spec)
+    critics, policy = {}, None
+    for name, critic in values.critic.items():
+        with first_weights(config, f"critic.{name}"):
+            critics[name] = build(critic.network, embed_dim=world_model.embed_dim)
     if values.policy is not None:
-        policy = build(values.policy.network, embed_dim=world_model.embed_dim, action_dim=spec.action_dim)
+        with first_weights(config, "policy"):
+            policy = build(values.policy.network, embed_dim=world_model.embed_dim, action_dim=spec.action_dim)
     return Modules(
         spec=spec,
         world_model=world_model,
         terms={name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()},
-        critics={
-            name: build(critic.network, embed_dim=world_model.embed_dim) for name, critic in values.critic.items()
-        },
+        critics=critics,
         policy=policy,
     )
 

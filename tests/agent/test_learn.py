@@ -20,6 +20,7 @@ from agent.run import learn as stages
 from agent.run.config import ConfigError, compose_config
 from agent.run.learn import learn
 from agent.run.loading import load_modules
+from agent.run.modules import build_modules, model_configs
 from agent.run.validation import validate
 from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
@@ -42,7 +43,7 @@ SMALL = (
     "training.validation_every=4",
     "training.checkpoint_every=4",
     "training.keep_every=4",
-    "cost.novelty.term.num_centers=4",
+    "cost.novelty.fit.num_centers=4",
     "critic.cost_to_go.network.hidden_dim=8",
     "critic.delta_step.network.hidden_dim=8",
     "critic.delta_step.learning.num_ahead=2",
@@ -282,6 +283,23 @@ def test_cost_terms_are_fitted_to_embeddings_and_readings_of_the_same_frames(dat
 
 
 # Without some of the parts
+
+
+def test_the_first_weights_of_a_part_do_not_depend_on_which_others_there_are(dataset):
+    def build(*changes):
+        config = compose_config([text for text in SMALL if not text.startswith(("critic", "policy"))] + [*changes])
+        return build_modules(config, model_configs(config), dataset.manifest.env)
+
+    full = build("critic=[quasimetric,delta_step,cost_to_go]", "policy=mlp")
+    bare = build("critic=[cost_to_go]", "policy=mlp")
+    for ours, others in (
+        (full.world_model, bare.world_model),
+        (full.critics["cost_to_go"], bare.critics["cost_to_go"]),
+        (full.policy, bare.policy),
+    ):
+        assert section_sha256(ours.state_dict()) == section_sha256(others.state_dict())
+    other = build("critic=[cost_to_go]", "policy=mlp", "seed=1")
+    assert section_sha256(other.policy.state_dict()) != section_sha256(bare.policy.state_dict())
 
 
 def test_without_critics_and_policy_a_world_model_and_its_cost_terms_are_learned(dataset, whole, tmp_path):
