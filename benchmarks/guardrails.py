@@ -1,9 +1,10 @@
 """Hostile planners behind the hard guardrails: what the robot is told and what it does, against the limits.
 
 `python -m benchmarks.guardrails [num_steps]`, from the root of the checkout; 100,000 control steps over both tasks
-where nothing is said. Position and speed are checked at every step of the simulator, 10 ms, acceleration over control
-steps, since commands change no faster. The environment's own walls are taken down. The limits are those of
-configs/guardrails/hard.yaml, and in one table lower ones. The last table shows that the checks can fail: the same
+where nothing is said, in each of several situations: the sensor of the tip fails now and then, or freezes for good, the
+workspace is narrow, the limits are low. Position and speed are checked at every step of the simulator, 10 ms,
+acceleration over control steps, since commands change no faster. The environment's own walls are taken down. The limits
+are those of configs/guardrails/hard.yaml, or as the title says. The last table shows that the checks can fail: the same
 planners, clipped to what the environment takes, without guardrails.
 """
 
@@ -34,11 +35,17 @@ EPISODE_LENGTH = 100
 SENSOR_LOSS = 0.2
 """Share of control steps in which the tip's sensor reads NaN, where it is to fail."""
 
+FREEZING_STEPS = 40
+"""The tip's sensor freezes in one of so many first control steps of an episode, where it is to freeze."""
+
 SURPRISES, SURPRISE_SHARES = (0.0, 1e9, np.nan), (0.96, 0.02, 0.02)
 """What surprise may be, and in which share of the control steps."""
 
 LOWER = ("guardrails.max_speed=0.3", "guardrails.max_acceleration=4.0")
 """Limits under which the tip needs several steps to brake."""
+
+NARROW = ("guardrails.workspace={low: [0.35, -0.15, 0.02], high: [0.62, 0.15, 0.25]}",)
+"""A workspace inside of the task's; a tip that starts outside of it may go no farther out."""
 
 ROOM = 0.1
 """Beyond the workspace, where the environment would let the tip go, m."""
@@ -169,10 +176,18 @@ def watched_tip(env: MujocoEnv) -> Iterator[list[Array]]:
 
 
 def drive(
-    env: MujocoEnv, guardrails: Guardrails | None, planner: Planner, *, seed: int, num_steps: int, sensor_loss: float
+    env: MujocoEnv,
+    guardrails: Guardrails | None,
+    planner: Planner,
+    *,
+    seed: int,
+    num_steps: int,
+    sensor_loss: float,
+    freezing: bool,
 ) -> Trace:
     """Lets a planner act for one episode; without guardrails, what the environment refuses is clipped."""
     rng = np.random.default_rng((seed, 1))
+    freezes_at = np.random.default_rng((seed, 2)).integers(FREEZING_STEPS) if freezing else num_steps
     observation, _ = env.reset(seed=seed)
     spec, tip = env.description, env.data.site("tip").xpos
     last: GuardedAction | None = None
@@ -184,6 +199,9 @@ def drive(
                 action = np.clip(np.nan_to_num(asked), -1.0, 1.0)
             else:
                 readings = dict(env.split_observation(observation["observation"]))
+                if step <= freezes_at:
+                    shown = readings["tip"]
+                readings["tip"] = shown
                 if rng.uniform() < sensor_loss:
                     readings["tip"] = np.full(3, np.nan, np.float32)
                 with np.errstate(over="ignore"):
@@ -204,13 +222,14 @@ def measure(trace: Trace, limits: Limits, spec: EnvSpec, fine_dt: float) -> dict
     length = np.linalg.norm(trace.actions, axis=1, keepdims=True)
     ways = longest * trace.actions / np.maximum(1.0, length)
     targets = trace.tips[:-1, : spec.action_dim] + ways
+    outside_at_first = max(0.0, float(limits.outside(trace.tips[:1])[0]))
     moves = np.diff(trace.tips, axis=0)
     return {
         "told: largest component": (1.0, np.abs(trace.actions).max(axis=1)),
-        "told: target outside, mm": (0.0, 1e3 * limits.outside(targets)),
+        "told: target outside, mm": (0.0, 1e3 * (limits.outside(targets) - outside_at_first)),
         "told: speed, m/s": (limits.max_speed, np.linalg.norm(ways, axis=1) / dt),
         "told: acceleration, m/s²": (limits.max_acceleration, _changes(ways) / dt**2),
-        "done: tip outside, mm": (0.0, 1e3 * limits.outside(trace.fine_tips)),
+        "done: tip outside, mm": (0.0, 1e3 * (limits.outside(trace.fine_tips) - outside_at_first)),
         "done: speed, m/s": (limits.max_speed, np.linalg.norm(np.diff(trace.fine_tips, axis=0), axis=1) / fine_dt),
         "done: acceleration, m/s²": (limits.max_acceleration, _changes(moves) / dt**2),
     }
@@ -235,7 +254,14 @@ class Tally:
 
 
 def attack(
-    task: str, overrides: Sequence[str], *, guarded: bool, num_steps: int, sensor_loss: float, seed: int = 0
+    task: str,
+    overrides: Sequence[str],
+    *,
+    guarded: bool,
+    num_steps: int,
+    sensor_loss: float,
+    freezing: bool,
+    seed: int = 0,
 ) -> tuple[dict[str, Tally], float]:
     """Lets every hostile planner act in turn.
 
@@ -245,6 +271,7 @@ def attack(
         guarded: False leaves the guardrails out.
         num_steps: Control steps in all.
         sensor_loss: Share of control steps in which the tip's sensor reads NaN.
+        freezing: Whether the tip's sensor freezes early in each episode, for good.
         seed: Of the first episode.
 
     Returns:
@@ -262,7 +289,15 @@ def attack(
     for episode in range(num_episodes):
         episode_seed = seed + episode
         planner = makers[episode % len(makers)](np.random.default_rng(episode_seed))
-        trace = drive(env, guardrails, planner, seed=episode_seed, num_steps=EPISODE_LENGTH, sensor_loss=sensor_loss)
+        trace = drive(
+            env,
+            guardrails,
+            planner,
+            seed=episode_seed,
+            num_steps=EPISODE_LENGTH,
+            sensor_loss=sensor_loss,
+            freezing=freezing,
+        )
         num_changed += trace.num_interventions
         for name, (limit, values) in measure(trace, limits, spec, env.model.opt.timestep).items():
             tallies.setdefault(name, Tally(limit)).add(values)
@@ -271,17 +306,25 @@ def attack(
 
 def main() -> None:
     num_steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    for title, overrides, guarded, sensor_loss in (
-        ("configs/guardrails/hard.yaml", (), True, 0.0),
-        (f"the tip's sensor fails at {SENSOR_LOSS:.0%} of the steps", (), True, SENSOR_LOSS),
-        (f"lower limits: {' '.join(LOWER)}", LOWER, True, 0.0),
-        ("without guardrails", (), False, 0.0),
+    for title, overrides, guarded, sensor_loss, freezing in (
+        ("configs/guardrails/hard.yaml", (), True, 0.0, False),
+        (f"the tip's sensor fails at {SENSOR_LOSS:.0%} of the steps", (), True, SENSOR_LOSS, False),
+        (f"the tip's sensor freezes in one of the first {FREEZING_STEPS} steps", (), True, 0.0, True),
+        (f"a narrow workspace, and the sensor freezes: {' '.join(NARROW)}", NARROW, True, 0.0, True),
+        (f"lower limits: {' '.join(LOWER)}", LOWER, True, 0.0, False),
+        (f"lower limits, and the sensor freezes: {' '.join(LOWER)}", LOWER, True, 0.0, True),
+        ("without guardrails", (), False, 0.0, False),
     ):
         print(f"\n{title}; {num_steps:,} control steps")
         rows = []
         for task in TASKS:
             tallies, changed = attack(
-                task, overrides, guarded=guarded, num_steps=num_steps // len(TASKS), sensor_loss=sensor_loss
+                task,
+                overrides,
+                guarded=guarded,
+                num_steps=num_steps // len(TASKS),
+                sensor_loss=sensor_loss,
+                freezing=freezing,
             )
             print(f"{task}: something was changed at {changed:.0%} of the steps")
             rows += [

@@ -6,7 +6,7 @@ import torch
 
 from agent.guardrails import GuardedAction, Guardrails
 from agent.run.config import group_names
-from benchmarks.guardrails import LOWER, TASKS, attack
+from benchmarks.guardrails import LOWER, NARROW, TASKS, attack
 from envs.spec import Box, EnvSpec
 
 LONGEST, DT = 0.03, 0.05
@@ -306,18 +306,26 @@ def test_what_is_given_is_left_as_it_was():
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    ("overrides", "sensor_loss"),
-    [*(([f"guardrails={name}"], loss) for name in group_names()["guardrails"] for loss in (0.0, 0.2)), (LOWER, 0.0)],
+    ("overrides", "sensor_loss", "freezing"),
+    [
+        *(([f"guardrails={name}"], loss, False) for name in group_names()["guardrails"] for loss in (0.0, 0.2)),
+        *(([f"guardrails={name}"], 0.0, True) for name in group_names()["guardrails"]),
+        (NARROW, 0.0, True),
+        (LOWER, 0.0, False),
+        (LOWER, 0.0, True),
+    ],
 )
-def test_no_hostile_planner_makes_the_simulated_robot_break_a_limit(task, overrides, sensor_loss):
-    tallies, changed = attack(task, overrides, guarded=True, num_steps=1600, sensor_loss=sensor_loss, seed=10_000)
+def test_no_hostile_planner_makes_the_simulated_robot_break_a_limit(task, overrides, sensor_loss, freezing):
+    tallies, changed = attack(
+        task, overrides, guarded=True, num_steps=1600, sensor_loss=sensor_loss, freezing=freezing, seed=10_000
+    )
     assert {name: tally.worst for name, tally in tallies.items() if tally.violations} == {}
     assert changed > 0.5
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_without_guardrails_the_same_planners_break_them(task):
-    tallies, _ = attack(task, [], guarded=False, num_steps=1600, sensor_loss=0.0, seed=10_000)
+    tallies, _ = attack(task, [], guarded=False, num_steps=1600, sensor_loss=0.0, freezing=False, seed=10_000)
     broken = {name for name, tally in tallies.items() if tally.violations}
     assert {"told: acceleration, m/s²", "told: target outside, mm", "done: tip outside, mm"} <= broken
 
