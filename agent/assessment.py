@@ -51,8 +51,8 @@ def assess(
 
 
 def _judge(embedding: Tensor, goal: LatentGoal, critic: Critic | None) -> tuple[float | None, float | None]:
-    """Returns the critic's cost-to-go and its doubt about it, model steps."""
+    """Returns the critic's cost-to-go and its doubt about it, model steps; one member alone tells no doubt."""
     if critic is None:
         return None, None
     opinions = critic(embedding[None, None], goal).flatten()  # [num_members]
-    return float(opinions.mean()), float(opinions.std(correction=0))
+    return float(opinions.mean()), float(opinions.std(correction=0)) if len(opinions) > 1 else None

@@ -146,6 +146,19 @@ def test_doubt_is_how_far_the_critics_members_disagree(make_actor, policy, criti
     assert (situation.cost_to_go, situation.doubt) == (pytest.approx(6.0), pytest.approx(0.5))
 
 
+def test_one_critic_alone_is_never_sure(make_actor, policy, critic):
+    rules = [
+        {"name": "sure", "when": {"doubt_below": 9.0}, "then": {"mode": "reactive"}},
+        {"name": "else", "when": {}, "then": {"mode": "planning"}},
+    ]
+    for judge, rule in ((critic, "sure"), (lambda embeddings, goal: critic(embeddings, goal)[:1], "else")):
+        actor = make_actor(policy=policy, critic=judge, rules=rules)
+        run(actor, num_steps=1)
+        assert actor.state.choices[0].rule == rule
+    assert actor.state.choices[0].situation.doubt is None
+    assert actor.state.choices[0].situation.cost_to_go == pytest.approx(5.0)
+
+
 def test_a_budget_and_a_horizon_can_change_from_step_to_step(make_actor, planner, critic):
     rules = [
         {"name": "far", "when": {"cost_to_go_above": 3.5}, "then": {"horizon": 5, "num_evaluations": 200}},
