@@ -41,7 +41,8 @@ class Actor:
         critic: Says how far the goal is, or None where the configurator does without.
         spec: The task that the world model was trained on.
         action_repeat: Control steps of a model step; an action is held for so long.
-        memory_capacity: Moments that short-term memory keeps, at least the context of the world model.
+        memory_capacity: Moments that short-term memory keeps, at least the context of the world model; of choices, the
+            newest as many are kept.
 
     Raises:
         ValueError: The parts do not fit together.
@@ -221,7 +222,7 @@ class Actor:
             reason=pursuit.reason,
             situation=situation,
         )
-        return replace(state, choices=(*state.choices, choice))
+        return replace(state, choices=(*state.choices, choice)[-self._memory_capacity :])
 
     def _react(self, embedding: Tensor, goal: LatentGoal) -> NDArray[np.float32]:
         """Answers the present embedding by the policy, without imagining anything."""

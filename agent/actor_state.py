@@ -31,7 +31,7 @@ class ActorState:
         command: `[action_dim]`, the control action that is held for the model step under way.
         executed: `[num_executed, action_dim]`, control actions of the model step under way.
         guarded: The last executed control action and what the guardrails changed, or None at the start.
-        choices: What was decided, by model step.
+        choices: What was decided, by model step; the newest, as many as memory keeps moments.
     """
 
     seed: int

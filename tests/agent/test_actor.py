@@ -67,6 +67,13 @@ def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(make_actor
     assert actor.state.memory.moments[1].surprise < 1e-10
 
 
+def test_of_choices_the_newest_are_kept(make_actor):
+    actor = make_actor(memory_capacity=4)
+    run(actor, num_steps=9)
+    assert [choice.step for choice in actor.state.choices] == [5, 6, 7, 8]
+    assert len(actor.state.memory.moments) == 4
+
+
 def test_surprise_is_the_error_of_what_was_foreseen(make_actor):
     actor = make_actor()
     actor.reset({"position": [0.0, 0.0, 0.5]}, seed=0)
