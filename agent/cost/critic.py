@@ -52,8 +52,9 @@ class Quasimetric(CriticNetwork):
 
     Metric residual network (Liu et al. 2023, equation 4): in a space into which states and goals are mapped, the
     largest of the coordinates' one-sided differences plus the Euclidean distance. Each is 0 from a point to itself and
-    keeps the triangle inequality, and so does the sum (to 1e-6, by which the Euclidean distance is smoothed). A state is mapped as the goal that asks for all of it, so that
-    `d(s, g) <= d(s, t) + d(t, g)` for any states s and t and any goal g, a partial one too.
+    keeps the triangle inequality, and so does the sum, to 1e-6, by which the Euclidean distance is smoothed. A state
+    is mapped as the goal that asks for all of it, so that `d(s, g) <= d(s, t) + d(t, g)` for any states s and t and any
+    goal g, a partial one too.
 
     Args:
         embed_dim: Size of an embedding.

@@ -26,6 +26,11 @@ class CriticLearning(Protocol):
     predicts_steps: ClassVar[bool]
 
     @property
+    def discount(self) -> float:
+        """By how much less each later model step counts in what is predicted, in (0, 1]."""
+        ...
+
+    @property
     def num_ahead(self) -> int:
         """How many model steps after a moment the loss looks at what followed."""
         ...
@@ -77,7 +82,7 @@ class ExpectileTD:
 
     def __post_init__(self) -> None:
         for name in ("discount", "expectile", "target_decay"):
-            check_number(f"learning.{name}", getattr(self, name), above=0)
+            check_number(f"learning.{name}", getattr(self, name), above=0.5 if name == "expectile" else 0)
             if getattr(self, name) >= 1:
                 raise ValueError(f"learning.{name} must be below 1, got {getattr(self, name)}")
         check_number("learning.reached_distance", self.reached_distance, above=0)
@@ -112,6 +117,7 @@ class ObservedSteps:
     predicts_steps: ClassVar[bool] = True
     num_ahead: ClassVar[int] = 1
     target_decay: ClassVar[None] = None
+    discount: ClassVar[float] = 1.0
 
     expectile: float
     reached_distance: float
@@ -149,6 +155,7 @@ class DeltaStep:
     predicts_steps: ClassVar[bool] = False
     counted_within: ClassVar[None] = None
     target_decay: ClassVar[None] = None
+    discount: ClassVar[float] = 1.0
 
     num_ahead: int
 

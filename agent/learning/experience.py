@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from envs.episode import EpisodeDataset
+from world_model.data import split_episodes
 from world_model.jepa import JEPA
 
 _CHUNK = 32_768
@@ -42,6 +43,29 @@ class Experience:
     def first_frame(self) -> Tensor:
         """The row of `embeddings` where each episode starts, `[num_episodes]`."""
         return self.first_action + torch.arange(len(self.lengths))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two sides of the episodes, the same for all that the agent learns after its world model.
+
+    Attributes:
+        learned: Episodes that are learned from, `[num_learned]`.
+        held_out: Episodes that are validated on, `[num_held_out]`; nothing else comes of them.
+    """
+
+    learned: Tensor
+    held_out: Tensor
+
+    @classmethod
+    def draw(cls, num_episodes: int, *, validation_fraction: float, rng: np.random.Generator) -> "Split":
+        """Draws the episodes that are held out.
+
+        Raises:
+            DatasetError: There are fewer than two episodes.
+        """
+        learned, held_out = split_episodes(num_episodes, validation_fraction=validation_fraction, rng=rng)
+        return cls(learned=torch.from_numpy(learned), held_out=torch.from_numpy(held_out))
 
 
 def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,18 @@ from agent.learning.task import LearningTask
 from world_model.checkpoint import Checkpoint
 from world_model.ranges import check_count, check_number
 
-_IMITATION = 3
+_IMITATION = 2
+
+_Loss = TypeVar("_Loss", Tensor, float)
 
 
 @dataclass(frozen=True)
 class PolicyLearning:
     """What a policy is asked to do.
 
-    Advantage-weighted regression (Peng et al. 2019): recorded actions count exp(A / temperature), where the advantage A
-    is by how many model steps more than one the critic saw the goal come nearer.
+    Advantage-weighted regression (Peng et al. 2019): recorded actions count exp(A / temperature), where the advantage
+    A = V(s, g) - (1 + discount * V(s', g)) is by how many model steps more than one the critic saw the goal come
+    nearer.
 
     Attributes:
         temperature: Model steps of advantage over which an action's weight grows by a factor e.
@@ -42,13 +45,13 @@ class PolicyLearning:
         check_number("policy.learning.imitation_weight", self.imitation_weight, least=0)
         check_count("policy.learning.num_imitated", self.num_imitated, least=1)
 
-    def weights(self, critic: CriticNetwork, transitions: Transitions) -> Tensor:
-        """Returns how much each recorded action counts, `[batch]`."""
+    def weights(self, critic: CriticNetwork, transitions: Transitions, *, discount: float) -> Tensor:
+        """Returns how much each recorded action counts, `[batch]`; the discount is that of the critic."""
         here, later = (
             critic(embedding[:, None], transitions.goal).mean(dim=0)[:, 0]
             for embedding in (transitions.embedding, transitions.later)
         )
-        return torch.exp((here - later - 1.0) / self.temperature).clamp(max=self.max_weight)
+        return torch.exp((here - (1.0 + discount * later)) / self.temperature).clamp(max=self.max_weight)
 
 
 class PolicyTask(LearningTask):
@@ -57,6 +60,7 @@ class PolicyTask(LearningTask):
     Args:
         policy: With its first weights.
         critic: Of the steps that are left, trained.
+        discount: Of a model step, in what the critic predicts.
         learning: What is asked of the policy.
         demonstrations: Mode 2's plans.
         others: Further arguments of `LearningTask`.
@@ -67,20 +71,25 @@ class PolicyTask(LearningTask):
         *,
         policy: nn.Module,
         critic: CriticNetwork,
+        discount: float,
         learning: PolicyLearning,
         demonstrations: Demonstrations,
         **others: Any,
     ) -> None:
         super().__init__(module=policy, num_ahead=1, **others)
-        self._critic, self._learning, self._demonstrations = critic, learning, demonstrations
+        self._critic, self._discount, self._learning = critic, discount, learning
+        self._shown, self._held_out_plans = demonstrations.split(self._settings.validation_fraction)
 
     def losses(self, step: int) -> Mapping[str, Tensor]:
         """Returns the loss on a new batch of recorded actions and of demonstrations, and its parts."""
-        parts = super().losses(step)
-        shown = self._demonstrations.sample(self._settings.batch_size, self._generator(_IMITATION, step))
-        imitation = (self.module(shown.embedding, shown.goal) - shown.action).square().mean()
-        loss = parts["loss"] + self._learning.imitation_weight * imitation
-        return {"loss": loss, "regression": parts["loss"], "imitation": imitation}
+        shown = self._shown.sample(self._settings.batch_size, self._generator(_IMITATION, step))
+        return self._join(super().losses(step)["loss"], self._imitation(shown))
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Returns the losses on held-out episodes and plans."""
+        with torch.no_grad():
+            imitation = float(self._imitation(self._held_out_plans))
+        return self._join(super().validate(step)["loss"], imitation)
 
     def finish_step(self) -> None:
         """Nothing follows the policy."""
@@ -91,8 +100,18 @@ class PolicyTask(LearningTask):
             sections={"policy": self.module.state_dict()}, metadata=replace(self._metadata, training_step=step)
         )
 
+    def _imitation(self, shown: Demonstrations) -> Tensor:
+        """Returns the mean squared error of imitating plans."""
+        errors: Tensor = self.module(shown.embedding, shown.goal) - shown.action
+        return errors.square().mean()
+
+    def _join(self, regression: _Loss, imitation: _Loss) -> dict[str, _Loss]:
+        """Returns the loss and its parts."""
+        loss = regression + self._learning.imitation_weight * imitation
+        return {"loss": loss, "regression": regression, "imitation": imitation}
+
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
         with torch.no_grad():
-            weights = self._learning.weights(self._critic, transitions)
+            weights = self._learning.weights(self._critic, transitions, discount=self._discount)
         errors = (self.module(transitions.embedding, transitions.goal) - transitions.action).square().mean(dim=1)
         return {"loss": (weights * errors).mean() / weights.mean()}

@@ -34,9 +34,21 @@ class Demonstrations:
     goal: LatentGoal
     action: Tensor
 
+    def split(self, validation_fraction: float) -> "tuple[Demonstrations, Demonstrations]":
+        """Returns those to learn from and the last ones, to validate on; each has at least one, of two or more.
+
+        What is shown of one plan lies together, so that no more than one plan is on both sides.
+        """
+        num_demonstrations = len(self.action)
+        num_held_out = min(max(round(validation_fraction * num_demonstrations), 1), num_demonstrations - 1)
+        rows = torch.arange(num_demonstrations)
+        return self._choose(rows[:-num_held_out]), self._choose(rows[-num_held_out:])
+
     def sample(self, batch_size: int, generator: Generator) -> "Demonstrations":
         """Draws demonstrations, with replacement."""
-        rows = torch.randint(len(self.action), (batch_size,), generator=generator)
+        return self._choose(torch.randint(len(self.action), (batch_size,), generator=generator))
+
+    def _choose(self, rows: Tensor) -> "Demonstrations":
         return Demonstrations(
             embedding=self.embedding[rows],
             goal=LatentGoal(embedding=self.goal.embedding[rows], mask=self.goal.mask[rows]),

@@ -16,7 +16,7 @@ class LearningSettings(FitSettings):
         batch_size: Transitions of one step.
         validation_fraction: Share of the episodes that is validated on.
         num_validation_samples: Transitions that are validated on, the same at every validation.
-        num_plans: That mode 2 makes for a policy to imitate.
+        num_plans: That mode 2 makes for a policy to imitate, at least 2: one of them is validated on.
         refinement_steps: In which a policy then lowers the cost of imagined futures.
         refinement_batch_size: Imagined futures of one such step.
         hindsight: Which goals are imagined for what was recorded.
@@ -37,12 +37,12 @@ class LearningSettings(FitSettings):
         counts = (
             "batch_size",
             "num_validation_samples",
-            "num_plans",
             "refinement_steps",
             "refinement_batch_size",
         )
         for name in counts:
             check_count(f"learning.{name}", getattr(self, name), least=1)
+        check_count("learning.num_plans", self.num_plans, least=2)
         check_number("learning.validation_fraction", self.validation_fraction, above=0)
         if self.validation_fraction >= 1:
             raise ValueError(f"learning.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")

@@ -7,13 +7,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from agent.learning.experience import Experience
+from agent.learning.experience import Experience, Split
 from agent.learning.hindsight import HindsightSampler, Transitions
 from agent.learning.settings import LearningSettings
 from world_model.checkpoint import Checkpoint, Metadata
-from world_model.data import split_episodes
 
-_SPLIT, _TRAIN, _VALIDATION = range(3)
+_TRAIN, _VALIDATION = range(2)
 
 
 class LearningTask(ABC):
@@ -22,6 +21,7 @@ class LearningTask(ABC):
     Args:
         module: All that is optimised or must be restored.
         experience: Embedded episodes.
+        split: Which of them are learned from, and which are validated on.
         settings: How it learns.
         task_sensors: What the task's own goals ask for.
         num_ahead: Model steps from a moment to what is looked at later.
@@ -30,7 +30,7 @@ class LearningTask(ABC):
         seed: Of all randomness.
 
     Raises:
-        DatasetError: There are too few episodes, or they are too short.
+        DatasetError: The episodes are too short.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class LearningTask(ABC):
         *,
         module: nn.Module,
         experience: Experience,
+        split: Split,
         settings: LearningSettings,
         task_sensors: list[str],
         num_ahead: int,
@@ -47,21 +48,16 @@ class LearningTask(ABC):
     ) -> None:
         self.module = module
         self._settings, self._metadata, self._seed = settings, metadata, seed
-        sides = split_episodes(
-            len(experience.lengths),
-            validation_fraction=settings.validation_fraction,
-            rng=np.random.default_rng((seed, _SPLIT)),
-        )
         self._train, self._held_out = (
             HindsightSampler(
                 experience,
-                episodes=torch.from_numpy(episodes),
+                episodes=episodes,
                 hindsight=settings.hindsight,
                 task_sensors=task_sensors,
                 num_ahead=num_ahead,
                 reached_distance=reached_distance,
             )
-            for episodes in sides
+            for episodes in (split.learned, split.held_out)
         )
 
     def losses(self, step: int) -> Mapping[str, Tensor]:

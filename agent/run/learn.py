@@ -22,7 +22,7 @@ from torch import Generator, nn
 from agent.cost.statistics import TrainingStatistics
 from agent.cost.types import CostModule
 from agent.learning.critic import CriticTask
-from agent.learning.experience import Experience, embed
+from agent.learning.experience import Experience, Split, embed
 from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations, practise
@@ -70,6 +70,11 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
         config=config,
         modules=modules,
         experience=embed(modules.world_model, dataset),
+        split=Split.draw(
+            dataset.num_episodes,
+            validation_fraction=build(config.values.learning).validation_fraction,
+            rng=rng(config, "split"),
+        ),
         metadata=checkpoint.metadata,
         parent=section_sha256(checkpoint.sections[WORLD_MODEL]),
         output=output,
@@ -106,7 +111,8 @@ class _LaterStages:
     Attributes:
         config: Of the run.
         modules: What learns; the world model has learned.
-        experience: What is learned from.
+        experience: What was recorded.
+        split: Which episodes are learned from, and which are validated on.
         metadata: Of the world model's checkpoint.
         parent: Hash of the world model.
         output: Folder of the run.
@@ -115,6 +121,7 @@ class _LaterStages:
     config: Config
     modules: Modules
     experience: Experience
+    split: Split
     metadata: Metadata
     parent: str
     output: Path
@@ -152,6 +159,7 @@ class _LaterStages:
         task = PolicyTask(
             policy=policy,
             critic=self.modules.critics[judge],
+            discount=build(self.config.values.critic[judge].learning).discount,
             learning=build(values.learning),
             demonstrations=self._demonstrate(settings, identity),
             **self._common(settings, "policy"),
@@ -186,7 +194,7 @@ class _LaterStages:
             demonstrations = practise(
                 HindsightSampler(
                     self.experience,
-                    episodes=torch.arange(len(self.experience.lengths)),
+                    episodes=self.split.learned,
                     hindsight=settings.hindsight,
                     task_sensors=self._task_sensors,
                     num_ahead=1,
@@ -231,6 +239,7 @@ class _LaterStages:
         """Returns what all learning needs."""
         return {
             "experience": self.experience,
+            "split": self.split,
             "settings": settings,
             "task_sensors": self._task_sensors,
             "metadata": self.metadata,

@@ -9,6 +9,7 @@ import torch
 
 from agent.cost.critic import Quasimetric, ValueEnsemble
 from agent.learning.critic import CriticTask, DeltaStep, ExpectileTD, ObservedSteps
+from agent.learning.experience import Split
 from agent.learning.hindsight import Hindsight, HindsightSampler
 from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.fit import fit
@@ -93,6 +94,11 @@ def make_task(learning_settings, metadata):
             critic=critic,
             learning=learning,
             experience=experience,
+            split=Split.draw(
+                len(experience.lengths),
+                validation_fraction=learning_settings(**changes).validation_fraction,
+                rng=np.random.default_rng(seed),
+            ),
             settings=learning_settings(**changes),
             task_sensors=["position"],
             metadata=metadata,
@@ -156,7 +162,7 @@ def draw(experience, *, num_ahead=1, same_episode_share=0.5, task_share=1.0, bat
 # Steps to the goal by temporal differences
 
 
-@pytest.mark.parametrize("expectile", [0.5, 0.9])
+@pytest.mark.parametrize("expectile", [0.6, 0.9])
 def test_the_true_steps_are_what_temporal_differences_ask_for(ring, expectile):
     experience, places, steps = ring
     learning, transitions = ExpectileTD(**TD | {"expectile": expectile}), draw(experience)
@@ -437,7 +443,8 @@ def test_how_often_is_validated_and_saved_does_not_change_what_is_learned(swirl,
         (ExpectileTD, {"discount": 0.0}, "learning.discount must be above 0 and finite, got 0.0"),
         (ExpectileTD, {"discount": 1.0}, "learning.discount must be below 1, got 1.0"),
         (ExpectileTD, {"expectile": 1.0}, "learning.expectile must be below 1, got 1.0"),
-        (ExpectileTD, {"expectile": float("nan")}, "learning.expectile must be above 0 and finite, got nan"),
+        (ExpectileTD, {"expectile": float("nan")}, "learning.expectile must be above 0.5 and finite, got nan"),
+        (ExpectileTD, {"expectile": 0.5}, "learning.expectile must be above 0.5 and finite, got 0.5"),
         (ExpectileTD, {"target_decay": 1}, "learning.target_decay must be below 1, got 1"),
         (ExpectileTD, {"reached_distance": 0.0}, "learning.reached_distance must be above 0 and finite, got 0.0"),
         (ObservedSteps, {"expectile": -0.5}, "learning.expectile must be above 0 and finite, got -0.5"),
@@ -457,7 +464,7 @@ def test_a_loss_without_meaning_is_refused(learning, changes, message):
     [
         ({"num_steps": 0}, "learning.num_steps must be at least 1, got 0"),
         ({"batch_size": 0}, "learning.batch_size must be at least 1, got 0"),
-        ({"num_plans": 0}, "learning.num_plans must be at least 1, got 0"),
+        ({"num_plans": 1}, "learning.num_plans must be at least 2, got 1"),
         ({"num_validation_samples": 2.5}, "learning.num_validation_samples must be a whole number, .* got 2.5"),
         ({"validation_fraction": 0}, "learning.validation_fraction must be above 0 and finite, got 0"),
         ({"validation_fraction": 1.0}, "learning.validation_fraction must lie between 0 and 1, got 1.0"),

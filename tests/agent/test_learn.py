@@ -11,9 +11,10 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from agent.learning import experience
+from agent.learning import experience, task
 from agent.learning.critic import CriticTask
 from agent.learning.experience import embed
+from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.refinement import RefinementTask
 from agent.run import learn as stages
@@ -225,6 +226,25 @@ def test_mode_2_practises_within_the_limits_of_cost_terms(dataset, whole, unfini
         efforts = actions.square().mean(dim=2).sum(dim=1)
         assert efforts.max() <= most
     assert efforts.max() > limit
+
+
+def test_what_is_held_out_is_the_same_for_all_and_nothing_is_learned_from_it(dataset, whole, unfinished, monkeypatch):
+    chosen = []
+
+    class Watching(HindsightSampler):
+        def __init__(self, experience, *, episodes, **others):
+            chosen.append(tuple(episodes.tolist()))
+            super().__init__(experience, episodes=episodes, **others)
+
+    shutil.rmtree(unfinished / "policy")
+    for owner in (stages, task):
+        monkeypatch.setattr(owner, "HindsightSampler", Watching)
+    learn(configure(), dataset, unfinished)
+    learned, held_out = chosen[:2]
+    assert sorted(learned + held_out) == list(range(12))
+    assert (
+        chosen == [learned, held_out] * 2 + [learned] + [learned, held_out] * 2
+    )  # critics, practice, the policy twice
 
 
 # What is kept

@@ -1,8 +1,10 @@
 """Policies of a point in the plane, which a control action moves by up to a tenth along each axis."""
 
+import numpy as np
 import pytest
 import torch
 
+from agent.learning.experience import Split
 from agent.learning.hindsight import Transitions
 from agent.learning.policy import PolicyLearning, PolicyTask
 from agent.learning.practice import Demonstrations
@@ -62,9 +64,11 @@ def make_task(strolls, plans, learning_settings, metadata):
         task = PolicyTask(
             policy=policy,
             critic=StepsLeft(),
+            discount=1.0,
             learning=PolicyLearning(**LEARNING | (learning or {})),
             demonstrations=demonstrations,
             experience=strolls,
+            split=Split.draw(200, validation_fraction=0.1, rng=np.random.default_rng(0)),
             settings=settings,
             task_sensors=["position"],
             metadata=metadata,
@@ -155,7 +159,27 @@ def test_an_action_counts_by_how_much_nearer_than_a_step_it_came(temperature):
     )
     learning = PolicyLearning(**LEARNING | {"temperature": temperature, "max_weight": 2.5})
     expected = ((nearer - 1.0) / temperature).exp().clamp(max=2.5)
-    torch.testing.assert_close(learning.weights(StepsLeft(), transitions), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(learning.weights(StepsLeft(), transitions, discount=1.0), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_action_has_no_advantage_however_far_the_goal_is():
+    """One that comes nearer by a step, of as many as are left, each of which counts less than the one before."""
+    discount, steps = 0.9, torch.arange(1, 41)
+
+    def discounted(embeddings, goal):
+        left = (goal.embedding[:, None] - embeddings)[:, :, 0]
+        return ((1.0 - discount**left) / (1.0 - discount))[None]
+
+    goals = steps[:, None].float()
+    transitions = Transitions(
+        embedding=torch.zeros(40, 1),
+        action=torch.ones(40, 1),
+        later=torch.ones(40, 1),
+        goal=whole(goals),
+        steps_to_goal=torch.ones(40),
+    )
+    weights = PolicyLearning(**LEARNING).weights(discounted, transitions, discount=discount)
+    torch.testing.assert_close(weights, torch.ones(40), atol=1e-4, rtol=0.0)
 
 
 def test_no_gradient_reaches_the_critic_or_what_was_remembered(make_task, strolls):
@@ -192,7 +216,7 @@ def test_the_losses_are_the_weighted_regression_and_the_imitation(make_task):
         for weight in policy.parameters():
             weight.zero_()
     losses = task.losses(1)
-    assert losses["imitation"].item() == pytest.approx(float(task._demonstrations.action.square().mean()), rel=0.3)
+    assert losses["imitation"].item() == pytest.approx(float(task._shown.action.square().mean()), rel=0.3)
 
 
 def test_an_action_that_counts_more_pulls_more(make_task, remember, learning_settings):
@@ -216,6 +240,19 @@ def test_an_action_that_counts_more_pulls_more(make_task, remember, learning_set
 
 
 # Validation, interruption, values
+
+
+def test_a_validation_shows_imitation_on_plans_that_are_not_learned_from(make_task, plans):
+    """The last plans are of another kind: nowhere does one go anywhere."""
+    action = plans.action.clone()
+    action[-50:] = 0.0
+    shown = Demonstrations(embedding=plans.embedding, goal=plans.goal, action=action)
+    policy, task, _ = make_task(demonstrations=shown, learning={"imitation_weight": 3.0})
+    with torch.no_grad():
+        for weight in policy.parameters():
+            weight.zero_()
+    found = task.validate(0)
+    assert found["imitation"] == 0.0 and found["regression"] > 0.0 and task.losses(1)["imitation"] > 0.1
 
 
 def test_a_validation_is_the_same_at_every_call_and_steps_draw_differently(make_task):

@@ -1,10 +1,12 @@
 """A policy that is refined in the imagination of a world model that is perfect, and linear."""
 
+import numpy as np
 import pytest
 import torch
 
 from agent.cost.intrinsic import ControlEffort, GoalDistance
 from agent.cost.types import CostModule
+from agent.learning.experience import Split
 from agent.learning.hindsight import Transitions
 from agent.learning.refinement import RefinementTask
 from agent.objective import ImaginedCost
@@ -51,6 +53,7 @@ def make_task(world, recorded, cost, learning_settings, metadata):
             cost=cost,
             horizon=horizon,
             experience=recorded,
+            split=Split.draw(60, validation_fraction=0.1, rng=np.random.default_rng(0)),
             settings=settings,
             task_sensors=["position"],
             metadata=metadata,

@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 from agent.cost.critic import CriticNetwork
 from agent.cost.types import CostModule
 from agent.learning.critic import CriticTask
-from agent.learning.experience import Experience
+from agent.learning.experience import Experience, Split
 from agent.run.building import build
 from agent.run.config import ConfigError, flatten, group_names
 from world_model.checkpoint import Metadata
@@ -68,6 +69,7 @@ def make_task(node, experience):
         critic=build_network(node),
         learning=build(node.learning),
         experience=experience,
+        split=Split.draw(40, validation_fraction=0.2, rng=np.random.default_rng(0)),
         settings=replace(settings, batch_size=64, num_validation_samples=256, validation_fraction=0.2),
         task_sensors=["object"],
         metadata=Metadata(
@@ -168,7 +170,13 @@ def price(node, experience, goal):
 def test_every_number_matters(name, key, experience, goal):
     node = NODES[name]
     value = OmegaConf.select(node, key)
-    other = value + 1 if isinstance(value, int) or value == 0 else value / 20
+    other = (
+        value + 1
+        if isinstance(value, int) or value == 0
+        else (1 + value) / 2
+        if key == "learning.expectile"
+        else value / 20
+    )
     is_same = torch.equal(price(node, experience, goal), price(changed(node, key, other), experience, goal))
     has_no_doubt = key == "term.doubt_weight" and node.network.get("num_members", 1) == 1
     assert is_same == has_no_doubt

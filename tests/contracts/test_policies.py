@@ -4,11 +4,12 @@ import copy
 from dataclasses import replace
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from agent.learning.experience import Experience
+from agent.learning.experience import Experience, Split
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations
 from agent.run.building import build
@@ -72,6 +73,7 @@ def make_task(node, experience):
     return PolicyTask(
         policy=build_network(node),
         critic=steps_left,
+        discount=1.0,
         learning=build(node.learning),
         demonstrations=Demonstrations(
             embedding=places,
@@ -79,6 +81,7 @@ def make_task(node, experience):
             action=(wished - places)[:, :ACTION_DIM].clamp(-1.0, 1.0),
         ),
         experience=experience,
+        split=Split.draw(40, validation_fraction=0.05, rng=np.random.default_rng(0)),
         settings=replace(build(shipped("learning", "default")), batch_size=64, num_validation_samples=256),
         task_sensors=["object"],
         metadata=Metadata(
