@@ -98,7 +98,7 @@ class HindsightSampler:
         self._first_action = experience.first_action[episodes][long_enough]
         self._ends = (self._lengths - self._ahead + 1).cumsum(0)  # of the moments of each episode, in one count
         self._task_mask = _mask(experience, task_sensors)
-        self._masks = _all_masks(experience)
+        self._block_masks = torch.stack([_mask(experience, [name]) for name in experience.blocks])
 
     def sample(self, batch_size: int, generator: Generator) -> Transitions:
         """Draws transitions, with replacement."""
@@ -142,9 +142,13 @@ class HindsightSampler:
 
     def _sample_masks(self, batch_size: int, generator: Generator) -> Tensor:
         """Draws what goals ask for: `[batch, embed_dim]`, never nothing."""
-        choice = torch.randint(len(self._masks), (batch_size,), generator=generator)
+        blocks = self._block_masks  # [num_sensors, embed_dim]
+        asked = torch.rand(batch_size, len(blocks), generator=generator) < 0.5
+        one = torch.randint(len(blocks), (batch_size, 1), generator=generator)
+        asked |= ~asked.any(dim=1, keepdim=True) & (torch.arange(len(blocks)) == one)  # who asks for nothing, for one
+        chosen = (asked[:, :, None] & blocks).any(dim=1)
         is_task = torch.rand(batch_size, generator=generator) < self._hindsight.task_share
-        return torch.where(is_task[:, None], self._task_mask, self._masks[choice])
+        return torch.where(is_task[:, None], self._task_mask, chosen)
 
 
 def _mask(experience: Experience, sensors: Collection[str]) -> Tensor:
@@ -152,12 +156,3 @@ def _mask(experience: Experience, sensors: Collection[str]) -> Tensor:
     for name in sensors:
         mask[experience.blocks[name]] = True
     return mask
-
-
-def _all_masks(experience: Experience) -> Tensor:
-    """Returns a mask for every choice of at least one sensor, `[num_choices, embed_dim]`."""
-    names = list(experience.blocks)
-    choices = [
-        [name for index, name in enumerate(names) if number >> index & 1] for number in range(1, 2 ** len(names))
-    ]
-    return torch.stack([_mask(experience, sensors) for sensors in choices])

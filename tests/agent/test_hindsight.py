@@ -170,11 +170,27 @@ def test_the_share_of_the_tasks_own_goals_is_as_asked_and_the_others_ask_for_eve
     choices, counts = drawn.goal.mask.unique(dim=0, return_counts=True)
     thing = choices[:, 2]
     assert torch.equal(choices[:, 3], thing)  # a sensor is asked for as a whole
-    assert len(choices) == 7 and (counts / 3000 - 1).abs().max() < 0.1
+    is_single = torch.stack([choices[:, 0], choices[:, 1], thing], dim=1).sum(dim=1) == 1
+    expected = torch.where(is_single, 1 / 8 + 1 / 24, 1 / 8)  # a sensor at a time where none was drawn
+    assert len(choices) == 7 and (counts / 21_000 / expected - 1).abs().max() < 0.1
     for share in (0.25, 1.0):
         mask = draw(make_sampler(task_share=share, task_sensors=["thing"]), 21_000).goal.mask
         is_task = (mask == torch.tensor([False, False, True, True])).all(dim=1).float().mean()
-        assert float(is_task) == pytest.approx(share + (1 - share) / 7, abs=0.02)
+        assert float(is_task) == pytest.approx(share + (1 - share) / 6, abs=0.02)
+
+
+def test_forty_sensors_are_as_good_as_three(remember):
+    experience = remember(
+        [torch.ones(4, 40)], blocks={f"sensor{index}": slice(index, index + 1) for index in range(40)}
+    )
+    sampler = HindsightSampler(
+        experience,
+        episodes=torch.arange(1),
+        hindsight=Hindsight(same_episode_share=1.0, task_share=0.0),
+        task_sensors=["sensor0"],
+        num_ahead=1,
+    )
+    assert (draw(sampler).goal.mask.float().mean(dim=0) - 0.5).abs().max() < 0.05
 
 
 def test_a_task_whose_goals_ask_for_nothing_that_is_perceived_is_refused(make_sampler):
