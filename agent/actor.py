@@ -80,7 +80,9 @@ class Actor:
         self.world_model = world_model
         self.configurator = configurator
         self.spec = spec
-        self._perception = Perception(world_model=world_model, spec=spec, attention=configurator.attention)
+        self._perception = Perception(
+            world_model=world_model, spec=spec, attentions=[it.attention for it in configurator.configurations]
+        )
         self._planner = planner
         self._guardrails = guardrails
         self._policy = policy
@@ -126,6 +128,7 @@ class Actor:
             command=np.zeros(self.spec.action_dim, np.float32),
             executed=np.zeros((0, self.spec.action_dim), np.float32),
             guarded=None,
+            attention=None,
             choices=(),
         )
 
@@ -163,7 +166,7 @@ class Actor:
 
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
-        if state.percept is None:
+        if state.percept is None or state.attention is None:
             previous_action = torch.zeros(self.spec.action_dim * self._action_repeat)
             percept = self._perception.begin(readings)
         else:
@@ -171,7 +174,9 @@ class Actor:
             foreseen = self.world_model.rollout(
                 state.memory.context(self.world_model.context_length), previous_action[None, None, None]
             ).embeddings[0, 0, 0]
-            percept = self._perception.perceive(readings, last=state.percept, foreseen=foreseen)
+            percept = self._perception.perceive(
+                readings, attention=state.attention, last=state.percept, foreseen=foreseen
+            )
         moment = Moment(
             time=state.step // self._action_repeat,
             embedding=percept.embedding,
@@ -184,7 +189,7 @@ class Actor:
         return replace(state, memory=state.memory.record(moment), executed=state.executed[:0], percept=percept)
 
     def _decide(self, state: ActorState) -> ActorState:
-        """Sets what is pursued, how, and what is held for the next model step."""
+        """Sets what is pursued, how, what is held for the next model step, and what is looked at after it."""
         percept = state.percept
         assert percept is not None
         pursuit, situation = assess(
@@ -222,7 +227,9 @@ class Actor:
             reason=pursuit.reason,
             situation=situation,
         )
-        return replace(state, choices=(*state.choices, choice)[-self._memory_capacity :])
+        return replace(
+            state, attention=configuration.attention, choices=(*state.choices, choice)[-self._memory_capacity :]
+        )
 
     def _react(self, embedding: Tensor, goal: LatentGoal) -> NDArray[np.float32]:
         """Answers the present embedding by the policy, without imagining anything."""

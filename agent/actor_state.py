@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from agent.configurator.types import Choice
 from agent.guardrails import GuardedAction
 from agent.memory import ShortTermMemory
-from agent.perception import Percept
+from agent.perception import Attention, Percept
 from agent.pursuit import Pursuit
 from planners.types import Plan
 from world_model.types import LatentGoal
@@ -31,6 +31,7 @@ class ActorState:
         command: `[action_dim]`, the control action that is held for the model step under way.
         executed: `[num_executed, action_dim]`, control actions of the model step under way.
         guarded: The last executed control action and what the guardrails changed, or None at the start.
+        attention: What the configurator has told perception, or None before the first model step.
         choices: What was decided, by model step; the newest, as many as memory keeps moments.
     """
 
@@ -45,6 +46,7 @@ class ActorState:
     command: NDArray[np.float32]
     executed: NDArray[np.float32]
     guarded: GuardedAction | None
+    attention: Attention | None
     choices: tuple[Choice, ...]
 
     @property

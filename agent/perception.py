@@ -1,7 +1,7 @@
 """Perception with gates: what a sensor does not show, the world model fills in."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +28,7 @@ class Attention:
     """What perception is told by the configurator.
 
     Attributes:
-        switched_off: Sensors that are looked at in the first step of an episode and never again.
+        switched_off: Sensors that are not looked at, but in the first step of an episode.
         frozen_after: Model steps at which the world model foresaw that a reading moves, and it has stayed the same to
             the last bit all along, after which the sensor is frozen; None for never. A sensor that works is never
             quite still while the robot moves what it reads.
@@ -44,7 +44,7 @@ class Attention:
     frozen_motion: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.switched_off, str):
+        if isinstance(self.switched_off, str) or not isinstance(self.switched_off, Collection):
             raise ValueError(f"switched_off must be a list of sensors, got {self.switched_off!r}")
         if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
             raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")
@@ -80,22 +80,22 @@ class Perception:
     Args:
         world_model: Embeds what is seen.
         spec: The shapes of the sensors.
-        attention: What to look at.
+        attentions: All that it may be told.
 
     Raises:
-        ValueError: A sensor is switched off that the world model does not have, or all are.
+        ValueError: A sensor may be switched off that the world model does not have, or all at once.
     """
 
-    def __init__(self, *, world_model: WorldModel, spec: EnvSpec, attention: Attention) -> None:
+    def __init__(self, *, world_model: WorldModel, spec: EnvSpec, attentions: Iterable[Attention]) -> None:
         sensors = sorted(world_model.blocks)
-        for name in attention.switched_off:
-            if name not in world_model.blocks:
-                raise ValueError(f"switched_off must name sensors among {sensors}, got '{name}'")
-        if set(sensors) <= set(attention.switched_off):
-            raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
+        for attention in attentions:
+            for name in attention.switched_off:
+                if name not in world_model.blocks:
+                    raise ValueError(f"switched_off must name sensors among {sensors}, got '{name}'")
+            if set(sensors) <= set(attention.switched_off):
+                raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
         self._world_model = world_model
         self._shapes = {name: tuple(spec.sensors[name]) for name in world_model.blocks}
-        self._attention = attention
 
     def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
         """Returns the readings that are there and finite, of the sensors that the world model uses.
@@ -137,16 +137,17 @@ class Perception:
             frozen_steps=dict.fromkeys(self._shapes, 0),
         )
 
-    def perceive(self, readings: Readings, *, last: Percept, foreseen: Tensor) -> Percept:
+    def perceive(self, readings: Readings, *, attention: Attention, last: Percept, foreseen: Tensor) -> Percept:
         """Perceives a later step.
 
         Args:
             readings: Those that are sound; see `sound_readings`.
+            attention: What to look at.
             last: What was perceived one model step ago.
             foreseen: `[embed_dim]`, what the world model predicted from there for the executed action.
         """
-        frozen_steps = self._count_frozen_steps(readings, last, foreseen)
-        filled = self._filled(readings, frozen_steps)
+        frozen_steps = self._count_frozen_steps(readings, attention, last, foreseen)
+        filled = self._filled(readings, attention, frozen_steps)
         embedding = self._embed({**last.last_readings, **readings})
         squares = (embedding - foreseen).square()
         if filled:
@@ -175,12 +176,12 @@ class Perception:
         frames = {name: torch.from_numpy(readings[name])[None, None] for name in self._shapes}
         return self._world_model.encode(frames)[0, 0]
 
-    def _filled(self, readings: Readings, frozen_steps: Mapping[str, int]) -> dict[str, str]:
+    def _filled(self, readings: Readings, attention: Attention, frozen_steps: Mapping[str, int]) -> dict[str, str]:
         """Returns the sensors that show nothing, each with the reason."""
-        frozen_after = self._attention.frozen_after
+        frozen_after = attention.frozen_after
         filled = {}
         for name in self._shapes:
-            if name in self._attention.switched_off:
+            if name in attention.switched_off:
                 filled[name] = SWITCHED_OFF
             elif name not in readings:
                 filled[name] = MISSING
@@ -188,12 +189,14 @@ class Perception:
                 filled[name] = FROZEN
         return filled
 
-    def _count_frozen_steps(self, readings: Readings, last: Percept, foreseen: Tensor) -> dict[str, int]:
+    def _count_frozen_steps(
+        self, readings: Readings, attention: Attention, last: Percept, foreseen: Tensor
+    ) -> dict[str, int]:
         """Counts the steps at which a sensor should have moved since it last did; a frozen one thaws when it changes.
 
         A sensor that is foreseen to rest is no witness, neither for nor against.
         """
-        if self._attention.frozen_after is None:
+        if attention.frozen_after is None:
             return dict.fromkeys(self._shapes, 0)
         motions = (foreseen - last.embedding).square()
         counts = {}
@@ -203,6 +206,6 @@ class Perception:
                 continue
             if not np.array_equal(readings[name], last.last_readings[name]):
                 counts[name] = 0
-            elif float(motions[block].mean().sqrt()) > self._attention.frozen_motion:
+            elif float(motions[block].mean().sqrt()) > attention.frozen_motion:
                 counts[name] += 1
         return counts

@@ -44,7 +44,6 @@ class FixedConfigurator:
         attention: Attention,
         sub_goals: SubGoals,
     ) -> None:
-        self.attention = attention
         self.sub_goals = sub_goals
         self.configurations = (
             Configuration(
@@ -53,6 +52,7 @@ class FixedConfigurator:
                 mode=mode,
                 horizon=horizon,
                 budget=Budget(num_evaluations, milliseconds, chunk_size),
+                attention=attention,
             ),
         )
 

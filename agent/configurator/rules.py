@@ -26,7 +26,7 @@ QUANTITIES: Mapping[str, Callable[[Situation], float | None]] = {
 
 CRITIC_QUANTITIES = ("cost_to_go", "doubt")
 _CONDITIONS = tuple(f"{quantity}_{side}" for quantity in QUANTITIES for side in ("above", "below"))
-_SETTINGS = ("mode", "horizon", "num_evaluations", "weights")
+_SETTINGS = ("mode", "horizon", "num_evaluations", "weights", "switched_off")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class RuleConfigurator:
         attention: What perception is told.
         sub_goals: When to go on to the next goal.
         rules: Each `{"name", "when", "then"}`: `when` maps conditions to numbers, `then` sets any of mode, horizon,
-            num_evaluations and weights (cost term to weight; the others stay). The last has no condition.
+            num_evaluations, weights (cost term to weight; the others stay) and switched_off (what perception does not
+            look at in the next model step). The last has no condition.
 
     Raises:
         ValueError: A value or a rule does not fit, as the sentence says.
@@ -89,7 +90,6 @@ class RuleConfigurator:
         sub_goals: SubGoals,
         rules: Sequence[Mapping[str, Any]],
     ) -> None:
-        self.attention = attention
         self.sub_goals = sub_goals
         self._terms, self._weights, self._limits = terms, weights, limits
         self._costs: dict[tuple[tuple[str, float], ...], CostModule] = {}
@@ -99,6 +99,7 @@ class RuleConfigurator:
             mode=mode,
             horizon=horizon,
             budget=Budget(num_evaluations, milliseconds, chunk_size),
+            attention=attention,
         )
         _check_table(rules)
         self._rules = tuple(self._rule(rule, base) for rule in rules)
@@ -120,6 +121,8 @@ class RuleConfigurator:
         try:
             if "num_evaluations" in then:
                 then["budget"] = replace(base.budget, num_evaluations=then.pop("num_evaluations"))
+            if "switched_off" in then:
+                then["attention"] = replace(base.attention, switched_off=then.pop("switched_off"))
             configuration = replace(base, rule=name, cost=self._cost(weights), **then)
         except ValueError as error:
             raise ValueError(f"in the rule '{name}', {error}") from None

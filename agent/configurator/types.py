@@ -53,6 +53,7 @@ class Configuration:
         mode: One of `MODES`.
         horizon: Imagined model steps, at least 1.
         budget: What the planner may spend.
+        attention: What perception looks at in the next model step; at this one it has looked already.
 
     Raises:
         ValueError: There is no such mode, or the horizon is not at least 1.
@@ -63,6 +64,7 @@ class Configuration:
     mode: str
     horizon: int
     budget: Budget
+    attention: Attention
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -99,12 +101,7 @@ class Choice:
 
 
 class Configurator(Protocol):
-    """Decides, step by step, what is worth striving for, how far to look ahead, and how much to spend."""
-
-    @property
-    def attention(self) -> Attention:
-        """What perception is told."""
-        ...
+    """Decides, step by step, what is worth striving for, how far to look ahead, what to spend, and where to look."""
 
     @property
     def sub_goals(self) -> SubGoals:

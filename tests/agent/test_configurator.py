@@ -105,6 +105,14 @@ def rule(**changes):
         ([rule(then={"weights": {"control_effort": -1.0}}), RULES[-1]], "'control_effort' must be at least 0 and fin"),
         ([rule(then={"weights": {"control_effort": "a"}}), RULES[-1]], "'control_effort' must be a number, got 'a'"),
         ([rule(then={"weights": {"goal_distance": 0.0}}), RULES[-1]], "at least one cost weight must be above 0"),
+        (
+            [rule(then={"switched_off": "clock"}), RULES[-1]],
+            "rule 'some', switched_off must be a list of sensors, got 'cl",
+        ),
+        (
+            [rule(then={"switched_off": 3}), RULES[-1]],
+            "in the rule 'some', switched_off must be a list of sensors, got 3",
+        ),
         ([rule(then={"weights": 1.0}), RULES[-1]], "weights in the rule 'some' must map cost terms to numbers"),
         ([rule()], "the last rule must have no condition, as in when: {}, got 'some' with {'surprise_above': 0.1}"),
         ([RULES[-1], rule()], "the rule 'else' has no condition, so it must be the last"),

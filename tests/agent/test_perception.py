@@ -87,6 +87,28 @@ def test_a_sensor_that_is_switched_off_is_looked_at_once(make_actor):
     assert actor.state.percept.filled == {"clock": "switched off"}
 
 
+def test_a_rule_switches_a_sensor_off_for_the_next_model_step(make_actor):
+    rules = [
+        {
+            "name": "calm",
+            "when": {"steps_on_goal_above": 1, "steps_on_goal_below": 4},
+            "then": {"switched_off": ["clock"]},
+        },
+        {"name": "else", "when": {}, "then": {}},
+    ]
+    actor = make_actor(rules=rules)
+    run(actor, lambda step, observation: {**observation, "clock": np.full(2, step, np.float32)}, num_steps=6)
+    assert [choice.rule for choice in actor.state.choices] == ["else", "calm", "calm", "else", "else", "else"]
+    assert filled(actor) == [(), (), ("clock",), ("clock",), (), ()]
+    assert [moment.embedding[3].item() for moment in actor.state.memory.moments] == [0.0, 1.0, 1.0, 1.0, 4.0, 5.0]
+
+
+def test_a_rule_that_switches_off_an_unknown_sensor_is_refused(make_actor):
+    rules = [{"name": "else", "when": {}, "then": {"switched_off": ["nose"]}}]
+    with pytest.raises(ValueError, match=r"switched_off must name sensors among \['clock', 'position'\], got 'nose'"):
+        make_actor(rules=rules)
+
+
 def frozen_from(start):
     held = []
 

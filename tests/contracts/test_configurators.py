@@ -60,7 +60,8 @@ def test_horizon_budget_and_sub_goals_are_those_of_the_yaml(name):
     configurator = make(compose_config([f"configurator={name}", *(f"configurator.{it}" for it in changes)]))
     assert 4 in {configuration.horizon for configuration in configurator.configurations}
     assert 77 in {configuration.budget.num_evaluations for configuration in configurator.configurations}
-    assert (configurator.sub_goals.patience, configurator.attention.switched_off) == (6, ["tip"])
+    assert configurator.sub_goals.patience == 6
+    assert [configuration.attention.switched_off for configuration in configurator.configurations][-1] == ["tip"]
 
 
 def test_it_is_read_back_as_it_was_saved_and_still_follows_the_actor(name, tmp_path):
