@@ -273,6 +273,18 @@ def test_a_mistake_gives_one_clear_sentence(reach, make, message):
         make(reach.description)
 
 
+def test_a_shove_in_another_environment_is_one_sentence(push, reach):
+    shove = Shove(push.description, start=1.0, distance=0.05)
+    with pytest.raises(ValueError, match="displaces the block of jepa-mpc's push tasks, got ReachEnv"):
+        shove.stage(reach, Zero(reach.description), seed=0)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.02])
+def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
+    with pytest.raises(ValueError, match=r"start must be at least one control step of 0.05 s, .*, got 0.0"):
+        HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=start, duration=0.5)
+
+
 def test_a_shove_needs_a_distance(push):
     with pytest.raises(ValueError, match=r"distance must be above 0, got 0.0"):
         Shove(push.description, start=1.0, distance=0.0)

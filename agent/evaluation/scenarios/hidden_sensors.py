@@ -18,7 +18,7 @@ class HiddenSensors:
     Args:
         spec: Of the task.
         sensors: Which ones.
-        start: From when on, s after the start of the episode.
+        start: From when on, s after the start of the episode; in the first step nothing could be filled in.
         duration: For how long, s.
     """
 
@@ -26,6 +26,11 @@ class HiddenSensors:
         if unknown := sorted(set(sensors) - set(spec.sensors)):
             raise ValueError(f"{spec.env_id} has the sensors {sorted(spec.sensors)}, so {unknown} cannot be hidden")
         first = first_step(start, spec)
+        if first < 1:
+            raise ValueError(
+                f"start must be at least one control step of {spec.control_dt} s, since an agent must see everything "
+                f"once, got {start} s"
+            )
         num_hidden = round(duration / spec.control_dt)
         if num_hidden < 1:
             raise ValueError(f"duration must be at least one control step of {spec.control_dt} s, got {duration} s")

@@ -41,7 +41,8 @@ class Shove:
 
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
         """Returns an environment in which it happens, and the policy as it is."""
-        assert isinstance(env, PushEnv)
+        if not isinstance(env, PushEnv):
+            raise ValueError(f"a shove displaces the block of jepa-mpc's push tasks, got {type(env).__name__}")
         generator = scenario_generator(seed)
         return _ShovedEnv(env, start=self._start, distance=self._distance, generator=generator), policy
 
