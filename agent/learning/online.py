@@ -3,7 +3,8 @@
 import copy
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from agent.goal import GoalReadings
 from agent.learning.critic import CriticLearning, follow
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
-from agent.learning.own_episodes import OwnEpisodes
+from agent.learning.own_episodes import OwnEpisodes, seen_parts
 from agent.memory import ShortTermMemory
 from world_model.fit import TrainingStopped
 from world_model.ranges import check_count, check_number
@@ -98,13 +99,14 @@ class OnlineLearner:
         self._recorded = [
             None if recorded is None else self._sampler(recorded, pupil.learning) for pupil in self._pupils
         ]
-        self._episodes = OwnEpisodes(memories=(), blocks=blocks, action_dim=action_dim)
+        self._blocks, self._action_dim = blocks, action_dim
+        self._lived: tuple[tuple[ShortTermMemory, ...], ...] = ()  # the parts of each episode
         self._generator = Generator().manual_seed(seed)
 
     def learn(self, memory: ShortTermMemory) -> None:
         """Takes some steps of the optimiser for every critic, now that an episode is over.
 
-        An episode in which nothing followed on anything teaches nothing.
+        An episode in which nothing that was seen followed on anything that was seen teaches nothing.
 
         Args:
             memory: Of that episode.
@@ -112,15 +114,18 @@ class OnlineLearner:
         Raises:
             TrainingStopped: A loss is not finite.
         """
-        if len(memory.moments) < 2:
+        parts = seen_parts(memory, self._blocks)
+        if not parts:
             return
-        memories = (*self._episodes.memories, memory)[-self._settings.num_episodes :]
-        self._episodes = replace(self._episodes, memories=memories)
-        experience = self._episodes.experience()
+        self._lived = (*self._lived, parts)[-self._settings.num_episodes :]
+        episodes = OwnEpisodes(
+            memories=tuple(chain.from_iterable(self._lived)), blocks=self._blocks, action_dim=self._action_dim
+        )
+        experience = episodes.experience()
         for pupil, recorded in zip(self._pupils, self._recorded, strict=True):
             num_ahead = pupil.learning.num_ahead
-            if self._episodes.longest >= num_ahead:
-                own, pursued = self._sampler(experience, pupil.learning), self._episodes.pursued(num_ahead)
+            if episodes.longest >= num_ahead:
+                own, pursued = self._sampler(experience, pupil.learning), episodes.pursued(num_ahead)
                 pupil.learn(self._sample(own, pursued, recorded) for _ in range(self._settings.num_steps))
 
     def _sampler(self, experience: Experience, learning: CriticLearning) -> HindsightSampler:

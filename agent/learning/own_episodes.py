@@ -1,7 +1,8 @@
 """What the agent lived through, as its memory holds it: data to learn from (LeCun 2022, section 3.2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 
@@ -11,12 +12,22 @@ from agent.memory import ShortTermMemory
 from world_model.types import LatentGoal
 
 
+def seen_parts(memory: ShortTermMemory, sensors: Collection[str]) -> tuple[ShortTermMemory, ...]:
+    """Returns the parts of an episode, each of at least two moments, throughout which all these sensors were seen.
+
+    What the world model filled in elsewhere is imagined, and nothing to learn from.
+    """
+    runs = groupby(memory.moments, key=lambda moment: moment.seen.issuperset(sensors))
+    parts = [tuple(moments) for all_seen, moments in runs if all_seen]
+    return tuple(replace(memory, moments=moments) for moments in parts if len(moments) > 1)
+
+
 @dataclass(frozen=True)
 class OwnEpisodes:
-    """Remembered episodes, one after the other.
+    """Parts of remembered episodes, one after the other.
 
     Attributes:
-        memories: Of one episode each, of at least two moments.
+        memories: Parts of episodes, each of at least two moments; see `seen_parts`.
         blocks: Sensor name to its place in an embedding.
         action_dim: Size of a control action.
     """
@@ -27,7 +38,7 @@ class OwnEpisodes:
 
     @property
     def longest(self) -> int:
-        """Model steps of the longest episode."""
+        """Model steps of the longest part."""
         return max(len(memory.moments) for memory in self.memories) - 1
 
     def experience(self) -> Experience:

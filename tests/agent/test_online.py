@@ -1,6 +1,7 @@
 """Critics that learn between episodes, in a world where what they should say is known."""
 
 import copy
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from agent.learning.critic import DeltaStep, ExpectileTD, ObservedSteps
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler
 from agent.learning.online import OnlineActor, OnlineLearner, OnlineSettings
-from agent.learning.own_episodes import OwnEpisodes
+from agent.learning.own_episodes import OwnEpisodes, seen_parts
 from agent.memory import ShortTermMemory
 from agent.policy import MLPPolicy
 from world_model.fit import TrainingStopped
@@ -190,6 +191,37 @@ def test_what_is_learned_of_pursued_goals_is_the_triples_of_memory(make_memory, 
     found = zip(pursued.embedding.tolist(), (squares.sum(dim=1) / asked.sum(dim=1)).tolist(), strict=True)
     assert list(found) == expected
     assert torch.isinf(pursued.steps_to_goal).all()
+
+
+def hide(memory, sensor, times):
+    """Returns a memory in which a sensor was not seen at some times."""
+    moments = [
+        replace(moment, block_surprises={name: 0.0 for name in BLOCKS if name != sensor})
+        if moment.time in times
+        else moment
+        for moment in memory.moments
+    ]
+    return replace(memory, moments=tuple(moments))
+
+
+@pytest.mark.parametrize("sensor", sorted(BLOCKS))
+def test_nothing_is_learned_from_what_was_not_seen_or_leads_there_or_from_there(make_memory, sensor):
+    memory, watching = hide(make_memory(10, start=(-0.9, 0.9, 0.9)), sensor, {3, 5, 9}), Watching()
+    assert [[moment.time for moment in part.moments] for part in seen_parts(memory, BLOCKS)] == [[0, 1, 2], [6, 7, 8]]
+    make_learner({"it": make_critic()}, {"it": watching}).learn(memory)
+    states = memory.triples()[1]
+    pairs = set()
+    for batch in watching.batches:
+        for state, later in zip(batch.embedding, batch.later, strict=True):
+            pairs.add(tuple(int((states == it).all(dim=1).nonzero()[0]) for it in (state, later)))
+    assert pairs == {(0, 1), (1, 2), (6, 7), (7, 8)}
+
+
+def test_an_episode_of_which_no_two_moments_in_a_row_were_seen_teaches_nothing(make_memory):
+    critic = make_critic()
+    before = weights(critic)
+    make_learner({"it": critic}, {"it": DeltaStep(num_ahead=1)}).learn(hide(make_memory(6), "clock", {1, 3, 4}))
+    assert same(critic, before)
 
 
 def test_own_episodes_are_experience_at_the_pace_of_model_steps(make_memory):
