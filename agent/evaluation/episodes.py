@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.actor import Actor
-from agent.evaluation.scenarios.types import Scenario
+from agent.evaluation.scenarios.types import Scenario, StagedEnv
 from envs.rollout import Policy, rollout
 
 NUM_END_STEPS = 5
@@ -25,6 +25,7 @@ class EpisodeRecord:
         success_once: The goal was reached in any step.
         success_at_end: The goal was held in each of the last 5 steps.
         final_distance_m: Distance to the goal after the last step, m.
+        final_angle_rad: Angle to the goal after the last step, rad; 0 where a goal is a place alone.
         steps_to_success: Control steps to the first success, or None.
     """
 
@@ -32,6 +33,7 @@ class EpisodeRecord:
     success_once: bool
     success_at_end: bool
     final_distance_m: float
+    final_angle_rad: float
     steps_to_success: int | None
 
 
@@ -91,6 +93,22 @@ class WatchedPolicy:
         return action
 
 
+class WatchedEnv(StagedEnv):
+    """An environment whose newest state is kept: observation, achieved and desired goal, each flat."""
+
+    state: Mapping[str, NDArray[Any]]
+
+    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Starts an episode."""
+        self.state, info = super().reset(seed=seed)
+        return dict(self.state), info
+
+    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+        """Executes one action."""
+        self.state, *outcome = super().step(action)
+        return dict(self.state), *outcome
+
+
 def evaluate_episode(
     env: Any, policy: Policy, *, seed: int, num_steps: int, scenario: Scenario | None = None
 ) -> EvaluatedEpisode:
@@ -103,15 +121,21 @@ def evaluate_episode(
         num_steps: Its control steps.
         scenario: What happens beside the agent's own doing; None for nothing.
     """
-    staged_env, staged_policy = (env, policy) if scenario is None else scenario.stage(env, policy, seed=seed)
+    staged_env: Any = env
+    staged_policy = policy
+    if scenario is not None:
+        staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
     watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
-    episode = rollout(staged_env, watched, seed=seed, num_steps=num_steps)
+    watched_env = WatchedEnv(staged_env)
+    episode = rollout(watched_env, watched, seed=seed, num_steps=num_steps)
+    final = watched_env.state
     successes = episode.is_success[1:]
     record = EpisodeRecord(
         seed=seed,
         success_once=bool(successes.any()),
         success_at_end=bool(successes[-NUM_END_STEPS:].all()),
         final_distance_m=float(episode.distance_to_goal[-1]),
+        final_angle_rad=float(env.angle_to_goal(final["achieved_goal"], final["desired_goal"])),
         steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
     )
     return EvaluatedEpisode(

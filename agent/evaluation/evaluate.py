@@ -150,6 +150,7 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         success_once=bool(fields["success_once"]),
         success_at_end=bool(fields["success_at_end"]),
         final_distance_m=float(fields["final_distance_m"]),
+        final_angle_rad=float(fields["final_angle_rad"]),
         steps_to_success=None if fields["steps_to_success"] is None else int(fields["steps_to_success"]),
     )
     evaluated = EvaluatedEpisode(

@@ -1,6 +1,7 @@
 """The results file of an evaluation, and the table that is printed of it."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +64,9 @@ def write_results(results: Mapping[str, Any], folder: Path, *, file: str = RESUL
 
 def format_results(results: Mapping[str, Any]) -> str:
     """Returns a table of the agents, and the planning latency below it."""
-    header = f"{'agent':<10} {'at the end':>24} {'once':>24} {'distance':>12} {'steps':>6} {'n':>5}"
+    turns = any(episode["final_angle_rad"] > 0 for agent in results["agents"].values() for episode in agent["episodes"])
+    header = f"{'agent':<10} {'at the end':>24} {'once':>24} {'distance':>12}"
+    header += f"{' angle':>9} {'steps':>6} {'n':>5}" if turns else f" {'steps':>6} {'n':>5}"
     lines = [
         f"{results['env']} from {results['observation']}, planner {results['planner']}, seed {results['seed']}",
         header,
@@ -71,14 +74,18 @@ def format_results(results: Mapping[str, Any]) -> str:
     for name, agent in results["agents"].items():
         steps = [e["steps_to_success"] for e in agent["episodes"] if e["steps_to_success"] is not None]
         distance = np.median([episode["final_distance_m"] for episode in agent["episodes"]])
+        angle = np.median([episode["final_angle_rad"] for episode in agent["episodes"]])
         lines.append(
             f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24} "
-            f"{100 * distance:>9.1f} cm {np.median(steps) if steps else float('nan'):>6.0f} "
-            f"{agent['success_at_end']['n']:>5}"
+            f"{100 * distance:>9.1f} cm"
+            + (f" {math.degrees(angle):>7.0f}°" if turns else "")
+            + f" {np.median(steps) if steps else float('nan'):>6.0f} {agent['success_at_end']['n']:>5}"
         )
     latency = results["latency_ms"]
     lines += [
-        "success with its Wilson 95 % interval; median final distance; median control steps to the first success",
+        "success with its Wilson 95 % interval; median final distance"
+        + (" and angle" if turns else "")
+        + "; median control steps to the first success",
         "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
     if not results["reproducible"]:

@@ -11,6 +11,7 @@ from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
 from envs.collection import MAX_EPISODES, MAX_SEED, episode_seed
+from envs.policies import Zero
 from envs.spec import EnvSpec
 
 
@@ -56,8 +57,8 @@ def test_the_starts_and_goals_of_the_manifest_fill_the_workspace(env_id):
 class ScriptedEnv:
     """Is solved in the control steps that it is told."""
 
-    def __init__(self, solved):
-        self._solved = solved
+    def __init__(self, solved, angle=0.0):
+        self._solved, self._angle = solved, angle
         self.description = EnvSpec("test/Scripted-v0", "", {"x": (1,)}, {}, None, 1, 1.0, 1.0, 20)
 
     def reset(self, *, seed):
@@ -79,6 +80,9 @@ class ScriptedEnv:
 
     def distance_to_goal(self, achieved, desired):
         return 0.25
+
+    def angle_to_goal(self, achieved, desired):
+        return self._angle
 
 
 class Still:
@@ -135,6 +139,24 @@ def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, on
     assert (episode.record.success_once, episode.record.success_at_end) == (once, at_end)
     assert episode.record.steps_to_success == steps
     assert (episode.record.final_distance_m, episode.redrawn, len(episode.latencies_ms)) == (0.25, 2, 20)
+
+
+def test_the_angle_is_that_of_the_last_step():
+    push = gymnasium.make("jepa-mpc/PushOriented-v0").unwrapped
+    record = evaluate_episode(push, Zero(push.description), seed=3, num_steps=4).record
+    state, _ = push.reset(seed=3)  # nothing moves
+    assert record.final_angle_rad == pytest.approx(
+        float(push.angle_to_goal(state["achieved_goal"], state["desired_goal"]))
+    )
+    assert record.final_angle_rad > 0.01
+
+
+@pytest.mark.parametrize(("angle", "shown"), [(0.0, False), (0.5, True)])
+def test_the_table_shows_an_angle_where_the_task_has_one(angle, shown):
+    episodes = [evaluate_episode(ScriptedEnv({1}, angle), Still(), seed=seed, num_steps=20) for seed in range(3)]
+    description = {"env": "push", "observation": "state", "planner": "cem", "seed": 0, "reproducible": True}
+    table = format_results(make_results(description, {"actor": episodes}, action_repeat=1, versions={}))
+    assert ("29°" in table, "angle" in table) == (shown, shown)
 
 
 def test_the_table_names_every_agent_with_its_interval():

@@ -11,7 +11,12 @@ def make_episode():
         """Returns an episode of two control steps a model step."""
         return EvaluatedEpisode(
             record=EpisodeRecord(
-                seed=seed, success_once=True, success_at_end=at_end, final_distance_m=0.0, steps_to_success=1
+                seed=seed,
+                success_once=True,
+                success_at_end=at_end,
+                final_distance_m=0.0,
+                final_angle_rad=0.0,
+                steps_to_success=1,
             ),
             redrawn=0,
             latencies_ms=tuple(latency for number in spent for latency in (10.0 + number, 0.1)),
