@@ -60,6 +60,14 @@ class LatentContext:
     embeddings: Tensor
     actions: Tensor
 
+    @classmethod
+    def at_rest(cls, embedding: Tensor, *, context_length: int, action_dim: int) -> "LatentContext":
+        """Returns the context of an episode that begins at `embedding`, `[batch, embed_dim]`."""
+        return cls(
+            embeddings=embedding[:, None].repeat(1, context_length, 1),
+            actions=embedding.new_zeros(len(embedding), context_length, action_dim),
+        )
+
 
 @dataclass(frozen=True)
 class LatentTrajectory:

@@ -32,17 +32,20 @@ class PolicyLearning:
         max_weight: Of an action.
         imitation_weight: Of the loss on mode 2's plans, beside that on recorded actions.
         num_imitated: First steps of a plan that are imitated.
+        violation_weight: What it costs to exceed a limit of a cost term by all of it, where the policy is refined.
     """
 
     temperature: float
     max_weight: float
     imitation_weight: float
     num_imitated: int
+    violation_weight: float
 
     def __post_init__(self) -> None:
         for name in ("temperature", "max_weight"):
             check_number(f"policy.learning.{name}", getattr(self, name), above=0)
-        check_number("policy.learning.imitation_weight", self.imitation_weight, least=0)
+        for name in ("imitation_weight", "violation_weight"):
+            check_number(f"policy.learning.{name}", getattr(self, name), least=0)
         check_count("policy.learning.num_imitated", self.num_imitated, least=1)
 
     def weights(self, critic: CriticNetwork, transitions: Transitions, *, discount: float) -> Tensor:

@@ -1,6 +1,6 @@
 """Mode 2 makes plans for mode 1 to imitate: learning a skill (LeCun 2022, section 3.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ def practise(
     world_model: JEPA,
     cost: CostModule,
     planner: Planner[Any],
+    bounds: ActionBounds,
     horizon: int,
     num_plans: int,
     num_imitated: int,
@@ -97,6 +98,7 @@ def practise(
         world_model: Imagines.
         cost: Prices.
         planner: Minimises, with as many evaluations as it asks for.
+        bounds: What will be let through at the beginning of an episode, of one problem.
         horizon: Imagined model steps.
         num_plans: How many plans are made.
         num_imitated: First steps of a plan that are kept, with the imagined embeddings at which they are taken; of a
@@ -105,17 +107,14 @@ def practise(
         num_threads: Of torch; another number may change the last bits.
     """
     kept = min(num_imitated, horizon)
-    high = torch.ones(world_model.control_action_dim)
-    bounds = ActionBounds(low=-high, high=high)
     starts, goals, masks, actions = [], [], [], []
     progress = tqdm(total=num_plans, desc="practising", unit="plan", disable=None)
     with threads(num_threads), torch.no_grad(), progress:
         for first in range(0, num_plans, _BATCH):
             size = min(_BATCH, num_plans - first)
             moments = sampler.sample(size, generator)
-            context = LatentContext(
-                embeddings=moments.embedding[:, None].repeat(1, world_model.context_length, 1),
-                actions=torch.zeros(size, world_model.context_length, world_model.action_dim),
+            context = LatentContext.at_rest(
+                moments.embedding, context_length=world_model.context_length, action_dim=world_model.action_dim
             )
             objective = ImaginedCost(
                 imagine=world_model.rollout,
@@ -124,12 +123,13 @@ def practise(
                 goal=moments.goal,
                 action_repeat=world_model.action_repeat,
             )
+            within = _of_each(bounds, size)
             seeds = torch.randint(2**62, (size,), generator=generator).tolist()
             noise = planner.sample_noise(
-                [Generator().manual_seed(seed) for seed in seeds], bounds=bounds, horizon=horizon
+                [Generator().manual_seed(seed) for seed in seeds], bounds=within, horizon=horizon
             )
-            state = planner.init(bounds, batch_size=size, horizon=horizon)
-            plan, _ = planner.plan(objective, state, noise=noise, bounds=bounds, budget=Budget())
+            state = planner.init(within, batch_size=size, horizon=horizon)
+            plan, _ = planner.plan(objective, state, noise=noise, bounds=within, budget=Budget())
             imagined = objective.rollout(plan.actions[:, None])[:, 0]  # [size, horizon, embed_dim]
             visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :kept]
             starts.append(visited.flatten(0, 1))
@@ -142,3 +142,10 @@ def practise(
         goal=LatentGoal(embedding=torch.cat(goals), mask=torch.cat(masks)),
         action=torch.cat(actions),
     )
+
+
+def _of_each(bounds: ActionBounds, batch_size: int) -> ActionBounds:
+    """Returns the bounds of one problem for each of several."""
+    if bounds.previous_action is None:
+        return bounds
+    return replace(bounds, previous_action=bounds.previous_action.expand(batch_size, -1))

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from agent.cost.types import CostModule
@@ -26,15 +25,26 @@ class RefinementTask(LearningTask):
         policy: That has imitated.
         world_model: Imagines; frozen.
         cost: Prices; frozen.
+        violation_weight: What it costs to exceed a limit of a cost term by all of it.
+        bounds: What will be let through at the beginning of an episode, of one problem: it is what is imagined.
         horizon: Imagined model steps.
         others: Further arguments of `LearningTask`.
     """
 
-    def __init__(self, *, policy: nn.Module, world_model: JEPA, cost: CostModule, horizon: int, **others: Any) -> None:
+    def __init__(
+        self,
+        *,
+        policy: nn.Module,
+        world_model: JEPA,
+        cost: CostModule,
+        violation_weight: float,
+        bounds: ActionBounds,
+        horizon: int,
+        **others: Any,
+    ) -> None:
         super().__init__(module=policy, num_ahead=1, **others)
-        self._world_model, self._cost, self._horizon = world_model, cost, horizon
-        high = torch.ones(world_model.control_action_dim)
-        self._bounds = ActionBounds(low=-high, high=high)
+        self._world_model, self._bounds, self._horizon = world_model, bounds, horizon
+        self._cost, self._violation_weight = cost, violation_weight
 
     def finish_step(self) -> None:
         """Nothing follows the policy."""
@@ -46,11 +56,10 @@ class RefinementTask(LearningTask):
         )
 
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
-        """Returns the mean cost of following the policy, each time as if an episode began there."""
+        """Returns the mean cost of following the policy, each time as if an episode began there, and its violations."""
         model = self._world_model
-        context = LatentContext(
-            embeddings=transitions.embedding[:, None].repeat(1, model.context_length, 1),
-            actions=torch.zeros(len(transitions.embedding), model.context_length, model.action_dim),
+        context = LatentContext.at_rest(
+            transitions.embedding, context_length=model.context_length, action_dim=model.action_dim
         )
         actions, embeddings = imagine_policy(
             self.module,
@@ -67,4 +76,6 @@ class RefinementTask(LearningTask):
             previous_action=context.actions[:, -1],
             start=transitions.embedding,
         )
-        return {"loss": self._cost(trajectory, transitions.goal).mean()}
+        cost = self._cost(trajectory, transitions.goal).mean()
+        violation = self._cost.violations(trajectory, transitions.goal).relu().sum(dim=2).mean()
+        return {"loss": cost + self._violation_weight * violation, "cost": cost, "violation": violation}

@@ -21,6 +21,7 @@ from torch import Generator, nn
 
 from agent.cost.statistics import TrainingStatistics
 from agent.cost.types import CostModule
+from agent.guardrails import Guardrails
 from agent.learning.critic import CriticTask
 from agent.learning.experience import Experience, Split, embed
 from agent.learning.hindsight import HindsightSampler
@@ -36,6 +37,7 @@ from agent.run.modules import WORLD_MODEL, Modules, build_modules, build_world_m
 from agent.run.randomness import rng
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
+from planners.types import ActionBounds
 from world_model.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
 from world_model.fit import fit
 from world_model.training import train_world_model
@@ -154,7 +156,7 @@ class _LaterStages:
         assert judge is not None
         settings = build(self.config.values.learning)
         plain = self.config.plain()["values"]
-        identity = {key: plain[key] for key in ("policy", "critic", "cost", "planner", "constraints")}
+        identity = {key: plain[key] for key in ("policy", "critic", "cost", "planner", "constraints", "guardrails")}
         identity["horizon"] = plain["configurator"]["horizon"]
         task = PolicyTask(
             policy=policy,
@@ -173,6 +175,8 @@ class _LaterStages:
             policy=policy,
             world_model=self.modules.world_model,
             cost=CostModule(**build_terms(self.config, self.modules)),
+            violation_weight=build(values.learning).violation_weight,
+            bounds=self._bounds,
             horizon=self.config.values.configurator.horizon,
             **self._common(settings, "refinement"),
         )
@@ -202,6 +206,7 @@ class _LaterStages:
                 world_model=self.modules.world_model,
                 cost=CostModule(**terms),
                 planner=planner,
+                bounds=self._bounds,
                 horizon=values.configurator.horizon,
                 num_plans=settings.num_plans,
                 num_imitated=learning.num_imitated,
@@ -245,6 +250,12 @@ class _LaterStages:
             "metadata": self.metadata,
             "seed": int(self._rng(f"samples of {purpose}").integers(2**31)),
         }
+
+    @property
+    def _bounds(self) -> ActionBounds:
+        """What the guardrails let through at the beginning of an episode."""
+        guardrails: Guardrails = build(self.config.values.guardrails, spec=self.modules.spec)
+        return guardrails.bounds(None)
 
     @property
     def _task_sensors(self) -> list[str]:

@@ -219,7 +219,7 @@ def test_the_global_generator_is_left_as_it_was_and_does_not_matter(dataset, who
 
 def test_mode_2_practises_within_the_limits_of_cost_terms(dataset, whole, unfinished):
     shutil.rmtree(unfinished / "policy")
-    limit = 0.1  # of the mean square of a plan's two actions, summed
+    limit = 0.01  # of the mean square of a plan's two actions, summed
     learn(configure(cost__control_effort__limit=limit), dataset, unfinished)
     for folder, most in ((unfinished, limit * 1.001), (whole, 3.0)):
         actions = load_file(folder / "policy" / "plans.safetensors")["action"].view(-1, 2, 3)
@@ -383,6 +383,7 @@ def test_a_folder_with_another_training_is_refused(dataset, unfinished, change, 
         {"cost__goal_distance__weight": 0.5},
         {"cost__goal_distance__limit": 0.5},
         {"constraints__init_penalty": 7.0},
+        {"guardrails__max_acceleration": 20.0},
         {"policy__learning__num_imitated": 3},
         {"policy__learning__temperature": 2.0},
     ],

@@ -14,7 +14,7 @@ from world_model.fit import fit
 from world_model.types import LatentGoal
 
 STEP = 0.1
-LEARNING = {"temperature": 0.3, "max_weight": 20.0, "imitation_weight": 0.0, "num_imitated": 1}
+LEARNING = {"temperature": 0.3, "max_weight": 20.0, "imitation_weight": 0.0, "num_imitated": 1, "violation_weight": 1.0}
 
 
 def draw(*shape, seed=0):
@@ -318,6 +318,7 @@ def test_every_value_changes_what_is_learned(train, tmp_path, changes):
         ({"temperature": float("nan")}, "policy.learning.temperature must be above 0 and finite, got nan"),
         ({"max_weight": -1.0}, "policy.learning.max_weight must be above 0 and finite, got -1.0"),
         ({"imitation_weight": -0.5}, "policy.learning.imitation_weight must be at least 0 and finite, got -0.5"),
+        ({"violation_weight": -1.0}, "policy.learning.violation_weight must be at least 0 and finite, got -1.0"),
         ({"num_imitated": 0}, "policy.learning.num_imitated must be at least 1, got 0"),
         ({"num_imitated": 1.5}, "policy.learning.num_imitated must be a whole number, at least 1, got 1.5"),
     ],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from planners.types import ActionBounds, Budget
 from world_model.types import LatentContext, LatentGoal
 
 HORIZON, ACTION_REPEAT = 4, 2
+BOX = ActionBounds(low=-torch.ones(3), high=torch.ones(3))
 
 
 @pytest.fixture
@@ -67,12 +70,13 @@ def cem(num_samples=128):
 
 @pytest.fixture
 def make(sampler, world, cost):
-    def make(*, seed=0, num_plans=20, num_imitated=1, horizon=HORIZON, planner=None):
+    def make(*, seed=0, num_plans=20, num_imitated=1, horizon=HORIZON, planner=None, bounds=BOX):
         return practise(
             sampler,
             world_model=world,
             cost=cost,
             planner=planner or cem(),
+            bounds=bounds,
             horizon=horizon,
             num_plans=num_plans,
             num_imitated=num_imitated,
@@ -110,7 +114,7 @@ def test_what_is_shown_is_what_the_planner_plans_from_there(make, world, cost):
     )
     context = LatentContext(embeddings=start[:, None], actions=torch.zeros(6, 1, 3 * ACTION_REPEAT))
     objective = ImaginedCost(imagine=world.rollout, cost=cost, context=context, goal=goal, action_repeat=ACTION_REPEAT)
-    bounds, planner = ActionBounds(low=-torch.ones(3), high=torch.ones(3)), cem(num_samples=512)
+    bounds, planner = BOX, cem(num_samples=512)
     noise = planner.sample_noise(
         [torch.Generator().manual_seed(seed) for seed in range(6)], bounds=bounds, horizon=HORIZON
     )
@@ -162,6 +166,14 @@ def test_a_batch_is_planned_like_its_parts(make):
 @pytest.mark.parametrize("changes", [{"horizon": 2}, {"planner": cem(num_samples=32)}], ids=["horizon", "planner"])
 def test_horizon_and_planner_change_what_is_shown(make, changes):
     assert not torch.equal(make(**changes).action, make().action)
+
+
+def test_what_is_shown_starts_from_rest_and_changes_no_faster_than_it_may(make):
+    limit = torch.tensor([0.2, 0.3, 0.4])
+    bounds = replace(BOX, max_change=limit, previous_action=torch.zeros(1, 3))
+    actions = make(num_plans=17, num_imitated=HORIZON, bounds=bounds).action.view(17, HORIZON, 3)
+    changes = torch.diff(actions, dim=1, prepend=torch.zeros(17, 1, 3)).abs()
+    assert (changes <= limit + 1e-6).all() and (changes[:, 0] > 0.9 * limit).any(dim=0).all()
 
 
 def test_no_gradient_is_kept(make):

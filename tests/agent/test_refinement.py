@@ -1,5 +1,7 @@
 """A policy that is refined in the imagination of a world model that is perfect, and linear."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,16 @@ from agent.learning.hindsight import Transitions
 from agent.learning.refinement import RefinementTask
 from agent.objective import ImaginedCost
 from agent.policy import MLPPolicy
+from planners.types import ActionBounds
 from world_model.fit import fit
 from world_model.types import LatentContext, LatentGoal
 
 HORIZON = 4
+BOX = ActionBounds(low=-torch.ones(3), high=torch.ones(3))
+TERMS = {
+    "terms": {"goal_distance": GoalDistance(last_step_weight=3.0), "control_effort": ControlEffort()},
+    "weights": {"goal_distance": 1.0, "control_effort": 1e-3},
+}
 
 
 @pytest.fixture
@@ -34,23 +42,21 @@ def recorded(remember):
 
 @pytest.fixture
 def cost():
-    return CostModule(
-        terms={"goal_distance": GoalDistance(last_step_weight=3.0), "control_effort": ControlEffort()},
-        weights={"goal_distance": 1.0, "control_effort": 1e-3},
-        limits={},
-    )
+    return CostModule(**TERMS, limits={})
 
 
 @pytest.fixture
-def make_task(world, recorded, cost, learning_settings, metadata):
-    def make(*, weights=0, horizon=HORIZON, seed=0, **changes):
+def make_task(world, recorded, learning_settings, metadata):
+    def make(*, weights=0, horizon=HORIZON, seed=0, limits=None, violation_weight=10.0, bounds=BOX, **changes):
         torch.manual_seed(weights)
         policy = MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=32, num_layers=2)
         settings = learning_settings(**({"task_share": 1.0} | changes))
         task = RefinementTask(
             policy=policy,
             world_model=world,
-            cost=cost,
+            cost=CostModule(**TERMS, limits=limits or {}),
+            violation_weight=violation_weight,
+            bounds=bounds,
             horizon=horizon,
             experience=recorded,
             split=Split.draw(60, validation_fraction=0.1, rng=np.random.default_rng(0)),
@@ -107,6 +113,44 @@ def test_the_loss_is_what_the_objective_says_of_following_the_policy(make_task, 
     objective = ImaginedCost(imagine=world.rollout, cost=cost, context=context, goal=goal, action_repeat=2)
     expected = objective(torch.stack(actions, dim=1)[:, None]).cost.mean()
     torch.testing.assert_close(task._losses(transitions)["loss"].detach(), expected)
+
+
+def test_the_loss_counts_by_how_much_limits_are_exceeded(make_task):
+    free = make_task()[1].losses(1)
+    assert free["violation"] == 0.0 and free["loss"] == free["cost"]
+    limit = 1e-2
+    limited = make_task(limits={"control_effort": limit}, violation_weight=7.0)[1].losses(1)
+    assert limited["violation"] > 0.0
+    torch.testing.assert_close(limited["loss"], limited["cost"] + 7.0 * limited["violation"])
+
+
+def test_a_limited_policy_comes_to_keep_its_limit(train, tmp_path):
+    longer = {"num_steps": 300, "validation_every": 1000, "checkpoint_every": 1000}
+    places, goal = moments()
+    efforts = []
+    for limits in ({}, {"control_effort": 0.4}):
+        policy = train(output=tmp_path / str(len(limits)), limits=limits, violation_weight=100.0, **longer)
+        with torch.no_grad():
+            efforts.append(float(policy(places, goal).square().mean()))
+    assert efforts[1] < 0.25 < efforts[0]
+
+
+def test_only_what_is_let_through_is_imagined(make_task):
+    bounds = replace(BOX, max_change=torch.full((3,), 0.1), previous_action=torch.zeros(1, 3))
+    _, task, _ = make_task(bounds=bounds)
+    imagined, price = [], task._cost
+
+    class Watching:
+        violations = price.violations
+
+        def __call__(self, trajectory, goal):
+            imagined.append(trajectory.actions[:, 0, :, :3].detach())
+            return price(trajectory, goal)
+
+    task._cost = Watching()
+    task.losses(1)
+    changes = torch.diff(imagined[0], dim=1, prepend=torch.zeros(len(imagined[0]), 1, 3)).abs()
+    assert changes.max() == pytest.approx(0.1)
 
 
 def test_gradients_reach_all_of_the_policy_and_nothing_that_was_recorded(make_task, recorded):

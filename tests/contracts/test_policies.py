@@ -18,7 +18,7 @@ from world_model.checkpoint import Metadata
 from world_model.types import LatentGoal
 
 BATCH, EMBED_DIM, ACTION_DIM = 5, 4, 3
-OF_PRACTICE = "learning.num_imitated"  # how much of a plan is shown, before any policy learns
+OF_OTHER_STAGES = ("learning.num_imitated", "learning.violation_weight")  # of practice, and of the refinement
 
 
 def shipped(group, name):
@@ -154,7 +154,7 @@ def changed(node, key, value):
     return node
 
 
-@pytest.mark.parametrize(("name", "key"), [number for number in NUMBERS if number[1] != OF_PRACTICE])
+@pytest.mark.parametrize(("name", "key"), [number for number in NUMBERS if number[1] not in OF_OTHER_STAGES])
 def test_every_number_matters(name, key, goal, experience):
     value = OmegaConf.select(NODES[name], key)
     other = value + 1 if isinstance(value, int) else value / 20
