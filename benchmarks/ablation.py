@@ -1,8 +1,9 @@
 """What each part of the agent is worth: one checkpoint, one manifest, and as many evaluations a step in every row.
 
-`python -m benchmarks.ablation run=runs/demo` adds one part after the other to the bare goal distance, and lets the
-policy act alone in the end. Each row is run on the same episodes, with `num_evaluations` candidates a step wherever it
-plans, except where the configurator decides otherwise. Prints the table, and writes ablation.json and ablation.png.
+`python -m benchmarks.ablation run=runs/demo` adds one part after the other to the bare goal distance, lets the policy
+act alone in the end, and last the run's agent as it is shipped. Each row is run on the same episodes, with
+`num_evaluations` candidates a step wherever it plans, except where the configurator decides otherwise, and but for the
+last, which has the run's own. Prints the table, and writes ablation.json and ablation.png.
 
 `python -m benchmarks.ablation tune=true run=runs/demo` gives each row as many trials of the number that comes with it,
 on the validation split, on top of what won in the rows before, and writes ablation_tuned.json: the winner has the
@@ -14,6 +15,7 @@ split=evaluation, tune=false, num_tuning_episodes=100, tuned=FILE. An interrupte
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from agent.evaluation.episodes import EvaluatedEpisode
 from agent.evaluation.results import write_results
 from agent.run.lock import locked
+from agent.run.validation import validate
 from benchmarks.ablation_plot import write_plot
 from benchmarks.agents import (
     HEADER,
@@ -43,7 +46,10 @@ from benchmarks.tables import table
 FILE, TUNED_FILE, PLOT_FILE = "ablation.json", "ablation_tuned.json", "ablation.png"
 SCHEMA = 1
 FACTORS = (1.0, 0.3, 3.0)
-"""The trials of a row: so many times the run's own number, or 1 where that is 0."""
+"""The trials of a row: so many times the run's own number."""
+
+FROM_ZERO = (0.0, 0.3, 1.0)
+"""The trials of a row where the run's own number is 0."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ def main() -> None:
     )
     run = FinishedRun.of(settings)
     rows = make_rows(run, num_evaluations=settings.num_evaluations)
+    check(run, rows)
     with locked(run.output):
         if settings.tune:
             tune(run, rows, num_episodes=settings.num_tuning_episodes)
@@ -119,17 +126,40 @@ def make_rows(run: FinishedRun, *, num_evaluations: int) -> list[Row]:
         rules = OmegaConf.to_container(run.compose(["configurator=rules"]).values.configurator.rules)
         assert isinstance(rules, list)
         rows += [
-            Row("+ policy proposals", ("actor.mode=hybrid",), _trials(values, "planner.warm_std")),
+            Row("+ policy proposals", ("actor.mode=hybrid",), _warm_trials(values)),
             Row("+ configurator", ("configurator=rules",), _rule_trials(rules, "cost_to_go_below")),
             Row("reactive alone", ("actor.mode=reactive", *run.configured_by("fixed")), (), alone=True),
         ]
-    return rows
+    return [*rows, Row("as shipped", (), (), alone=True)]
 
 
-def _trials(values: DictConfig, key: str) -> tuple[Trial, ...]:
-    """Returns trials of a number: `FACTORS` of the run's own, or of 1 where that is 0."""
-    own = OmegaConf.select(values, key) or 1.0
-    numbers = (round(factor * own, 6) for factor in FACTORS)
+def check(run: FinishedRun, rows: Sequence[Row]) -> None:
+    """Validates every row with each value of its number, so that no mistake waits behind hours of episodes.
+
+    Raises:
+        ConfigError: One cannot be run.
+    """
+    so_far: tuple[str, ...] = ()
+    for row in rows:
+        so_far = row.on(so_far)
+        for overrides in [trial.overrides for trial in row.trials] or [()]:
+            validate(run.compose(so_far + overrides), run.spec)
+        so_far += row.trials[0].overrides if row.trials else ()
+
+
+def _warm_trials(values: DictConfig) -> tuple[Trial, ...]:
+    """Returns trials of the planner's spread around what it starts from, where it has one."""
+    if "warm_std" not in values.planner:
+        return ()
+    return _trials(values, "planner.warm_std", low=values.planner.min_std, high=values.planner.init_std)
+
+
+def _trials(values: DictConfig, key: str, *, low: float = 0.0, high: float = math.inf) -> tuple[Trial, ...]:
+    """Returns trials of a number, the run's own first: `FACTORS` of it, or `FROM_ZERO`, within its limits."""
+    own = OmegaConf.select(values, key)
+    numbers = dict.fromkeys(
+        min(max(round(number, 6), low), high) for number in ([factor * own for factor in FACTORS] if own else FROM_ZERO)
+    )
     return tuple(Trial(f"{key.rpartition('.')[2]}={number:g}", (f"{key}={number}",)) for number in numbers)
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from omegaconf import OmegaConf
 
-from agent.run.config import flatten
+from agent.run.config import ConfigError, flatten
 from benchmarks import ablation
 from benchmarks.agents import FinishedRun, Variant
 
@@ -27,16 +27,18 @@ def test_each_row_differs_from_the_one_before_by_one_thing(run):
         so_far = row.on(so_far) + (row.trials[0].overrides if row.trials else ())
         configs.append(run.compose(so_far))
     differences = {row.name: changes(*pair) for row, pair in zip(rows[1:], pairwise(configs), strict=True)}
-    assert {**differences, "reactive alone": None} == {
+    assert {**differences, "reactive alone": None, "as shipped": None} == {
         "+ novelty": {"cost.novelty.weight"},
-        "+ delta-step critic": {"critic.delta_step.weight"},
+        "+ delta-step critic": set(),  # shipped without weight, and the run's own value comes first
         "+ cost-to-go critic": {"critic.cost_to_go.weight"},
-        "+ ensemble penalty": {"critic.cost_to_go.term.doubt_weight"},
+        "+ ensemble penalty": set(),
         "+ policy proposals": {"actor.mode", "configurator.mode"},  # the second follows the first
         "+ configurator": {"configurator.rules"},
         "reactive alone": None,
+        "as shipped": None,
     }
-    first, reactive = configs[0].values, configs[-1].values
+    assert changes(run.config, configs[-1]) == set()
+    first, reactive = configs[0].values, configs[-2].values
     weights = {name: term.weight for name, term in {**first.cost, **first.critic}.items()}
     assert {name for name, weight in weights.items() if weight} == {"goal_distance"}
     assert first.configurator.num_evaluations == 8 and first.actor.mode == "planning"
@@ -45,8 +47,24 @@ def test_each_row_differs_from_the_one_before_by_one_thing(run):
 
 def test_each_row_has_as_many_trials_but_the_one_where_nothing_can_be_set(run):
     counts = {row.name: len(row.trials) for row in ablation.make_rows(run, num_evaluations=8)}
-    assert counts.pop("reactive alone") == 0
+    assert counts.pop("reactive alone") == counts.pop("as shipped") == 0
     assert set(counts.values()) == {len(ablation.FACTORS)}
+
+
+def test_the_first_value_of_a_row_is_the_runs_own(run):
+    own = flatten(run.config.plain()["values"])
+    for row in ablation.make_rows(run, num_evaluations=8):
+        for override in row.trials[0].overrides if row.trials else ():
+            key, _, value = override.partition("=")
+            if key != "configurator.rules":
+                assert float(value) == own[key]
+
+
+def test_every_row_can_be_run_with_each_of_its_values(run):
+    ablation.check(run, ablation.make_rows(run, num_evaluations=8))
+    broken = ablation.Row("broken", (), (ablation.Trial("warm_std=1.5", ("planner.warm_std=1.5",)),))
+    with pytest.raises(ConfigError, match="warm_std"):
+        ablation.check(run, [broken])
 
 
 def test_a_tuned_value_is_taken_and_an_unknown_one_refused(run):
@@ -65,7 +83,7 @@ def test_episodes_are_kept_and_shared_by_variants_that_are_the_same(run):
 
 
 def test_every_row_is_written_and_drawn(run, capsys):
-    first, *_, reactive = ablation.make_rows(run, num_evaluations=4)
+    first, *_, reactive, _ = ablation.make_rows(run, num_evaluations=4)
     (run.output / ablation.TUNED_FILE).write_text(json.dumps({"won": {first.name: first.trials[2].label}}))
     values = {"tuned": None, "num_episodes": 1, "num_evaluations": 4, "split": "validation"}
     ablation.ablate(run, [first, reactive], OmegaConf.create(values))
