@@ -61,6 +61,13 @@ def test_the_modes_that_were_taken_are_in_the_legend(choices):
     assert [text.get_text() for text in legend.get_texts()] == ["planning", "reactive", "still"]
 
 
+def test_where_nothing_was_planned_the_budget_is_drawn_as_none(choices):
+    reacted = [replace(it, mode="reactive", num_evaluations=0) for it in choices]
+    figure = plot_timeline(reacted, control_dt=0.05, num_steps=16)
+    assert drawn(figure.axes[2])[0] == [0] * 4
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["reactive"]
+
+
 def test_without_a_critic_the_distance_is_drawn(choices):
     blind = [replace(it, situation=replace(it.situation, cost_to_go=None, doubt=None)) for it in choices]
     axes = plot_timeline(blind, control_dt=0.05, num_steps=16).axes[1]
