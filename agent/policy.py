@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
 
+from agent.features import goal_features, perceptron
 from world_model.types import LatentGoal
 
 
@@ -36,14 +36,11 @@ class MLPPolicy(nn.Module):
         for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers)):
             if value < 1:
                 raise ValueError(f"{name} of a policy must be at least 1, got {value}")
-        layers: list[nn.Module] = []
-        for layer in range(num_layers):
-            layers += [nn.Linear(hidden_dim if layer else 4 * embed_dim, hidden_dim), nn.SiLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden_dim, action_dim), nn.Tanh())
+        self.layers = nn.Sequential(
+            *perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=action_dim), nn.Tanh()
+        )
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
         """Returns `[batch, action_dim]` in [-1, 1]."""
-        mask = goal.mask.to(embeddings.dtype)
-        features = [embeddings, (goal.embedding - embeddings) * mask, goal.embedding * mask, mask]
-        actions: Tensor = self.layers(torch.cat(features, dim=1))
+        actions: Tensor = self.layers(goal_features(embeddings[:, None], goal)[:, 0])
         return actions

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from agent.cost.types import Critic
+from agent.features import goal_features, perceptron
 from world_model.types import LatentGoal, LatentTrajectory
 
 
@@ -37,12 +38,12 @@ class ValueEnsemble(CriticNetwork):
             if value < 1:
                 raise ValueError(f"{name} of a critic must be at least 1, got {value}")
         self.members = nn.ModuleList(
-            _perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=1) for _ in range(num_members)
+            perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=1) for _ in range(num_members)
         )
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
         """Returns `[num_members, batch, num_states]`."""
-        features = _features(embeddings, goal)
+        features = goal_features(embeddings, goal)
         # One after the other: together, their hidden layers no longer fit into a core's cache.
         return torch.stack([member(features)[:, :, 0] for member in self.members])
 
@@ -68,7 +69,7 @@ class Quasimetric(CriticNetwork):
         for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers), ("latent_dim", latent_dim)):
             if value < 1:
                 raise ValueError(f"{name} of a critic must be at least 1, got {value}")
-        self.map = _perceptron(2 * embed_dim, hidden_dim, num_layers, output_dim=2 * latent_dim)
+        self.map = perceptron(2 * embed_dim, hidden_dim, num_layers, output_dim=2 * latent_dim)
         self._latent_dim = latent_dim
 
     def forward(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
@@ -109,17 +110,3 @@ class CriticCost:
             predictions = predictions + self._doubt_weight * opinions.std(dim=0, correction=0)
         predictions = predictions.view(trajectory.embeddings.shape[:3])
         return predictions.sum(dim=2) + (self._last_step_weight - 1.0) * predictions[:, :, -1]
-
-
-def _perceptron(input_dim: int, hidden_dim: int, num_layers: int, *, output_dim: int) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for layer in range(num_layers):
-        layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden_dim, output_dim))
-
-
-def _features(embeddings: Tensor, goal: LatentGoal) -> Tensor:
-    """Returns the state, the way to the goal, the goal and what it asks for: `[batch, num_states, 4 * embed_dim]`."""
-    mask = goal.mask.to(embeddings.dtype)[:, None].expand_as(embeddings)
-    wished = goal.embedding[:, None].expand_as(embeddings)
-    return torch.cat([embeddings, (wished - embeddings) * mask, wished * mask, mask], dim=2)

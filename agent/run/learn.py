@@ -48,6 +48,9 @@ POLICY_FOLDER = "policy"
 REFINED_FOLDER = "refined"
 PLANS_FILE = "plans.safetensors"
 
+_OF_POLICY = ("num_plans", "refinement_steps", "refinement_batch_size")
+"""Settings of learning that say nothing of critics: with others, critics stay as they are."""
+
 _NUM_STATISTICS = 20_000
 """Frames that cost terms are fitted to, at most."""
 
@@ -146,7 +149,8 @@ class _LaterStages:
         settings = build(self.config.values.learning)
         purpose = f"critic.{name}"
         task = CriticTask(critic=critic, learning=build(values.learning), **self._common(settings, purpose))
-        identity = {"critic": self.config.plain()["values"]["critic"][name]}
+        learning = {key: value for key, value in asdict(settings).items() if key not in _OF_POLICY}
+        identity = {"critic": self.config.plain()["values"]["critic"][name], "learning": learning}
         path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
         _take_over(critic, load_checkpoint(path), "critic")
 
@@ -227,7 +231,7 @@ class _LaterStages:
         return fit(
             task,
             settings=settings,
-            identity={**identity, **self._identity(settings)},
+            identity={**self._identity(settings), **identity},
             output=folder,
             description=purpose,
         )
