@@ -44,7 +44,8 @@ class Attention:
     frozen_motion: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.switched_off, str) or not isinstance(self.switched_off, Collection):
+        names = self.switched_off
+        if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(it, str) for it in names):
             raise ValueError(f"switched_off must be a list of sensors, got {self.switched_off!r}")
         if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
             raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")

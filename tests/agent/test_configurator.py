@@ -109,6 +109,7 @@ def rule(**changes):
             [rule(then={"switched_off": "clock"}), RULES[-1]],
             "rule 'some', switched_off must be a list of sensors, got 'cl",
         ),
+        ([rule(then={"switched_off": [["clock"]]}), RULES[-1]], "in the rule 'some', switched_off must be a list of"),
         (
             [rule(then={"switched_off": 3}), RULES[-1]],
             "in the rule 'some', switched_off must be a list of sensors, got 3",
