@@ -1,7 +1,7 @@
 """What critics are asked to predict: the steps that are left to a goal, or an intrinsic cost to come."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -11,7 +11,6 @@ from agent.cost.critic import CriticNetwork
 from agent.goal import goal_distance
 from agent.learning.hindsight import Transitions
 from agent.learning.task import LearningTask
-from world_model.checkpoint import Checkpoint
 from world_model.ranges import check_count, check_number
 from world_model.types import LatentGoal
 
@@ -168,12 +167,27 @@ class DeltaStep:
         return (intrinsic_cost - _judge(critic, transitions.embedding, transitions.goal)).square().mean()
 
 
-def follow(target: nn.Module, critic: nn.Module, decay: float | None) -> None:
-    """Moves a slow copy towards its critic; without a decay there is no copy."""
-    if decay is not None:
-        with torch.no_grad():
-            for slow, fast in zip(target.parameters(), critic.parameters(), strict=True):
-                slow.lerp_(fast, 1.0 - decay)
+class SlowCopy:
+    """A copy of a critic that follows it slowly, for targets that do not run away.
+
+    Args:
+        critic: What is followed.
+        decay: Share of itself that the copy keeps at each step; None for no copy, but the critic itself.
+
+    Attributes:
+        module: The copy.
+    """
+
+    def __init__(self, critic: nn.Module, decay: float | None) -> None:
+        self._critic, self._decay = critic, decay
+        self.module = critic if decay is None else copy.deepcopy(critic).requires_grad_(False)
+
+    def follow(self) -> None:
+        """Comes nearer to the critic."""
+        if self._decay is not None:
+            with torch.no_grad():
+                for slow, fast in zip(self.module.parameters(), self._critic.parameters(), strict=True):
+                    slow.lerp_(fast, 1.0 - self._decay)
 
 
 def _judge(critic: nn.Module, embeddings: Tensor, goal: LatentGoal) -> Tensor:
@@ -191,10 +205,12 @@ class CriticTask(LearningTask):
         others: Further arguments of `LearningTask`.
     """
 
+    section: ClassVar[str] = "critic"
+
     def __init__(self, *, critic: CriticNetwork, learning: CriticLearning, **others: Any) -> None:
         self._critic, self._learning = critic, learning
-        self._target = critic if learning.target_decay is None else copy.deepcopy(critic).requires_grad_(False)
-        modules = {"critic": critic} | ({} if self._target is critic else {"target": self._target})
+        self._slow = SlowCopy(critic, learning.target_decay)
+        modules = {"critic": critic} | ({} if self._slow.module is critic else {"target": self._slow.module})
         super().__init__(
             module=nn.ModuleDict(modules),
             num_ahead=learning.num_ahead,
@@ -204,13 +220,12 @@ class CriticTask(LearningTask):
 
     def finish_step(self) -> None:
         """Lets the slow copy follow."""
-        follow(self._target, self._critic, self._learning.target_decay)
+        self._slow.follow()
 
-    def checkpoint(self, step: int) -> Checkpoint:
-        """Returns the critic's weights."""
-        return Checkpoint(
-            sections={"critic": self._critic.state_dict()}, metadata=replace(self._metadata, training_step=step)
-        )
+    @property
+    def learner(self) -> nn.Module:
+        """The critic, without its slow copy."""
+        return self._critic
 
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
-        return {"loss": self._learning.loss(self._critic, self._target, transitions)}
+        return {"loss": self._learning.loss(self._critic, self._slow.module, transitions)}

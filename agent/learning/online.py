@@ -1,6 +1,5 @@
 """Learning on the job: between episodes the critics go on learning from what the agent lived through."""
 
-import copy
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from torch import Generator, Tensor, nn
 from agent.actor import Actor
 from agent.cost.critic import CriticNetwork
 from agent.goal import GoalReadings
-from agent.learning.critic import CriticLearning, follow
+from agent.learning.critic import CriticLearning, SlowCopy
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
 from agent.learning.own_episodes import OwnEpisodes, seen_parts
@@ -192,7 +191,7 @@ class _Pupil:
     ) -> None:
         self.learning = learning
         self._critic, self._clip_norm = critic, clip_norm
-        self._target = critic if learning.target_decay is None else copy.deepcopy(critic).requires_grad_(False)
+        self._slow = SlowCopy(critic, learning.target_decay)
         self._optimizer = torch.optim.Adam(critic.parameters(), lr=learning_rate)
 
     def learn(self, batches: Iterable[Transitions]) -> None:
@@ -204,7 +203,7 @@ class _Pupil:
         self._critic.eval().requires_grad_(False)
 
     def _step(self, transitions: Transitions) -> None:
-        loss = self.learning.loss(self._critic, self._target, transitions)
+        loss = self.learning.loss(self._critic, self._slow.module, transitions)
         if not math.isfinite(loss.item()):
             raise TrainingStopped(
                 f"the loss of a critic that learns online is {loss.item()}: choose a smaller online.learning_rate"
@@ -213,7 +212,7 @@ class _Pupil:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._critic.parameters(), self._clip_norm)
         self._optimizer.step()
-        follow(self._target, self._critic, self.learning.target_decay)
+        self._slow.follow()
 
 
 def _choose(transitions: Transitions, rows: Tensor) -> Transitions:

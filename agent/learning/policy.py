@@ -1,8 +1,8 @@
 """How the reactive policy learns: from recorded actions that turned out well, and from mode 2's plans."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from agent.cost.critic import CriticNetwork
 from agent.learning.hindsight import Transitions
 from agent.learning.practice import Demonstrations
 from agent.learning.task import LearningTask
-from world_model.checkpoint import Checkpoint
 from world_model.ranges import check_count, check_number
 
 _IMITATION = 2
@@ -69,6 +68,8 @@ class PolicyTask(LearningTask):
         others: Further arguments of `LearningTask`.
     """
 
+    section: ClassVar[str] = "policy"
+
     def __init__(
         self,
         *,
@@ -93,15 +94,6 @@ class PolicyTask(LearningTask):
         with torch.no_grad():
             imitation = float(self._imitation(self._held_out_plans))
         return self._join(super().validate(step)["loss"], imitation)
-
-    def finish_step(self) -> None:
-        """Nothing follows the policy."""
-
-    def checkpoint(self, step: int) -> Checkpoint:
-        """Returns the policy's weights."""
-        return Checkpoint(
-            sections={"policy": self.module.state_dict()}, metadata=replace(self._metadata, training_step=step)
-        )
 
     def _imitation(self, shown: Demonstrations) -> Tensor:
         """Returns the mean squared error of imitating plans."""

@@ -1,7 +1,6 @@
 """Mode 1 learns to do at once what mode 2 would search for: it lowers the same cost of the same imagined futures."""
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -10,7 +9,6 @@ from agent.learning.hindsight import Transitions
 from agent.learning.task import LearningTask
 from agent.proposal import imagine_policy
 from planners.types import ActionBounds
-from world_model.checkpoint import Checkpoint
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentTrajectory
 
@@ -31,6 +29,8 @@ class RefinementTask(LearningTask):
         others: Further arguments of `LearningTask`.
     """
 
+    section: ClassVar[str] = "policy"
+
     def __init__(
         self,
         *,
@@ -45,15 +45,6 @@ class RefinementTask(LearningTask):
         super().__init__(module=policy, num_ahead=1, **others)
         self._world_model, self._bounds, self._horizon = world_model, bounds, horizon
         self._cost, self._violation_weight = cost, violation_weight
-
-    def finish_step(self) -> None:
-        """Nothing follows the policy."""
-
-    def checkpoint(self, step: int) -> Checkpoint:
-        """Returns the policy's weights."""
-        return Checkpoint(
-            sections={"policy": self.module.state_dict()}, metadata=replace(self._metadata, training_step=step)
-        )
 
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
         """Returns the mean cost of following the policy, each time as if an episode began there, and its violations."""

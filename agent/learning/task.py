@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +33,12 @@ class LearningTask(ABC):
 
     Raises:
         DatasetError: The episodes are too short.
+
+    Attributes:
+        section: Of a checkpoint, where what was learned is kept.
     """
+
+    section: ClassVar[str]
 
     def __init__(
         self,
@@ -65,8 +72,7 @@ class LearningTask(ABC):
         self.module.train()
         return self._losses(self._train.sample(self._settings.batch_size, self._generator(_TRAIN, step)))
 
-    @abstractmethod
-    def finish_step(self) -> None:
+    def finish_step(self) -> None:  # noqa: B027 - most learning has nothing to follow
         """Follows a step of the optimiser."""
 
     def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
@@ -76,9 +82,16 @@ class LearningTask(ABC):
             transitions = self._held_out.sample(self._settings.num_validation_samples, self._generator(_VALIDATION, 0))
             return {name: float(value) for name, value in self._losses(transitions).items()}
 
-    @abstractmethod
     def checkpoint(self, step: int) -> Checkpoint:
-        """Returns what was learned."""
+        """Returns the weights of what learns."""
+        return Checkpoint(
+            sections={self.section: self.learner.state_dict()}, metadata=replace(self._metadata, training_step=step)
+        )
+
+    @property
+    def learner(self) -> nn.Module:
+        """What of the module is kept."""
+        return self.module
 
     @abstractmethod
     def _losses(self, transitions: Transitions) -> Mapping[str, Tensor]:
