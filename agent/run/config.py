@@ -13,6 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
+_NULLABLE = (  # numbers that may be left out
+    "configurator.num_evaluations",
+    "configurator.attention.frozen_after",
+    "configurator.sub_goals.patience",
+    "guardrails.frozen_after",
+    "guardrails.max_surprise",
+)
 _MAX_SEED = 999
 _PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
 _OPTIONAL_GROUPS = ("experiment", "policy")  # of which none may be chosen
@@ -230,6 +237,9 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
         raise ConfigError(f"{key} must be changed key by key, as in {key}.{next(iter(current))}=..., got {value!r}")
     if key.startswith("env.") and value != current:
         raise ConfigError(f"{key} belongs to the environment and is {current}, got {value!r}: choose another env")
+    if value is None and key in _NULLABLE:
+        OmegaConf.update(values, key, None)
+        return
     if key not in _FREE_FORM and not _same_kind(current, value):
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}.get(
             type(current), "a mapping"
