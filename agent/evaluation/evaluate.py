@@ -107,6 +107,7 @@ def evaluate(
         file.truncate(num_bytes)
         if num_bytes == 0:
             file.write(_line({"fingerprint": fingerprint}))
+            file.flush()
         for task in tasks:
             if task not in finished:
                 finished[task] = next(results)
@@ -125,7 +126,8 @@ def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, Evalu
 
     What an interruption cut short, or what is no record, is run again, and so is all behind it.
     """
-    header, *lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else [b""]
+    content = path.read_bytes() if path.is_file() else b""
+    header, *lines = content.splitlines(keepends=True) or [b""]
     if header != _line({"fingerprint": fingerprint}):
         return {}, 0
     finished: dict[EpisodeTask, EvaluatedEpisode] = {}

@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import gymnasium
@@ -5,8 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import agent.evaluation.evaluate
 from agent.actor import Actor
+from agent.evaluation.baselines import make_baseline
 from agent.evaluation.episodes import evaluate_episode
+from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
@@ -168,3 +172,35 @@ def test_the_table_names_every_agent_with_its_interval():
     assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
     assert "reproducible" not in table
     assert "not reproducible: " in format_results({**results, "reproducible": False})
+
+
+def evaluate_zero(folder):
+    return evaluate(
+        [EpisodeTask("zero", 7)],
+        env_id="envs:jepa-mpc/Reach-v0",
+        make_policy=make_baseline,
+        num_workers=1,
+        fingerprint="f",
+        output=folder,
+    )
+
+
+@pytest.mark.parametrize("left", [b"", b'{"fingerp', b"\n"])
+def test_an_evaluation_that_was_killed_as_it_started_goes_on(tmp_path, left):
+    (tmp_path / RECORDS_FILE).write_bytes(left)
+    ((task, episode),) = evaluate_zero(tmp_path)
+    header, record = map(json.loads, (tmp_path / RECORDS_FILE).read_text().splitlines())
+    assert header == {"fingerprint": "f"}
+    assert (task.seed, episode.record.seed, record["episode"]["record"]["seed"]) == (7, 7, 7)
+
+
+def test_the_records_are_named_before_the_first_episode_is_run(tmp_path, monkeypatch):
+    found = []
+
+    def watched(*arguments, **named):
+        found.append((tmp_path / RECORDS_FILE).read_text())
+        yield evaluate_episode(ScriptedEnv({1}), Still(), seed=7, num_steps=20)
+
+    monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", watched)
+    assert len(list(evaluate_zero(tmp_path))) == 1
+    assert found == ['{"fingerprint": "f"}\n']
