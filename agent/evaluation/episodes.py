@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.actor import Actor
+from agent.configurator.types import Choice
 from agent.evaluation.scenarios.types import Scenario, StagedEnv
 from envs.rollout import Policy, rollout
 
@@ -63,19 +64,22 @@ class EvaluatedEpisode:
 
 
 class WatchedPolicy:
-    """A policy whose steps are timed and whose decisions are kept.
+    """A policy whose steps are timed and whose decisions are kept, all of an episode.
 
     Args:
         policy: Who acts.
         actor: Whose decisions are kept, or None: the same agent, without what a scenario puts around it.
+
+    Attributes:
+        latencies_ms: Time of each control step, ms.
+        choices: What was decided at each control step, or None where nothing was.
     """
 
     def __init__(self, policy: Policy, *, actor: Actor | None) -> None:
         self._policy = policy
         self._actor = actor
         self.latencies_ms: list[float] = []
-        self.num_evaluations: list[int] = []
-        self.modes: list[str | None] = []
+        self.choices: list[Choice | None] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
@@ -86,11 +90,15 @@ class WatchedPolicy:
         start = perf_counter()
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
-        choices = () if self._actor is None else self._actor.state.choices
-        decided = choices[-1] if choices and choices[-1].step == len(self.modes) else None
-        self.num_evaluations.append(0 if decided is None else decided.num_evaluations)
-        self.modes.append(None if decided is None else decided.mode)
+        self.choices.append(self._decided())
         return action
+
+    def _decided(self) -> Choice | None:
+        """Returns what the actor decided at this control step, if it decided anything."""
+        if self._actor is None:
+            return None
+        newest = self._actor.state.choices[-1]
+        return newest if newest.step == len(self.choices) else None
 
 
 class WatchedEnv(StagedEnv):
@@ -142,6 +150,6 @@ def evaluate_episode(
         record=record,
         redrawn=episode.redrawn,
         latencies_ms=tuple(watched.latencies_ms),
-        num_evaluations=tuple(watched.num_evaluations),
-        modes=tuple(watched.modes),
+        num_evaluations=tuple(0 if choice is None else choice.num_evaluations for choice in watched.choices),
+        modes=tuple(None if choice is None else choice.mode for choice in watched.choices),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.actor import Actor
+from agent.evaluation.episodes import WatchedPolicy
 from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
@@ -63,7 +64,8 @@ def film_episodes(
     try:
         for seed in seeds:
             staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
-            filmed = FilmedPolicy(staged_policy, env)
+            watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
+            filmed = FilmedPolicy(watched, env)
             rollout(staged_env, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.gif"
             duration = 1e3 * env.description.control_dt  # ms
@@ -74,7 +76,7 @@ def film_episodes(
             paths.append(path)
             if isinstance(policy, Actor):
                 write_timeline(
-                    policy.state.choices,
+                    [choice for choice in watched.choices if choice is not None],
                     path.with_suffix(".png"),
                     control_dt=env.description.control_dt,
                     num_steps=scenario.num_steps,

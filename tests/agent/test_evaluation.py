@@ -98,7 +98,7 @@ class Still:
 
 
 class Deciding(Actor):
-    """An actor that decides at every fourth control step, now to plan and now to react."""
+    """An actor that decides at every fourth control step, now to plan and now to react, and keeps the newest alone."""
 
     def __init__(self):
         """It needs no parts."""
@@ -113,7 +113,7 @@ class Deciding(Actor):
     def act(self, observation):
         if self._time % 4 == 0:
             mode, spent = ("planning", 64) if self._time % 8 == 0 else ("reactive", 0)
-            self._choices += (SimpleNamespace(step=self._time, mode=mode, num_evaluations=spent),)
+            self._choices = (SimpleNamespace(step=self._time, mode=mode, num_evaluations=spent),)
         self._time += 1
         return np.zeros(1, np.float32)
 
