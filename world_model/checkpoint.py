@@ -33,7 +33,7 @@ _KINDS = {
     "versions": dict,
     "data_fingerprint": str,
     "training_step": int,
-    "parents": dict,
+    "bonds": dict,
 }
 
 
@@ -48,8 +48,8 @@ class Metadata:
         versions: Package name to the version that trained it.
         data_fingerprint: Of the dataset.
         training_step: Steps of the optimiser so far.
-        parents: Section to the hash of the world model that it was trained on, as `section_sha256` gives it; none of
-            the world model itself.
+        bonds: Section to the common hash of its tensors and of the world model that they were trained on; none of the
+            world model itself.
     """
 
     configs: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Metadata:
     versions: Mapping[str, str]
     data_fingerprint: str
     training_step: int
-    parents: Mapping[str, str]
+    bonds: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class WorldModelTask:
             versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
             data_fingerprint=dataset.fingerprint,
             training_step=0,
-            parents={},
+            bonds={},
         )
 
     def losses(self, step: int) -> dict[str, Tensor]:

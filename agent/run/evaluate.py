@@ -45,7 +45,8 @@ _SOURCES = ("agent", "envs", "planners", "world_model")
 def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config, run_folder = compose_on_run(overrides, command="evaluate", section=SECTION)
-    chosen = [config.choices["planner"], config.values.actor.mode, config.choices["scenario"]]
+    chosen = [config.choices[group] for group in ("planner", "configurator", "scenario")]
+    chosen += [config.values.actor.mode] + ["online"] * config.values.actor.learn_online
     output = findings_folder(config, run_folder, default="_".join(["evaluate", *map(str, chosen)]))
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     print(f"writing to {output}")

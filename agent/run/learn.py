@@ -32,8 +32,8 @@ from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
 from agent.run.building import build
 from agent.run.config import Config
-from agent.run.loading import CHECKPOINT, build_terms, check_learned_from, steps_critic
-from agent.run.modules import WORLD_MODEL, Modules, build_modules, build_world_model, model_configs
+from agent.run.loading import CHECKPOINT, build_terms, check_learned_from, critic_learning, steps_critic
+from agent.run.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
 from agent.run.randomness import rng
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
@@ -90,8 +90,8 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     if modules.policy is not None:
         later.learn_policy(modules.policy)
     sections = {name: module.state_dict() for name, module in modules.sections.items()}
-    parents = {name: later.parent for name in sections if name != WORLD_MODEL}
-    save_checkpoint(path, Checkpoint(sections=sections, metadata=replace(checkpoint.metadata, parents=parents)))
+    bonds = {name: bond(sections, name) for name in sections if name != WORLD_MODEL}
+    save_checkpoint(path, Checkpoint(sections=sections, metadata=replace(checkpoint.metadata, bonds=bonds)))
     return path
 
 
@@ -145,10 +145,10 @@ class _LaterStages:
 
     def learn_critic(self, name: str) -> None:
         """Trains one critic."""
-        values, critic = self.config.values.critic[name], self.modules.critics[name]
+        critic = self.modules.critics[name]
         settings = build(self.config.values.learning)
         purpose = f"critic.{name}"
-        task = CriticTask(critic=critic, learning=build(values.learning), **self._common(settings, purpose))
+        task = CriticTask(critic=critic, learning=critic_learning(self.config, name), **self._common(settings, purpose))
         learning = {key: value for key, value in asdict(settings).items() if key not in _OF_POLICY}
         identity = {"critic": self.config.plain()["values"]["critic"][name], "learning": learning}
         path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
@@ -165,7 +165,7 @@ class _LaterStages:
         task = PolicyTask(
             policy=policy,
             critic=self.modules.critics[judge],
-            discount=build(self.config.values.critic[judge].learning).discount,
+            discount=critic_learning(self.config, judge).discount,
             learning=build(values.learning),
             demonstrations=self._demonstrate(settings, identity),
             **self._common(settings, "policy"),

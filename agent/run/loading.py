@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.actor import Actor
+from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, embed
 from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.building import build
@@ -163,7 +164,7 @@ def _build_learner(config: Config, modules: Modules, recorded: Experience | None
     values = config.values
     return OnlineLearner(
         critics=modules.critics,
-        learning={name: build(critic.learning) for name, critic in values.critic.items()},
+        learning={name: critic_learning(config, name) for name in values.critic},
         recorded=recorded,
         blocks=modules.world_model.blocks,
         action_dim=modules.spec.action_dim,
@@ -186,7 +187,20 @@ def build_terms(config: Config, modules: Modules) -> dict[str, Any]:
     }
 
 
+def critic_learning(config: Config, name: str) -> CriticLearning:
+    """Returns what a critic is asked to predict.
+
+    Raises:
+        ConfigError: A value does not fit; the sentence names its key.
+    """
+    try:
+        learning: CriticLearning = build(config.values.critic[name].learning)
+    except ConfigError as error:
+        raise ConfigError(f"critic.{name}.{error}") from None
+    return learning
+
+
 def steps_critic(config: Config) -> str | None:
     """Returns the name of the first critic that predicts model steps to the goal, if there is one."""
-    names = [name for name, critic in config.values.critic.items() if build(critic.learning).predicts_steps]
+    names = [name for name in config.values.critic if critic_learning(config, name).predicts_steps]
     return names[0] if names else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.utils import get_class
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from agent.cost.critic import CriticNetwork
 from agent.cost.statistics import FittedCost
@@ -68,17 +68,23 @@ class Modules:
         Raises:
             CheckpointError: It lacks a part, or a part was trained on another world model.
         """
-        found = section_sha256(checkpoint.sections.get(WORLD_MODEL, {}))
         for section, module in self.sections.items():
             if section != WORLD_MODEL and section in checkpoint.sections:
-                parent = checkpoint.metadata.parents.get(section)
-                if parent != found:
+                expected = checkpoint.metadata.bonds.get(section)
+                found = bond(checkpoint.sections, section)
+                if found != expected:
                     raise CheckpointError(
                         f"the section '{section}' must have been trained on the world model beside it, "
-                        f"{found[:12]}, it was trained on {str(parent)[:12]}: train it anew"
+                        f"their common hash should be {str(expected)[:12]} and is {found[:12]}: train it anew"
                     )
             checkpoint.restore(section, module)
             module.eval().requires_grad_(False)
+
+
+def bond(sections: Mapping[str, Mapping[str, Tensor]], section: str) -> str:
+    """Returns a hash of a section together with the world model beside it: neither can be exchanged alone."""
+    parts = (WORLD_MODEL, section)
+    return section_sha256({f"{part}.{name}": it for part in parts for name, it in sections.get(part, {}).items()})
 
 
 def model_configs(config: Config) -> dict[str, Any]:

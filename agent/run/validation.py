@@ -3,7 +3,7 @@
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE
 from agent.run.building import build
 from agent.run.config import Config, ConfigError
-from agent.run.loading import build_actor, steps_critic
+from agent.run.loading import build_actor, critic_learning, steps_critic
 from agent.run.modules import build_modules, model_configs
 from envs.spec import EnvSpec
 
@@ -40,12 +40,37 @@ def validate(config: Config, spec: EnvSpec) -> None:
             raise ConfigError(
                 "a policy learns from a critic of the steps that are left: add one, as critic=[cost_to_go]"
             )
-        build(values.policy.learning)
+        learning, horizon = build(values.policy.learning), values.configurator.horizon
+        if learning.num_imitated > horizon:
+            raise ConfigError(
+                f"policy.learning.num_imitated must be at most configurator.horizon={horizon}, the steps of a plan, "
+                f"got {learning.num_imitated}"
+            )
     try:
         build(values.scenario)(spec)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     build_actor(config, build_modules(config, model_configs(config), spec))
+
+
+def validate_lengths(config: Config, longest: int) -> None:
+    """Checks that episodes are long enough for what critics look at.
+
+    Args:
+        config: Of a run.
+        longest: Control steps of the longest episode.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    repeat = config.values.world_model.action_repeat
+    for name in config.values.critic:
+        num_ahead = critic_learning(config, name).num_ahead
+        if num_ahead * repeat > longest:
+            raise ConfigError(
+                f"critic.{name}.learning.num_ahead={num_ahead} model steps are {num_ahead * repeat} control steps, and "
+                f"the longest episode has {longest}: look less far ahead, or record longer episodes"
+            )
 
 
 def validate_counts(config: Config) -> None:

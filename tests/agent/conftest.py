@@ -253,5 +253,5 @@ def metadata():
         versions={},
         data_fingerprint="",
         training_step=0,
-        parents={},
+        bonds={},
     )

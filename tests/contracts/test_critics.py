@@ -73,7 +73,7 @@ def make_task(node, experience):
         settings=replace(settings, batch_size=64, num_validation_samples=256, validation_fraction=0.2),
         task_sensors=["object"],
         metadata=Metadata(
-            configs={}, env={}, action_repeat=1, versions={}, data_fingerprint="", training_step=0, parents={}
+            configs={}, env={}, action_repeat=1, versions={}, data_fingerprint="", training_step=0, bonds={}
         ),
         seed=0,
     )

@@ -85,7 +85,7 @@ def make_task(node, experience):
         settings=replace(build(shipped("learning", "default")), batch_size=64, num_validation_samples=256),
         task_sensors=["object"],
         metadata=Metadata(
-            configs={}, env={}, action_repeat=1, versions={}, data_fingerprint="", training_step=0, parents={}
+            configs={}, env={}, action_repeat=1, versions={}, data_fingerprint="", training_step=0, bonds={}
         ),
         seed=0,
     )

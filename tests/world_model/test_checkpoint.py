@@ -29,7 +29,7 @@ def metadata():
         versions={"torch": "2"},
         data_fingerprint="abc",
         training_step=7,
-        parents={"critic": "0" * 64},
+        bonds={"critic": "0" * 64},
     )
 
 
@@ -147,7 +147,7 @@ def test_no_file_and_somebody_elses_are_told_apart(tmp_path):
         (lambda header: header.pop("env"), "has the keys"),
         (lambda header: header.update(extra=1), "has the keys"),
         (lambda header: header.update(action_repeat="two"), "'action_repeat' in .* is two, expected a int"),
-        (lambda header: header.update(parents=["critic"]), "'parents' in .* is .*, expected a dict"),
+        (lambda header: header.update(bonds=["critic"]), "'bonds' in .* is .*, expected a dict"),
         (lambda header: header.update(training_step=True), "'training_step' in .* is True, expected a int"),
         (lambda header: header.update(_target_="os.system"), "the key '_target_'"),
         (lambda header: header["configs"]["encoder"]["values"].update(_target_="os.system"), "the key '_target_'"),
