@@ -1,7 +1,9 @@
 """One evaluated episode: a policy, an environment and a seed give a record."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 from typing import Any
 
@@ -49,6 +51,8 @@ class EvaluatedEpisode:
         num_evaluations: Spent on the plan that was made at each control step; 0 where none was made.
         modes: What an actor decided at each control step: to plan, to react, both, or to hold still; None where it
             decided nothing.
+        interventions: What an actor's guardrails changed, to the number of control steps at which they did; see
+            `GuardedAction`.
     """
 
     record: EpisodeRecord
@@ -56,6 +60,7 @@ class EvaluatedEpisode:
     latencies_ms: tuple[float, ...]
     num_evaluations: tuple[int, ...]
     modes: tuple[str | None, ...]
+    interventions: Mapping[str, int]
 
     @property
     def planning_latencies_ms(self) -> list[float]:
@@ -73,6 +78,7 @@ class WatchedPolicy:
     Attributes:
         latencies_ms: Time of each control step, ms.
         choices: What was decided at each control step, or None where nothing was.
+        interventions: What the guardrails changed at each control step.
     """
 
     def __init__(self, policy: Policy, *, actor: Actor | None) -> None:
@@ -80,6 +86,7 @@ class WatchedPolicy:
         self._actor = actor
         self.latencies_ms: list[float] = []
         self.choices: list[Choice | None] = []
+        self.interventions: list[tuple[str, ...]] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
@@ -91,6 +98,7 @@ class WatchedPolicy:
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
         self.choices.append(self._decided())
+        self.interventions.append(self._changed())
         return action
 
     def _decided(self) -> Choice | None:
@@ -99,6 +107,11 @@ class WatchedPolicy:
             return None
         newest = self._actor.state.choices[-1]
         return newest if newest.step == len(self.choices) else None
+
+    def _changed(self) -> tuple[str, ...]:
+        """Returns what the actor's guardrails changed at this control step."""
+        guarded = None if self._actor is None else self._actor.state.guarded
+        return () if guarded is None else guarded.interventions
 
 
 class WatchedEnv(StagedEnv):
@@ -152,4 +165,5 @@ def evaluate_episode(
         latencies_ms=tuple(watched.latencies_ms),
         num_evaluations=tuple(0 if choice is None else choice.num_evaluations for choice in watched.choices),
         modes=tuple(None if choice is None else choice.mode for choice in watched.choices),
+        interventions=dict(Counter(chain.from_iterable(watched.interventions))),
     )

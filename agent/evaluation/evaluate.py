@@ -135,7 +135,7 @@ def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, Evalu
     for line in lines:
         try:
             task, episode = _parse(json.loads(line))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             break
         if _line({"agent": task.agent, "episode": asdict(episode)}) != line:
             break
@@ -161,5 +161,6 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
         num_evaluations=tuple(int(spent) for spent in episode["num_evaluations"]),
         modes=tuple(None if mode is None else str(mode) for mode in episode["modes"]),
+        interventions={str(name): int(number) for name, number in episode["interventions"].items()},
     )
     return EpisodeTask(str(entry["agent"]), record.seed), evaluated

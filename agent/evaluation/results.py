@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,11 +18,18 @@ SCHEMA = 1
 
 
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
-    """Returns what the results file holds of one agent: every record, and both success rates."""
+    """Returns what the results file holds of one agent: every record, both success rates, and what was changed.
+
+    What its guardrails changed is the number of control steps by name, over all episodes.
+    """
     records = [episode.record for episode in episodes]
+    interventions = Counter[str]()
+    for episode in episodes:
+        interventions.update(episode.interventions)
     return {
         "success_once": asdict(success_rate([record.success_once for record in records])),
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
+        "interventions": dict(interventions),
         "episodes": [asdict(record) for record in records],
     }
 

@@ -1,6 +1,7 @@
 """The picture of what a configurator chose in one episode: mode, surprise, way to the goal, budget and goal by time."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -15,34 +16,51 @@ _COLORS = {PLANNING: "#56b4e9", HYBRID: "#009e73", REACTIVE: "#e69f00", STILL: "
 _WIDTH, _HEIGHT = 7.0, 5.6  # inch
 
 
-def write_timeline(choices: Sequence[Choice], path: Path, *, control_dt: float, num_steps: int) -> Path:
+def write_timeline(
+    choices: Sequence[Choice],
+    path: Path,
+    *,
+    interventions: Sequence[Sequence[str]],
+    control_dt: float,
+    num_steps: int,
+) -> Path:
     """Writes the picture of an episode as a PNG, whole or not at all; see `plot_timeline`."""
-    figure = plot_timeline(choices, control_dt=control_dt, num_steps=num_steps)
+    figure = plot_timeline(choices, interventions=interventions, control_dt=control_dt, num_steps=num_steps)
     part = path.with_suffix(".part")
     figure.savefig(part, format="png", dpi=110)
     part.replace(path)
     return path
 
 
-def plot_timeline(choices: Sequence[Choice], *, control_dt: float, num_steps: int) -> Figure:
+def plot_timeline(
+    choices: Sequence[Choice], *, interventions: Sequence[Sequence[str]], control_dt: float, num_steps: int
+) -> Figure:
     """Draws what was chosen at each model step; bands of colour are modes, red lines the ends of goals.
+
+    Where the guardrails changed anything, a last panel has a mark for each change at a control step.
 
     Args:
         choices: Of one episode, at least one.
+        interventions: What the guardrails changed at each control step.
         control_dt: Control period, s.
         num_steps: Control steps of the episode.
     """
     edges = [choice.step * control_dt for choice in choices] + [num_steps * control_dt]
     critic = choices[0].situation.cost_to_go is not None
     panels = [_surprise, _cost_to_go if critic else _goal_distance, _budget, _goal]
+    changed = list(dict.fromkeys(chain.from_iterable(interventions)))
+    heights = [1.0, 1.0, 1.0, 0.6] + [0.2 + 0.15 * len(changed)] * bool(changed)
     figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained", facecolor="white")
-    axes = figure.subplots(len(panels), 1, sharex=True, height_ratios=[1.0, 1.0, 1.0, 0.6])
-    for axis, draw in zip(axes, panels, strict=True):
+    axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    for axis in axes:
         _shade(axis, choices, edges)
-        draw(axis, choices, edges)
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8, labelcolor=_INK)
         axis.yaxis.label.set(fontsize=8.5, color=_INK)
+    for axis, draw in zip(axes, panels, strict=False):
+        draw(axis, choices, edges)
+    if changed:
+        _guardrails(axes[-1], changed, interventions, control_dt)
     axes[0].set_xlim(edges[0], edges[-1])
     axes[-1].set_xlabel("time, s", fontsize=8.5, color=_INK)
     modes = [mode for mode in _COLORS if any(choice.mode == mode for choice in choices)]
@@ -108,3 +126,12 @@ def _goal(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None
             axes.annotate(
                 choice.event, (start, 0.55), xytext=(2, 0), textcoords="offset points", fontsize=7.5, color=_EVENT
             )
+
+
+def _guardrails(axes: Axes, names: Sequence[str], interventions: Sequence[Sequence[str]], control_dt: float) -> None:
+    for row, name in enumerate(names):
+        times = [step * control_dt for step, changed in enumerate(interventions) if name in changed]
+        axes.plot(times, [row] * len(times), "|", color=_EVENT, markersize=4.0)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylabel("changed by\nguardrails")

@@ -78,6 +78,7 @@ def film_episodes(
                 write_timeline(
                     [choice for choice in watched.choices if choice is not None],
                     path.with_suffix(".png"),
+                    interventions=watched.interventions,
                     control_dt=env.description.control_dt,
                     num_steps=scenario.num_steps,
                 )

@@ -39,7 +39,12 @@ def test_pairs_that_succeed_together_are_told_apart_more_sharply_than_pairs_that
 def episode(seed, *, success, spent, latency):
     record = EpisodeRecord(seed, success, success, 0.01 if success else 0.2, 0.0, 3 if success else None)
     return EvaluatedEpisode(
-        record, 0, latencies_ms=(latency, 0.1) * 2, num_evaluations=(spent, 0) * 2, modes=("planning", None) * 2
+        record,
+        redrawn=0,
+        latencies_ms=(latency, 0.1) * 2,
+        num_evaluations=(spent, 0) * 2,
+        modes=("planning", None) * 2,
+        interventions={},
     )
 
 

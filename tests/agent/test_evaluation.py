@@ -104,16 +104,18 @@ class Deciding(Actor):
         """It needs no parts."""
 
     def reset(self, goal, *, seed):
-        self._time, self._choices = 0, ()
+        self._time, self._choices, self._guarded = 0, (), None
 
     @property
     def state(self):
-        return SimpleNamespace(choices=self._choices)
+        return SimpleNamespace(choices=self._choices, guarded=self._guarded)
 
     def act(self, observation):
         if self._time % 4 == 0:
             mode, spent = ("planning", 64) if self._time % 8 == 0 else ("reactive", 0)
             self._choices = (SimpleNamespace(step=self._time, mode=mode, num_evaluations=spent),)
+        interventions = ("speed", "workspace") if self._time in (3, 4) else ("blind",) * (self._time == 9)
+        self._guarded = SimpleNamespace(interventions=interventions)
         self._time += 1
         return np.zeros(1, np.float32)
 
@@ -126,6 +128,23 @@ def test_decisions_are_kept_at_the_steps_at_which_they_are_made():
         assert episode.modes == ("planning", *[None] * 3, "reactive", *[None] * 3, "planning", *[None] * 3)
         assert len(episode.planning_latencies_ms) == 2
     assert evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12).modes == (None,) * 12
+
+
+def test_what_the_guardrails_changed_is_counted_and_summed_over_episodes():
+    episodes = [evaluate_episode(ScriptedEnv(set()), Deciding(), seed=seed, num_steps=12) for seed in range(2)]
+    assert episodes[0].interventions == {"speed": 2, "workspace": 2, "blind": 1}
+    still = evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12)
+    results = make_results({}, {"actor": episodes, "zero": [still]}, action_repeat=1, versions={})
+    assert results["agents"]["actor"]["interventions"] == {"speed": 4, "workspace": 4, "blind": 2}
+    assert results["agents"]["zero"]["interventions"] == {}
+
+
+def test_records_are_read_back_as_they_were_written(tmp_path, monkeypatch):
+    episode = evaluate_episode(ScriptedEnv(set()), Deciding(), seed=7, num_steps=12)
+    monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", lambda *_, **__: iter([episode]))
+    list(evaluate_zero(tmp_path))
+    monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", lambda *_, **__: iter([]))
+    assert list(evaluate_zero(tmp_path)) == [(EpisodeTask("zero", 7), episode)]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def make_episode():
             latencies_ms=tuple(latency for number in spent for latency in (10.0 + number, 0.1)),
             num_evaluations=tuple(it for number in spent for it in (number, 0)),
             modes=tuple(it for mode in modes or ["planning"] * len(spent) for it in (mode, None)),
+            interventions={},
         )
 
     return make
