@@ -13,7 +13,7 @@ from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice
 
 _INK, _LINE, _EVENT = "#222222", "#333333", "#c03028"
 _COLORS = {PLANNING: "#56b4e9", HYBRID: "#009e73", REACTIVE: "#e69f00", STILL: "#999999"}  # Okabe and Ito, 2008
-_WIDTH, _HEIGHT = 7.0, 5.6  # inch
+_WIDTH, _PANEL_HEIGHT = 7.0, 1.6  # inch
 
 
 def write_timeline(
@@ -49,8 +49,8 @@ def plot_timeline(
     critic = choices[0].situation.cost_to_go is not None
     panels = [_surprise, _cost_to_go if critic else _goal_distance, _budget, _goal]
     changed = list(dict.fromkeys(chain.from_iterable(interventions)))
-    heights = [1.0, 1.0, 1.0, 0.6] + [0.2 + 0.15 * len(changed)] * bool(changed)
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained", facecolor="white")
+    heights = [1.0, 1.0, 1.0, 0.7] + [0.4 + 0.1 * len(changed)] * bool(changed)
+    figure = Figure(figsize=(_WIDTH, _PANEL_HEIGHT * sum(heights)), layout="constrained", facecolor="white")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axis in axes:
         _shade(axis, choices, edges)
@@ -62,6 +62,7 @@ def plot_timeline(
     if changed:
         _guardrails(axes[-1], changed, interventions, control_dt)
     axes[0].set_xlim(edges[0], edges[-1])
+    figure.align_ylabels()
     axes[-1].set_xlabel("time, s", fontsize=8.5, color=_INK)
     modes = [mode for mode in _COLORS if any(choice.mode == mode for choice in choices)]
     figure.legend(
@@ -88,7 +89,7 @@ def _surprise(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> 
         if choice.situation.filled_sensors:
             axes.hlines(0.0, start, end, color=_EVENT, linewidth=4.0)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("surprise\n(red: a sensor unseen)")
+    axes.set_ylabel("surprise\n(red: a sensor\nunseen)")
 
 
 def _cost_to_go(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
@@ -99,14 +100,14 @@ def _cost_to_go(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -
     axes.stairs(high, edges, baseline=low, fill=True, color=_LINE, alpha=0.25)
     axes.stairs(middle, edges, baseline=None, color=_LINE, linewidth=1.4)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("cost-to-go ± doubt,\nmodel steps")
+    axes.set_ylabel("cost-to-go\n± doubt,\nmodel steps")
 
 
 def _goal_distance(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
     distances = [choice.situation.goal_distance**0.5 for choice in choices]
     axes.stairs(distances, edges, baseline=None, color=_LINE, linewidth=1.4)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("distance to goal,\nrms in embedding space")
+    axes.set_ylabel("distance to goal,\nrms in\nembedding space")
 
 
 def _budget(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:
@@ -131,7 +132,7 @@ def _goal(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None
 def _guardrails(axes: Axes, names: Sequence[str], interventions: Sequence[Sequence[str]], control_dt: float) -> None:
     for row, name in enumerate(names):
         times = [step * control_dt for step, changed in enumerate(interventions) if name in changed]
-        axes.plot(times, [row] * len(times), "|", color=_EVENT, markersize=4.0)
+        axes.plot(times, [row] * len(times), "|", color=_EVENT, markersize=4.0, clip_on=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylabel("changed by\nguardrails")
