@@ -197,6 +197,7 @@ class Actor:
             state.pursuit,
             distance=state.memory.moments[-1].intrinsic_cost,
             goals=state.goals,
+            blocks=self.world_model.blocks,
             sub_goals=self.configurator.sub_goals,
             critic=self._critic,
         )

@@ -1,6 +1,6 @@
 """Where the agent stands: how far its goal is, and whether the next one is due."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ def assess(
     *,
     distance: float,
     goals: Sequence[LatentGoal],
+    blocks: Mapping[str, slice],
     sub_goals: SubGoals,
     critic: Critic | None,
 ) -> tuple[Pursuit, Situation]:
@@ -28,11 +29,18 @@ def assess(
         pursuit: At the last one.
         distance: To the goal that was pursued until here; see `goal_distance`.
         goals: Of the episode, each of one problem.
+        blocks: Sensor name to its place in an embedding.
         sub_goals: When to go on to the next.
         critic: Says how many model steps the goal is away, or None.
     """
     cost_to_go, doubt = _judge(percept.embedding, goals[pursuit.goal_index], critic)
-    followed = sub_goals.follow(pursuit, distance=distance, cost_to_go=cost_to_go, num_goals=len(goals))
+    followed = sub_goals.follow(
+        pursuit,
+        distance=distance,
+        seen=not any(bool(goals[pursuit.goal_index].mask[0, blocks[name]].any()) for name in percept.filled),
+        cost_to_go=cost_to_go,
+        num_goals=len(goals),
+    )
     if followed.goal_index != pursuit.goal_index:
         goal = goals[followed.goal_index]
         distance = float(goal_distance(percept.embedding[None], goal))

@@ -42,7 +42,7 @@ class SubGoals:
 
     Attributes:
         reached_distance: A goal is reached when the rms distance to it, in embedding space over the dimensions that it
-            asks for, is below this.
+            asks for, is below this, and was seen to be: none of it was filled in.
         patience: Model steps without progress after which a goal is stuck, or None for never.
         min_progress: Share by which the goal distance or the cost-to-go must fall below its least value so far to be
             progress, in [0, 1).
@@ -67,12 +67,15 @@ class SubGoals:
         if self.when_stuck not in (CONTINUE, STOP):
             raise ValueError(f"when_stuck must be {CONTINUE} or {STOP}, got {self.when_stuck!r}")
 
-    def follow(self, pursuit: Pursuit, *, distance: float, cost_to_go: float | None, num_goals: int) -> Pursuit:
+    def follow(
+        self, pursuit: Pursuit, *, distance: float, seen: bool, cost_to_go: float | None, num_goals: int
+    ) -> Pursuit:
         """Returns how far the pursuit has come at the next model step.
 
         Args:
             pursuit: At the last one, or a new one.
             distance: Mean squared distance to the goal that was pursued; see `Situation`.
+            seen: Every sensor that this goal asks for was seen; what is only imagined reaches no goal.
             cost_to_go: Model steps to it, or None without a critic.
             num_goals: Of the episode; the last is kept when it is reached.
         """
@@ -80,7 +83,7 @@ class SubGoals:
         if pursuit.ended:
             return pursuit
         last = pursuit.goal_index + 1 >= num_goals
-        if math.sqrt(distance) < self.reached_distance:
+        if math.sqrt(distance) < self.reached_distance and (seen or pursuit.reached):
             if last:
                 event = None if pursuit.reached else REACHED
                 return Pursuit(pursuit.goal_index, pursuit.steps_on_goal + 1, reached=True, event=event)

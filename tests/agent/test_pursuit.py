@@ -9,11 +9,12 @@ def sub_goals(**changes):
     )
 
 
-def follow(settings, distances, *, costs_to_go=None, num_goals=1):
+def follow(settings, distances, *, seen=None, costs_to_go=None, num_goals=1):
     """Returns the pursuit at each of the model steps."""
     pursuits, pursuit = [], Pursuit()
-    for distance, cost_to_go in zip(distances, costs_to_go or [None] * len(distances), strict=True):
-        pursuit = settings.follow(pursuit, distance=distance, cost_to_go=cost_to_go, num_goals=num_goals)
+    seen, costs_to_go = seen or [True] * len(distances), costs_to_go or [None] * len(distances)
+    for distance, sight, cost_to_go in zip(distances, seen, costs_to_go, strict=True):
+        pursuit = settings.follow(pursuit, distance=distance, seen=sight, cost_to_go=cost_to_go, num_goals=num_goals)
         pursuits.append(pursuit)
     return pursuits
 
@@ -29,6 +30,23 @@ def test_the_last_goal_is_kept_and_reported_once_each_time_that_it_is_reached():
     pursuits = follow(sub_goals(), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     assert [pursuit.event for pursuit in pursuits] == ["reached", None, None, None, None, None, "reached"]
     assert all(pursuit.goal_index == 0 for pursuit in pursuits)
+
+
+def test_what_is_only_imagined_reaches_no_goal():
+    pursuits = follow(sub_goals(), [1.0, 0.0, 0.0, 0.0], seen=[True, False, False, True], num_goals=2)
+    assert [pursuit.event for pursuit in pursuits] == [None, None, None, "reached"]
+    assert [pursuit.goal_index for pursuit in pursuits] == [0, 0, 0, 1]
+
+
+def test_a_goal_that_is_only_imagined_to_be_near_gets_stuck_as_any_other():
+    pursuits = follow(sub_goals(), [1.0, 0.0, 0.0, 0.0, 0.0], seen=[True] + [False] * 4, num_goals=2)
+    assert [pursuit.event for pursuit in pursuits] == [None] * 4 + ["stuck"]
+
+
+def test_a_last_goal_that_is_reached_is_not_lost_out_of_sight():
+    pursuits = follow(sub_goals(), [0.0] * 8, seen=[True] + [False] * 6 + [True])
+    assert [pursuit.event for pursuit in pursuits] == ["reached"] + [None] * 7
+    assert all(pursuit.reached for pursuit in pursuits)
 
 
 def test_a_goal_that_comes_no_nearer_is_stuck():

@@ -40,6 +40,18 @@ def test_goals_are_reached_in_order_and_the_last_is_kept(make_actor, policy):
     ]
 
 
+@pytest.mark.parametrize(("hidden", "reached_at"), [("position", 5), ("clock", 3)])
+def test_a_goal_is_reached_only_where_what_it_asks_for_is_seen(make_actor, policy, hidden, reached_at):
+    actor = make_actor(policy=policy, mode="reactive")
+    actor.reset(GOALS[:2], seed=0)
+    position = np.zeros(3, np.float32)
+    for step in range(6):
+        seen = {name: value for name, value in observe(position).items() if step not in (3, 4) or name != hidden}
+        position = position + np.float32(0.1) * actor.act(seen)
+    assert [choice.step for choice in actor.state.choices if choice.situation.filled_sensors] == [3, 4]
+    assert [choice.step for choice in actor.state.choices if choice.event] == [reached_at]
+
+
 def test_planning_walks_through_the_goals_too(make_actor):
     actor = make_actor()
     positions = run(actor, GOALS, num_steps=30)
