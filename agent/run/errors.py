@@ -3,6 +3,7 @@
 import errno
 
 from agent.evaluation.oracle import OracleError
+from agent.evaluation.scenarios.types import ScenarioError
 from agent.goal import GoalError
 from agent.perception import ObservationError
 from agent.run.config import ConfigError
@@ -11,7 +12,7 @@ from envs.parallel import WorkerError
 from world_model.checkpoint import CheckpointError
 from world_model.training import TrainingStopped
 
-_MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError, OracleError)
+_MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError, OracleError, ScenarioError)
 
 
 def exit_code(error: Exception) -> int | None:

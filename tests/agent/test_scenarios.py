@@ -8,6 +8,7 @@ from agent.evaluation.episodes import evaluate_episode
 from agent.evaluation.scenarios.hidden_sensors import HiddenSensors
 from agent.evaluation.scenarios.shove import Shove
 from agent.evaluation.scenarios.tour import Tour
+from agent.evaluation.scenarios.types import ScenarioError
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from envs.policies import UniformRandom, Zero
 from envs.push import BLOCK_AREA
@@ -275,7 +276,7 @@ def test_a_mistake_gives_one_clear_sentence(reach, make, message):
 
 def test_a_shove_in_another_environment_is_one_sentence(push, reach):
     shove = Shove(push.description, start=1.0, distance=0.05)
-    with pytest.raises(ValueError, match="displaces the block of jepa-mpc's push tasks, got ReachEnv"):
+    with pytest.raises(ScenarioError, match="displaces the block of jepa-mpc's push tasks, got ReachEnv"):
         shove.stage(reach, Zero(reach.description), seed=0)
 
 
@@ -292,5 +293,5 @@ def test_a_shove_needs_a_distance(push):
 
 def test_targets_that_do_not_fit_are_refused(push):
     tour, _ = Tour(push.description, **{**TOUR, "min_spacing": 0.6}).stage(push, Zero(push.description), seed=0)
-    with pytest.raises(ValueError, match=r"num_targets=3 do not fit into the workspace with min_spacing=0.6"):
+    with pytest.raises(ScenarioError, match=r"num_targets=3 do not fit into the workspace with min_spacing=0.6"):
         tour.reset(seed=0)

@@ -91,6 +91,7 @@ def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments,
         (["planner.num_samples=null"], "planner.num_samples must be a whole number"),
         (["num_workers=0"], "evaluate.num_workers must be at least 1, got 0"),
         (["videos=-1"], "evaluate.videos must be at least 0, got -1"),
+        (["scenario=tour", "scenario.min_spacing=5"], "num_targets=3 do not fit into the workspace with min_spacing=5"),
         (["guardrails.max_speed=0"], "max_speed must be a number above speed_error=0.05, got 0"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.evaluation.scenarios.types import StagedEnv, first_step, scenario_generator
+from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, first_step, scenario_generator
 from envs.mujoco_env import MujocoEnv
 from envs.push import PushEnv
 from envs.rollout import GoalConditionedEnv, Policy
@@ -42,7 +42,7 @@ class Shove:
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
         """Returns an environment in which it happens, and the policy as it is."""
         if not isinstance(env, PushEnv):
-            raise ValueError(f"a shove displaces the block of jepa-mpc's push tasks, got {type(env).__name__}")
+            raise ScenarioError(f"a shove displaces the block of jepa-mpc's push tasks, got {type(env).__name__}")
         generator = scenario_generator(seed)
         return _ShovedEnv(env, start=self._start, distance=self._distance, generator=generator), policy
 

@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from agent.actor import Actor
-from agent.evaluation.scenarios.types import StagedEnv, scenario_generator
+from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, scenario_generator
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import EnvSpec
@@ -77,7 +77,7 @@ class Tour:
                 taken.append(point)
             if len(taken) > self._num_targets:
                 return np.array(taken[1:])
-        raise ValueError(
+        raise ScenarioError(
             f"num_targets={self._num_targets} do not fit into the workspace with min_spacing={self._min_spacing} and "
             f"block_clearance={self._block_clearance}: choose fewer or smaller ones"
         )

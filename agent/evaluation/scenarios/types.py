@@ -11,6 +11,10 @@ from envs.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import EnvSpec
 
 
+class ScenarioError(ValueError):
+    """A scenario that cannot take place; the message is one sentence for whoever chose it."""
+
+
 class Scenario(Protocol):
     """Comes between an agent and its environment.
 
@@ -29,6 +33,9 @@ class Scenario(Protocol):
             env: Where the episode takes place.
             policy: Who acts.
             seed: Of the episode; all that the scenario draws comes from it.
+
+        Raises:
+            ScenarioError: It cannot take place there; at the latest, the environment raises this when it is reset.
         """
         ...
 
