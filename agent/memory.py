@@ -108,7 +108,7 @@ class ShortTermMemory:
             mask=torch.cat([moment.goal.mask for moment in self.moments]),
         )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Writes the memory to a safetensors file: it is there as a whole, or not at all.
 
         Raises:
@@ -136,16 +136,24 @@ class ShortTermMemory:
                 [[name in moment.seen for name in sensors] for moment in self.moments], dtype=torch.bool
             ),
         }
-        write_tensors(path, tensors, {"memory_schema": SCHEMA, "capacity": self.capacity, "sensors": sensors})
+        write_tensors(Path(path), tensors, {"memory_schema": SCHEMA, "capacity": self.capacity, "sensors": sensors})
 
     @classmethod
-    def load(cls, path: Path) -> "ShortTermMemory":
+    def load(cls, path: Path | str) -> "ShortTermMemory":
         """Reads what `save` wrote, to the last bit.
 
         Raises:
             CheckpointError: There is no such file, or it is damaged, or something else.
         """
-        tensors, header = read_tensors(path)
+        path = Path(path)
+        if not path.is_file():
+            raise CheckpointError(f"there is no short-term memory {path}")
+        try:
+            tensors, header = read_tensors(path)
+        except CheckpointError:
+            raise CheckpointError(
+                f"{path} is no short-term memory, expected a whole file that its save has written"
+            ) from None
         if not _is_memory(tensors, header):
             raise CheckpointError(f"{path} must hold a short-term memory of schema {SCHEMA}, and does not")
         capacity, sensors = header["capacity"], header["sensors"]

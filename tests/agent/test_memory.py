@@ -86,6 +86,19 @@ def test_what_is_saved_is_read_back_to_the_last_bit(memory, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "memory.safetensors").read_bytes()
 
 
+def test_a_path_may_be_text(memory, tmp_path):
+    memory.save(f"{tmp_path}/memory.safetensors")
+    assert ShortTermMemory.load(f"{tmp_path}/memory.safetensors").capacity == memory.capacity
+
+
+def test_no_memory_and_something_else_are_told_apart(tmp_path):
+    with pytest.raises(CheckpointError, match=f"^there is no short-term memory {tmp_path}/none$"):
+        ShortTermMemory.load(tmp_path / "none")
+    (tmp_path / "junk").write_text("junk")
+    with pytest.raises(CheckpointError, match=f"^{tmp_path}/junk is no short-term memory, expected a whole file"):
+        ShortTermMemory.load(tmp_path / "junk")
+
+
 def test_a_damaged_file_is_refused_in_one_sentence(memory, tmp_path):
     path = tmp_path / "memory.safetensors"
     memory.save(path)
