@@ -108,16 +108,19 @@ class Actor:
         Args:
             goal: Sensor name to the wished reading, where sensors that are not named are not asked for; or a list of
                 such goals, to be reached one after the other.
-            seed: All randomness of the episode comes from it.
+            seed: At least 0; all randomness of the episode comes from it.
 
         Raises:
             GoalError: A goal is none that can be pursued.
+            ValueError: The seed is no whole number of at least 0.
         """
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
         goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
         with torch.no_grad():
             latent_goals = tuple(self.world_model.encode_goal(it) for it in goals)
         self._state = ActorState(
-            seed=seed,
+            seed=int(seed),
             step=0,
             goals=latent_goals,
             pursuit=Pursuit(),
@@ -137,11 +140,12 @@ class Actor:
 
         Args:
             observation: Sensor name to its reading, `[*sensor_shape]`; sensors that neither the world model nor the
-                guardrails use are ignored. After the first step of an episode, one that is absent or not finite is
-                missing: the world model fills it in.
+                guardrails use are ignored. After the first step of an episode, one that is absent, None or not finite
+                is missing: the world model fills it in.
 
         Raises:
-            ObservationError: A sensor has the wrong shape or, at the first step, is missing.
+            ObservationError: There are no readings, or one is no numbers of its sensor's shape or, at the first step,
+                is missing.
             RuntimeError: The actor was never reset.
         """
         state = self.state

@@ -190,7 +190,10 @@ class Guardrails:
         """Returns where the tip's sensor says that it is, `[3]`, m, or None where it says nothing."""
         if self.tip_sensor not in readings:
             return None
-        reading = np.asarray(readings[self.tip_sensor], dtype=np.float32)
+        try:
+            reading = np.asarray(readings[self.tip_sensor], dtype=np.float32)
+        except (TypeError, ValueError):  # no numbers
+            return None
         return reading if reading.shape == self._tip_shape and np.isfinite(reading).all() else None
 
     def _probe(self, previous: Way, way: Way) -> Way:

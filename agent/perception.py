@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from envs.spec import EnvSpec
 from planners.types import is_whole
+from world_model.tensor_file import one_line
 from world_model.types import WorldModel
 
 MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"
@@ -102,21 +103,23 @@ class Perception:
         """Returns the readings that are there and finite, of the sensors that the world model uses.
 
         Args:
-            observation: Sensor name to its reading; other sensors are ignored.
+            observation: Sensor name to its reading, or None where there is none; other sensors are ignored.
             first: It is the first step of an episode, at which nothing can be filled in.
 
         Raises:
-            ObservationError: A reading has the wrong shape or, at the first step, is missing or not finite.
+            ObservationError: There are no readings, or one is no numbers of its sensor's shape or, at the first step,
+                is missing or not finite.
         """
+        if not isinstance(observation, Mapping):
+            raise ObservationError(f"an observation must map sensors to readings, got {one_line(repr(observation))}")
+        present = {name: reading for name, reading in observation.items() if reading is not None}
         readings = {}
         for name, shape in self._shapes.items():
-            if name not in observation:
+            if name not in present:
                 if first:
-                    raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(observation)}")
+                    raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(present)}")
                 continue
-            reading = np.asarray(observation[name], dtype=np.float32)
-            if reading.shape != shape:
-                raise ObservationError(f"the sensor '{name}' must have shape {shape}, got {reading.shape}")
+            reading = _numbers(name, present[name], shape)
             if np.isfinite(reading).all():
                 readings[name] = reading
             elif first:
@@ -210,3 +213,16 @@ class Perception:
             elif float(motions[block].mean().sqrt()) > attention.frozen_motion:
                 counts[name] += 1
         return counts
+
+
+def _numbers(name: str, reading: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Returns a sensor's reading as the numbers that it should be."""
+    try:
+        numbers = np.asarray(reading, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ObservationError(
+            f"the sensor '{name}' must read numbers of shape {shape}, got {one_line(repr(reading))}"
+        ) from None
+    if numbers.shape != shape:
+        raise ObservationError(f"the sensor '{name}' must have shape {shape}, got {numbers.shape}")
+    return numbers

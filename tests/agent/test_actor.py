@@ -148,6 +148,9 @@ def test_acting_without_a_goal_says_what_to_do(make_actor):
         ({"position": np.zeros(3, np.float32)}, "lacks the sensor 'clock'"),
         ({"position": np.zeros(2, np.float32), "clock": np.zeros(2, np.float32)}, r"'position' must have shape \(3,\)"),
         (observe([0.0, np.nan, 0.0]), "'position' must be finite"),
+        ({**observe([0.0, 0.0, 0.0]), "clock": None}, r"lacks the sensor 'clock'; it has \['position'\]"),
+        (None, "an observation must map sensors to readings, got None"),
+        ([np.zeros((3, 3))], r"must map sensors to readings, got \[array\(.*\]$"),
     ],
 )
 def test_an_observation_that_cannot_be_perceived_is_refused(make_actor, observation, message):
@@ -155,6 +158,21 @@ def test_an_observation_that_cannot_be_perceived_is_refused(make_actor, observat
     actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
     with pytest.raises(ObservationError, match=message):
         actor.act(observation)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
+def test_a_seed_that_is_none_is_refused_at_once(make_actor, seed):
+    with pytest.raises(ValueError, match=f"seed must be a whole number of at least 0, got {seed!r}"):
+        make_actor().reset({"position": [0.0, 0.0, 0.0]}, seed=seed)
+
+
+def test_a_seed_that_was_drawn_is_the_seed(make_actor):
+    actor = make_actor()
+    actions = []
+    for seed in (5, np.int64(5)):
+        actor.reset({"position": [0.5, 0.0, 0.0]}, seed=seed)
+        actions.append(actor.act(observe([0.0, 0.0, 0.0])).tolist())
+    assert actions[0] == actions[1]
 
 
 def test_a_goal_outside_the_workspace_is_refused(make_actor):

@@ -120,8 +120,10 @@ def test_a_tip_that_is_not_among_the_readings_stops_the_robot():
     assert guarded.interventions == ("blind",)
 
 
-def test_a_tip_of_another_shape_stops_the_robot():
-    assert guard(make_guardrails(), [1.0, 0.0, 0.0], tip=[0.0]).interventions == ("blind",)
+@pytest.mark.parametrize("tip", [np.zeros(1, np.float32), None, "gone", {}])
+def test_what_is_no_reading_of_the_tip_stops_the_robot(tip):
+    guarded = make_guardrails().guard(np.ones(3, np.float32), last=None, readings={"tip": tip}, surprise=0.0)
+    assert guarded.interventions == ("blind",)
 
 
 @pytest.mark.parametrize("max_change", [1.75, 0.45, 0.1])

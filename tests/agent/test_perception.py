@@ -34,7 +34,11 @@ def with_nan(step, observation):
     return observation if step == 0 else {**observation, "clock": np.array([np.nan, 0.0], np.float32)}
 
 
-@pytest.mark.parametrize("show", [without_clock, with_nan])
+def with_none(step, observation):
+    return observation if step == 0 else {**observation, "clock": None}
+
+
+@pytest.mark.parametrize("show", [without_clock, with_nan, with_none])
 def test_a_missing_sensor_is_filled_in_and_counts_as_no_surprise(make_actor, show):
     complete, gated = make_actor(), make_actor()
     undisturbed = run(complete, lambda step, observation: observation, num_steps=5)
@@ -161,13 +165,22 @@ def test_between_two_model_steps_a_missing_sensor_is_not_missed(make_actor):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_wrong_shape_is_always_an_error(make_actor, first):
+@pytest.mark.parametrize(
+    ("clock", "message"),
+    [
+        (np.zeros(3, np.float32), r"'clock' must have shape \(2,\), got \(3,\)"),
+        ("noon", r"'clock' must read numbers of shape \(2,\), got 'noon'"),
+        ([[0.0], [0.0, 1.0]], r"'clock' must read numbers of shape \(2,\), got \[\["),
+        ({}, r"'clock' must read numbers of shape \(2,\), got {}"),
+    ],
+)
+def test_what_is_no_reading_of_the_sensor_is_always_an_error(make_actor, first, clock, message):
     actor = make_actor()
     actor.reset(GOAL, seed=0)
     if not first:
         actor.act(observe([0.0, 0.0, 0.0]))
-    with pytest.raises(ObservationError, match=r"'clock' must have shape \(2,\), got \(3,\)"):
-        actor.act(observe([0.0, 0.0, 0.0], clock=np.zeros(3, np.float32)))
+    with pytest.raises(ObservationError, match=message):
+        actor.act(observe([0.0, 0.0, 0.0], clock=clock))
 
 
 @pytest.mark.parametrize(
