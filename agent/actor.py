@@ -70,11 +70,17 @@ class Actor:
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
             )
-        modes = {configuration.mode for configuration in configurator.configurations}
-        if policy is None and modes != {PLANNING}:
-            raise ValueError(f"without a policy the mode must be {PLANNING}, got {', '.join(sorted(modes))}")
+        others = [f"{it.mode} (rule '{it.rule}')" for it in configurator.configurations if it.mode != PLANNING]
+        if policy is None and others:
+            raise ValueError(
+                f"without a policy the mode must be {PLANNING}, got {', '.join(others)}: choose actor.mode={PLANNING} "
+                "and rules of no other mode, or train a policy, as with policy=mlp"
+            )
         if critic is None and configurator.needs_critic:
-            raise ValueError("without a critic no rule may ask for cost_to_go or doubt, and one does")
+            raise ValueError(
+                "without a critic no rule may ask for cost_to_go or doubt, and one does: choose other rules, or train "
+                "a critic, as with critic=[cost_to_go]"
+            )
         high = torch.ones(spec.action_dim)
         planner.init(ActionBounds(low=-high, high=high), batch_size=1, horizon=1)  # refuses actions that it cannot plan
         self.world_model = world_model

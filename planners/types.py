@@ -225,12 +225,12 @@ class Budget:
         for name in ("num_evaluations", "chunk_size"):
             value = getattr(self, name)
             if value is not None and not (is_whole(value) and value >= 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, or None, got {value!r}")
+                raise ValueError(f"{name} must be a whole number of at least 1, or null, got {value!r}")
         time = self.milliseconds
         if time is not None and (
             not isinstance(time, int | float) or isinstance(time, bool) or not 0 < time < math.inf
         ):
-            raise ValueError(f"milliseconds must be above 0 and finite, or None, got {time!r}")
+            raise ValueError(f"milliseconds must be above 0 and finite, or null, got {time!r}")
 
 
 @dataclass(frozen=True)

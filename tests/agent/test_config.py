@@ -120,6 +120,8 @@ def test_a_run_goes_on_under_its_own_config_only(tmp_path):
     check_same_run(compose_config(["evaluate.num_workers=1", "output=elsewhere"]), tmp_path)
     with pytest.raises(ConfigError, match=r"seed=0, this one has seed=1: choose another output="):
         check_same_run(compose_config(["seed=1"]), tmp_path)
+    with pytest.raises(ConfigError, match="with policy=null, this one has policy=mlp: "):
+        check_same_run(compose_config(["policy=mlp"]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,9 @@ def test_rounding_does_not_leave_the_bounds():
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        ({"num_evaluations": 0}, "num_evaluations must be a whole number of at least 1, or None, got 0"),
-        ({"chunk_size": 1.5}, "chunk_size must be a whole number of at least 1, or None, got 1.5"),
-        ({"milliseconds": 0.0}, "milliseconds must be above 0 and finite, or None, got 0.0"),
+        ({"num_evaluations": 0}, "num_evaluations must be a whole number of at least 1, or null, got 0"),
+        ({"chunk_size": 1.5}, "chunk_size must be a whole number of at least 1, or null, got 1.5"),
+        ({"milliseconds": 0.0}, "milliseconds must be above 0 and finite, or null, got 0.0"),
     ],
 )
 def test_an_empty_budget_is_refused_in_one_sentence(budget, message):
