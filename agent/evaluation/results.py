@@ -44,7 +44,8 @@ def make_results(
     """Returns the content of the results file.
 
     Args:
-        description: What was evaluated: env, observation, planner, seed, checkpoint, and whether it is reproducible.
+        description: What was evaluated: env, observation, planner, seed, checkpoint, whether it is reproducible, and
+            the scenario's note.
         episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported.
         action_repeat: The actor plans at one control step of so many; the latency is that of those.
         versions: Package to version.
@@ -96,6 +97,8 @@ def format_results(results: Mapping[str, Any]) -> str:
         + "; median control steps to the first success",
         "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
     ]
+    if results["note"] is not None:
+        lines.append(f"note: {results['note']}")
     if not results["reproducible"]:
         lines.append(
             "not reproducible: what a planner finds in a given time depends on the machine, and what an agent that "

@@ -34,6 +34,7 @@ from agent.run.saved_config import save_config
 from agent.run.validation import validate
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
+from envs.spec import EnvSpec
 from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
@@ -94,6 +95,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "learn_online": learn_online,
         "configurator": config.choices["configurator"],
         "scenario": config.choices["scenario"],
+        "note": make_scenario(EnvSpec.from_json(metadata.env)).note,
         "seed": config.values.seed,
         "split": values.split,
         "reproducible": config.values.configurator.milliseconds is None and not learn_online,

@@ -58,6 +58,16 @@ def test_the_starts_and_goals_of_the_manifest_fill_the_workspace(env_id):
         assert (np.ptp(points, axis=0) >= 0.98 * np.array(smallest)).all()
 
 
+DESCRIPTION = {
+    "env": "reach",
+    "observation": "state",
+    "planner": "cem",
+    "note": None,
+    "seed": 0,
+    "reproducible": True,
+}
+
+
 class ScriptedEnv:
     """Is solved in the control steps that it is told."""
 
@@ -177,19 +187,19 @@ def test_the_angle_is_that_of_the_last_step():
 @pytest.mark.parametrize(("angle", "shown"), [(0.0, False), (0.5, True)])
 def test_the_table_shows_an_angle_where_the_task_has_one(angle, shown):
     episodes = [evaluate_episode(ScriptedEnv({1}, angle), Still(), seed=seed, num_steps=20) for seed in range(3)]
-    description = {"env": "push", "observation": "state", "planner": "cem", "seed": 0, "reproducible": True}
+    description = {**DESCRIPTION, "env": "push"}
     table = format_results(make_results(description, {"actor": episodes}, action_repeat=1, versions={}))
     assert ("29°" in table, "angle" in table) == (shown, shown)
 
 
 def test_the_table_names_every_agent_with_its_interval():
     episodes = [evaluate_episode(ScriptedEnv({1}), Still(), seed=seed, num_steps=20) for seed in range(4)]
-    description = {"env": "reach", "observation": "state", "planner": "cem", "seed": 0, "reproducible": True}
-    results = make_results(description, {"actor": episodes, "zero": episodes}, action_repeat=1, versions={})
+    results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes}, action_repeat=1, versions={})
     assert results["solved_at_start_redrawn"] == 8
     table = format_results(results)
     assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
-    assert "reproducible" not in table
+    assert "reproducible" not in table and "note" not in table
+    assert format_results({**results, "note": "none can succeed"}).splitlines()[-1] == "note: none can succeed"
     assert "not reproducible: " in format_results({**results, "reproducible": False})
 
 

@@ -60,6 +60,17 @@ def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
     assert main([*command, "fail_under=0.0", f"output={tmp_path}/lax"]) == 0
 
 
+def test_beside_a_tour_it_is_said_what_baselines_do_not_know(smoke_run, tmp_path, capsys):
+    command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", f"output={tmp_path}/tour"]
+    assert main([*command, "scenario=tour"]) == 0
+    assert (
+        "note: baselines get a tour's last goal alone, not the targets that success asks for" in capsys.readouterr().out
+    )
+    agents = results(tmp_path / "tour")["agents"]
+    assert agents["expert"]["success_once"]["rate"] == 0.0
+    assert agents["expert"]["interventions"] == {}
+
+
 def test_push_runs_to_the_end_by_the_same_command(smoke_push_run):
     assert results(smoke_push_run)["env"] == "push"
     assert results(smoke_push_run)["agents"]["expert"]["success_at_end"]["rate"] == 1.0

@@ -22,6 +22,8 @@ class HiddenSensors:
         duration: For how long, s.
     """
 
+    note: str | None = "baselines see what is hidden from the actor"
+
     def __init__(self, spec: EnvSpec, *, sensors: Sequence[str], start: float, duration: float) -> None:
         if unknown := sorted(set(sensors) - set(spec.sensors)):
             raise ValueError(f"{spec.env_id} has the sensors {sorted(spec.sensors)}, so {unknown} cannot be hidden")

@@ -30,6 +30,8 @@ class Shove:
         distance: How far, m.
     """
 
+    note: str | None = None
+
     def __init__(self, spec: EnvSpec, *, start: float, distance: float) -> None:
         if "block_position" not in spec.goal:
             raise ValueError(f"a shove needs a block to be brought to a goal, and {spec.env_id} has none")

@@ -33,6 +33,8 @@ class Tour:
         steps_per_target: Control steps by which each target makes the episode longer.
     """
 
+    note: str | None = "baselines get a tour's last goal alone, not the targets that success asks for"
+
     def __init__(
         self,
         spec: EnvSpec,

@@ -22,9 +22,11 @@ class Scenario(Protocol):
 
     Attributes:
         num_steps: Control steps of an episode.
+        note: What a reader of its results must know, or None.
     """
 
     num_steps: int
+    note: str | None
 
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
         """Returns environment and policy as they meet in one episode.

@@ -12,6 +12,8 @@ class Undisturbed:
         spec: Of the task.
     """
 
+    note: str | None = None
+
     def __init__(self, spec: EnvSpec) -> None:
         self.num_steps = spec.num_steps
 
