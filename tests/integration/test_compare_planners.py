@@ -110,9 +110,9 @@ def test_a_mistake_is_one_sentence(capsys, smoke_run, tmp_path, overrides, messa
 
 
 def test_a_run_without_training_is_one_sentence(capsys, smoke_run, tmp_path):
-    shutil.copytree(smoke_run, tmp_path / "run", ignore=shutil.ignore_patterns("training"))
+    shutil.copytree(smoke_run, tmp_path / "run", ignore=shutil.ignore_patterns("agent.safetensors"))
     for arguments, message in (
-        ([f"run={tmp_path}/run"], "last.safetensors"),
+        ([f"run={tmp_path}/run"], "there is no checkpoint"),
         ([f"run={tmp_path}"], "is no run folder"),
         ([], "compare-planners needs the folder of a finished run"),
     ):
