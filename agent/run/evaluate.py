@@ -108,7 +108,10 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=package_versions())
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
-    _film(seeds[: values.videos], env_id, make_policy, make_scenario, output / "videos")
+    if learn_online and values.videos:
+        print("no films: they would show a fresh agent, without what this one has learned")
+    else:
+        _film(seeds[: values.videos], env_id, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
         print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")
