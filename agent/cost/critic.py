@@ -105,7 +105,7 @@ class CriticCost:
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
         """Returns the predictions, summed over the horizon: `[batch, num_samples]`."""
         opinions = self._critic(trajectory.embeddings.flatten(1, 2), goal)  # [num_members, batch, samples * horizon]
-        predictions = opinions.mean(dim=0)
+        predictions = opinions.mean(dim=0).clamp_min(0.0)  # no state is better than being there
         if self._doubt_weight > 0.0:
             predictions = predictions + self._doubt_weight * opinions.std(dim=0, correction=0)
         predictions = predictions.view(trajectory.embeddings.shape[:3])

@@ -90,7 +90,7 @@ class ExpectileTD:
         """Returns the mean expectile loss of the temporal differences."""
         goal = transitions.goal
         with torch.no_grad():
-            later = self.discount * _judge(target, transitions.later, goal)
+            later = self.discount * _judge(target, transitions.later, goal).clamp_min(0.0)
             later = torch.where(self._is_reached(transitions.later, goal), 0.0, later)
             wanted = torch.where(self._is_reached(transitions.embedding, goal), 0.0, 1.0 + later)
         difference = wanted - _judge(critic, transitions.embedding, goal)

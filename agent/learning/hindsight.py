@@ -18,16 +18,24 @@ class Hindsight:
     """Which goals are imagined for what was recorded.
 
     Attributes:
-        same_episode_share: Share of goals from the future of the same episode; the others come from any episode.
+        future_share: Share of goals from the future of the same episode.
+        any_time_share: Share of goals from any time of the same episode, the past too: where things were moved since,
+            such a goal is near and not reached. The others come from any episode.
         task_share: Share of goals that ask for the task's own sensors; the others ask for a random choice of sensors.
     """
 
-    same_episode_share: float
+    future_share: float
+    any_time_share: float
     task_share: float
 
     def __post_init__(self) -> None:
-        for name in ("same_episode_share", "task_share"):
+        for name in ("future_share", "any_time_share", "task_share"):
             check_number(f"learning.hindsight.{name}", getattr(self, name), least=0, most=1)
+        if self.future_share + self.any_time_share > 1:
+            raise ValueError(
+                "learning.hindsight.future_share and any_time_share must sum to at most 1, "
+                f"got {self.future_share} and {self.any_time_share}"
+            )
 
 
 @dataclass(frozen=True)
@@ -113,9 +121,12 @@ class HindsightSampler:
         # Goals
         steps_left = (self._lengths[episode] - time) // repeat
         steps_to_goal = 1 + (torch.rand(batch_size, generator=generator) * steps_left).long()
+        origin = torch.rand(batch_size, generator=generator)
+        is_own = origin < self._hindsight.future_share
+        stays = origin < self._hindsight.future_share + self._hindsight.any_time_share
         other = torch.randint(len(self._lengths), (batch_size,), generator=generator)
+        other = torch.where(stays, episode, other)
         other_time = (torch.rand(batch_size, generator=generator) * (self._lengths[other] + 1)).long()
-        is_own = torch.rand(batch_size, generator=generator) < self._hindsight.same_episode_share
         goal_frame = torch.where(is_own, frame + repeat * steps_to_goal, self._first_frame[other] + other_time)
         mask = self._sample_masks(batch_size, generator)
 

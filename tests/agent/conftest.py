@@ -217,7 +217,7 @@ def remember():
 def learning_settings():
     """Settings of a training in embedding space that takes a moment, of what a test changes in them."""
 
-    def make(*, same_episode_share=0.5, task_share=0.5, **changes):
+    def make(*, future_share=0.5, task_share=0.5, **changes):
         values = {
             "num_steps": 30,
             "batch_size": 64,
@@ -237,7 +237,7 @@ def learning_settings():
             "num_plans": 20,
             "refinement_steps": 30,
             "refinement_batch_size": 32,
-            "hindsight": Hindsight(same_episode_share=same_episode_share, task_share=task_share),
+            "hindsight": Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share),
         }
         return LearningSettings(**(values | changes))
 

@@ -148,11 +148,11 @@ def nearest(places, table):
     return Oracle(answer)
 
 
-def draw(experience, *, num_ahead=1, same_episode_share=0.5, task_share=1.0, batch_size=500):
+def draw(experience, *, num_ahead=1, future_share=0.5, task_share=1.0, batch_size=500):
     sampler = HindsightSampler(
         experience,
         episodes=torch.arange(len(experience.lengths)),
-        hindsight=Hindsight(same_episode_share=same_episode_share, task_share=task_share),
+        hindsight=Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share),
         task_sensors=["position"],
         num_ahead=num_ahead,
     )
@@ -191,7 +191,7 @@ def test_on_a_chain_walked_at_random_the_critic_comes_to_the_fewest_steps(chain,
 
 def test_the_observed_steps_are_asked_for_where_they_were_observed(ring):
     experience, _, _ = ring
-    transitions = draw(experience, same_episode_share=0.5)
+    transitions = draw(experience, future_share=0.5)
     known = torch.isfinite(transitions.steps_to_goal)
     steps = torch.where(known, transitions.steps_to_goal, -100.0)[:, None]
     assert ObservedSteps(**OBSERVED).loss(Oracle(lambda *_: steps), None, transitions) == 0.0
@@ -205,7 +205,7 @@ def test_the_quasimetric_comes_to_the_fewest_steps_observed_there_and_back(slope
         experience,
         ObservedSteps(**OBSERVED | {"expectile": 0.99}),
         network=Quasimetric,
-        same_episode_share=1.0,
+        future_share=1.0,
         num_steps=1000,
         **LONGER,
     )
@@ -319,7 +319,7 @@ def test_a_validation_is_the_same_at_every_call_and_on_episodes_that_are_not_lea
     for bad in range(4):
         episodes = torch.zeros(4, 6, 1)
         episodes[bad] = torch.nan
-        _, task = make_task(remember(episodes), DeltaStep(num_ahead=1), same_episode_share=1.0)
+        _, task = make_task(remember(episodes), DeltaStep(num_ahead=1), future_share=1.0)
         validations = [task.validate(step)["loss"] for step in (10, 10, 20)]
         assert validations[0] == validations[1] == validations[2] or all(map(math.isnan, validations))
         held_out.append(math.isnan(validations[0]))
@@ -416,7 +416,7 @@ def test_every_value_of_a_loss_changes_what_is_learned(chain, train, tmp_path, l
         {"weight_decay": 0.5},
         {"clip_norm": 0.01},
         {"validation_fraction": 0.5},
-        {"same_episode_share": 0.9},
+        {"future_share": 0.9},
         {"task_share": 0.9},
         {"seed": 1},
         {"weights": 1},

@@ -19,7 +19,8 @@ def make_sampler(remember):
         num_ahead=1,
         episodes=None,
         task_sensors=("episode", "time"),
-        same_episode_share=1.0,
+        future_share=1.0,
+        any_time_share=0.0,
         task_share=1.0,
     ):
         frames = [
@@ -32,7 +33,7 @@ def make_sampler(remember):
         return HindsightSampler(
             remember(frames, actions=actions, blocks=BLOCKS, action_repeat=action_repeat),
             episodes=torch.arange(len(lengths)) if episodes is None else torch.tensor(episodes),
-            hindsight=Hindsight(same_episode_share=same_episode_share, task_share=task_share),
+            hindsight=Hindsight(future_share=future_share, any_time_share=any_time_share, task_share=task_share),
             task_sensors=list(task_sensors),
             num_ahead=num_ahead,
         )
@@ -87,7 +88,7 @@ def test_steps_are_counted_to_the_first_state_that_is_at_the_goal(remember):
         sampler = HindsightSampler(
             experience,
             episodes=torch.arange(1),
-            hindsight=Hindsight(same_episode_share=1.0, task_share=1.0),
+            hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0),
             task_sensors=sensors,
             num_ahead=1,
             reached_distance=0.1,
@@ -104,7 +105,7 @@ def test_the_steps_to_a_goal_from_elsewhere_stay_unknown_if_they_are_counted(rem
     sampler = HindsightSampler(
         remember([torch.arange(5.0)[:, None], torch.arange(5.0)[:, None]]),
         episodes=torch.arange(2),
-        hindsight=Hindsight(same_episode_share=0.5, task_share=1.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=0.5, task_share=1.0),
         task_sensors=["position"],
         num_ahead=1,
         reached_distance=0.1,
@@ -125,27 +126,38 @@ def test_a_goal_is_any_of_the_moments_that_are_left_each_as_likely(make_sampler)
 
 def test_the_share_of_goals_from_the_same_episode_is_as_asked_and_the_others_are_unknown_steps_away(make_sampler):
     for share in (0.0, 0.3, 1.0):
-        drawn = draw(make_sampler(same_episode_share=share), 20_000)
+        drawn = draw(make_sampler(future_share=share), 20_000)
         is_own = torch.isfinite(drawn.steps_to_goal)
         assert float(is_own.float().mean()) == pytest.approx(share, abs=0.015)
-    assert torch.isinf(draw(make_sampler(same_episode_share=0.0)).steps_to_goal).all()
+    assert torch.isinf(draw(make_sampler(future_share=0.0)).steps_to_goal).all()
 
 
 def test_a_goal_from_elsewhere_is_any_frame_of_any_episode(make_sampler):
-    episode, time = where(draw(make_sampler(same_episode_share=0.0), 20_000).goal.embedding)
+    episode, time = where(draw(make_sampler(future_share=0.0), 20_000).goal.embedding)
     frames = set(zip(episode.tolist(), time.tolist(), strict=True))
     assert frames == {(i, t) for i, length in enumerate(LENGTHS) for t in range(length + 1)}
 
 
+def test_goals_from_any_time_are_of_the_same_episode_the_past_too_and_unknown_steps_away(make_sampler):
+    drawn = draw(make_sampler(future_share=0.0, any_time_share=1.0), 20_000)
+    episode, time = where(drawn.embedding)
+    goal_episode, goal_time = where(drawn.goal.embedding)
+    assert torch.equal(goal_episode, episode) and torch.isinf(drawn.steps_to_goal).all()
+    for length in set(LENGTHS):
+        times = goal_time[torch.tensor(LENGTHS)[episode] == length]
+        assert set(times.tolist()) == set(range(length + 1))
+    assert (goal_time < time).any() and (goal_time > time).any()
+
+
 @pytest.mark.parametrize("chosen", [[1], [0, 3], [2, 1]])
 def test_nothing_is_taken_from_an_episode_that_was_not_chosen(make_sampler, chosen):
-    drawn = draw(make_sampler(episodes=chosen, same_episode_share=0.5))
+    drawn = draw(make_sampler(episodes=chosen, future_share=0.5))
     for embeddings in (drawn.embedding, drawn.later, drawn.goal.embedding):
         assert set(where(embeddings)[0].tolist()) == set(chosen)
 
 
 def test_an_episode_that_is_too_short_is_left_out(make_sampler):
-    drawn = draw(make_sampler(num_ahead=3, action_repeat=2, same_episode_share=0.5))  # which takes 6 control steps
+    drawn = draw(make_sampler(num_ahead=3, action_repeat=2, future_share=0.5))  # which takes 6 control steps
     for embeddings in (drawn.embedding, drawn.later, drawn.goal.embedding):
         assert set(where(embeddings)[0].tolist()) == {0, 2}
 
@@ -186,7 +198,7 @@ def test_forty_sensors_are_as_good_as_three(remember):
     sampler = HindsightSampler(
         experience,
         episodes=torch.arange(1),
-        hindsight=Hindsight(same_episode_share=1.0, task_share=0.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=0.0),
         task_sensors=["sensor0"],
         num_ahead=1,
     )
@@ -203,7 +215,7 @@ def test_a_task_whose_goals_ask_for_nothing_that_is_perceived_is_refused(make_sa
 
 
 def test_the_same_generator_draws_the_same_and_another_one_others(make_sampler):
-    sampler = make_sampler(same_episode_share=0.5, task_share=0.5)
+    sampler = make_sampler(future_share=0.5, task_share=0.5)
     first, again, other = draw(sampler), draw(sampler), draw(sampler, seed=1)
     for name in ("embedding", "action", "later", "steps_to_goal"):
         assert torch.equal(getattr(first, name), getattr(again, name))
@@ -211,10 +223,15 @@ def test_the_same_generator_draws_the_same_and_another_one_others(make_sampler):
     assert torch.equal(first.goal.embedding, again.goal.embedding) and torch.equal(first.goal.mask, again.goal.mask)
 
 
-@pytest.mark.parametrize("name", ["same_episode_share", "task_share"])
+@pytest.mark.parametrize("name", ["future_share", "any_time_share", "task_share"])
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), True, "half"])
 def test_a_share_is_refused_outside_of_0_to_1(name, share):
     with pytest.raises(
         ValueError, match=rf"learning.hindsight.{name} must be at least 0 and at most 1 .* got {share!r}"
     ):
-        Hindsight(**{"same_episode_share": 0.5, "task_share": 0.5, name: share})
+        Hindsight(**{"future_share": 0.5, "any_time_share": 0.0, "task_share": 0.5, name: share})
+
+
+def test_shares_of_the_same_episode_must_not_exceed_1():
+    with pytest.raises(ValueError, match=r"must sum to at most 1, got 0.7 and 0.4"):
+        Hindsight(future_share=0.7, any_time_share=0.4, task_share=0.5)

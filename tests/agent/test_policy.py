@@ -60,7 +60,7 @@ def make_task(strolls, plans, learning_settings, metadata):
     def make(*, weights=0, seed=0, demonstrations=plans, hidden_dim=32, learning=None, **changes):
         torch.manual_seed(weights)
         policy = MLPPolicy(embed_dim=2, action_dim=2, hidden_dim=hidden_dim, num_layers=2)
-        settings = learning_settings(**({"same_episode_share": 1.0} | changes))
+        settings = learning_settings(**({"future_share": 1.0} | changes))
         task = PolicyTask(
             policy=policy,
             critic=StepsLeft(),
@@ -303,7 +303,7 @@ def test_what_is_kept_is_the_policy(train, tmp_path):
         {"learning": {"imitation_weight": 1.0}},
         {"seed": 1},
         {"weights": 1},
-        {"same_episode_share": 0.5},
+        {"future_share": 0.5},
     ],
     ids=lambda changes: next(iter(next(iter(changes.values())))) if "learning" in changes else next(iter(changes)),
 )
