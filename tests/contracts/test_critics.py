@@ -134,7 +134,7 @@ def test_learning_lowers_the_loss_on_episodes_that_were_not_learned_from(node, e
     """Against a target that stays as it is, which that of a critic in training does not."""
     task = make_task(node, experience)
     before, target = task.validate(0)["loss"], copy.deepcopy(task.module)
-    train(task, num_steps=120)
+    train(task, num_steps=200)
     if "target" in task.module:
         task.module["target"].load_state_dict(target["target"].state_dict())
     assert task.validate(0)["loss"] < 0.8 * before
