@@ -44,6 +44,7 @@ SMALL = (
     "training.validation_every=4",
     "training.checkpoint_every=4",
     "training.keep_every=4",
+    "cost.control_effort.weight=0.0",  # or else so small an agent stands still
     "cost.novelty.fit.num_centers=4",
     "critic.cost_to_go.network.hidden_dim=8",
     "critic.delta_step.network.hidden_dim=8",
