@@ -120,14 +120,14 @@ class Bomb:
 def test_a_pickle_in_place_of_a_checkpoint_is_refused_and_not_executed(capsys, smoke_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = copy(smoke_run, tmp_path)
-    (folder / "training" / "last.safetensors").write_bytes(pickle.dumps(Bomb()))
+    (folder / "agent.safetensors").write_bytes(pickle.dumps(Bomb()))
     assert "is no checkpoint" in complaint(capsys, ["evaluate", f"run={folder}"])
     assert not Path("pwned").exists()
 
 
 def test_a_truncated_checkpoint_is_refused(capsys, smoke_run, tmp_path):
     folder = copy(smoke_run, tmp_path)
-    path = folder / "training" / "last.safetensors"
+    path = folder / "agent.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     assert "is no checkpoint" in complaint(capsys, ["evaluate", f"run={folder}"])
 
