@@ -216,7 +216,7 @@ def test_contact_seeking_moves_the_block_where_blind_noise_does_not():
     for name in ("contact_seeking", "smooth_noise"):
         policy_class, values = shipped(name)
         policy = policy_class(env.description, **values)
-        episodes = [rollout(env, policy, seed=seed, num_steps=60) for seed in range(40)]
+        episodes = [rollout(env, policy, seed=seed, num_steps=60) for seed in range(120)]
         moving[name] = np.mean([measures(episode, env.description)["block_moving"] for episode in episodes])
     assert moving["contact_seeking"] > 0.2
     assert moving["smooth_noise"] < 0.1
