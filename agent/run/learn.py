@@ -32,7 +32,7 @@ from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
 from agent.run.building import build
 from agent.run.config import Config
-from agent.run.loading import CHECKPOINT, build_terms, check_learned_from, critic_learning, steps_critic
+from agent.run.loading import CHECKPOINT, build_planner, build_terms, check_learned_from, critic_learning, steps_critic
 from agent.run.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
 from agent.run.randomness import rng
 from envs.check import check_checksums
@@ -195,10 +195,6 @@ class _LaterStages:
         demonstrations = Demonstrations.load(path, identity=digest)
         if demonstrations is None:
             values = self.config.values
-            learning, planner = build(values.policy.learning), build(values.planner)
-            terms = build_terms(self.config, self.modules)
-            if terms["limits"]:
-                planner = build(values.constraints, planner=planner)
             demonstrations = practise(
                 HindsightSampler(
                     self.experience,
@@ -208,12 +204,12 @@ class _LaterStages:
                     num_ahead=1,
                 ),
                 world_model=self.modules.world_model,
-                cost=CostModule(**terms),
-                planner=planner,
+                cost=CostModule(**build_terms(self.config, self.modules)),
+                planner=build_planner(self.config),
                 bounds=self._bounds,
                 horizon=values.configurator.horizon,
                 num_plans=settings.num_plans,
-                num_imitated=learning.num_imitated,
+                num_imitated=build(values.policy.learning).num_imitated,
                 generator=Generator().manual_seed(int(self._rng("practice").integers(2**62))),
                 num_threads=settings.num_threads,
             )

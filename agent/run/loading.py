@@ -15,6 +15,7 @@ from agent.run.modules import MODEL_GROUPS, Modules, build_modules
 from agent.run.saved_config import read_config
 from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
+from planners.types import Planner
 from world_model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
 
@@ -135,9 +136,7 @@ def build_actor(
     values = config.values
     cost = build_terms(config, modules)
     configurator = build(values.configurator, **cost)
-    planner, guardrails = build(values.planner), build(values.guardrails, spec=modules.spec)
-    if cost["limits"]:
-        planner = build(values.constraints, planner=planner)
+    planner, guardrails = build_planner(config), build(values.guardrails, spec=modules.spec)
     world_model = modules.world_model if world_model is None else world_model
     repeat = modules.world_model.action_repeat
     judge = steps_critic(config)
@@ -173,6 +172,15 @@ def _build_learner(config: Config, modules: Modules, recorded: Experience | None
         settings=build(values.online),
         seed=values.seed,
     )
+
+
+def build_planner(config: Config) -> Planner[Any]:
+    """Returns the planner that a config asks for; where cost terms have limits, one that keeps them."""
+    values = config.values
+    planner: Planner[Any] = build(values.planner)
+    if any(cost.limit is not None for cost in [*values.cost.values(), *values.critic.values()]):
+        planner = build(values.constraints, planner=planner)
+    return planner
 
 
 def build_terms(config: Config, modules: Modules) -> dict[str, Any]:
