@@ -187,6 +187,14 @@ def test_doubt_costs_so_many_standard_deviations_of_the_ensemble(critic, future,
     torch.testing.assert_close(doubtful, sure + 4.0 * 0.7 * doubt_weight, atol=1e-4, rtol=0.0)
 
 
+def test_no_state_is_better_than_being_there(future, ahead):
+    def too_little(embeddings, goal):
+        return torch.full((2, *embeddings.shape[:2]), -3.0)
+
+    cost = CriticCost(critic=too_little, last_step_weight=2.0, doubt_weight=0.0)
+    assert (cost(future, ahead) == 0.0).all()
+
+
 def test_a_critics_cost_tells_the_actions_which_way_is_nearer(critic, future, ahead):
     cost = CriticCost(critic=critic, last_step_weight=1.0, doubt_weight=0.0)(future, ahead)
     (gradient,) = torch.autograd.grad(cost.sum(), future.actions)

@@ -174,6 +174,14 @@ def test_the_true_steps_are_what_temporal_differences_ask_for(ring, expectile):
     assert learning.loss(wrong, oracle, transitions) == pytest.approx(0.01 * (1.0 - expectile), rel=1e-4)
 
 
+def test_a_target_that_says_less_than_nothing_is_taken_for_nothing(ring):
+    experience, places, steps = ring
+    learning, transitions = ExpectileTD(**TD), draw(experience)
+    oracle = nearest(places, discounted(steps.float()))
+    zero, less = nearest(places, 0.0 * steps.float()), nearest(places, -5.0 + 0.0 * steps.float())
+    assert learning.loss(oracle, less, transitions) == learning.loss(oracle, zero, transitions)
+
+
 def test_on_a_one_way_ring_the_critic_comes_to_the_true_steps(ring, train):
     experience, places, steps = ring
     critic = train(experience, ExpectileTD(**TD), num_steps=500, **LONGER)
