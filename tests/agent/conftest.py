@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from agent.actor import Actor
-from agent.configurator.fixed import FixedConfigurator
 from agent.configurator.rules import RuleConfigurator
 from agent.cost.intrinsic import ControlEffort, GoalDistance
 from agent.guardrails import Guardrails
@@ -131,7 +130,9 @@ def make_configurator():
             ),
             **changes,
         }
-        return FixedConfigurator(**arguments) if rules is None else RuleConfigurator(**arguments, rules=rules)
+        return RuleConfigurator(
+            **arguments, rules=[{"name": "always", "when": {}, "then": {}}] if rules is None else rules
+        )
 
     return make
 
