@@ -19,6 +19,7 @@ class LearningSettings(FitSettings):
         num_plans: That mode 2 makes for a policy to imitate, at least 2: one of them is validated on.
         refinement_steps: In which a policy then lowers the cost of imagined futures.
         refinement_batch_size: Imagined futures of one such step.
+        refinement_learning_rate: Highest, of such steps.
         hindsight: Which goals are imagined for what was recorded.
     """
 
@@ -30,23 +31,29 @@ class LearningSettings(FitSettings):
     num_plans: int
     refinement_steps: int
     refinement_batch_size: int
+    refinement_learning_rate: float
     hindsight: Hindsight
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        counts = (
-            "batch_size",
-            "num_validation_samples",
-            "refinement_steps",
-            "refinement_batch_size",
-        )
-        for name in counts:
+        for name in ("batch_size", "num_validation_samples", "refinement_steps", "refinement_batch_size"):
             check_count(f"learning.{name}", getattr(self, name), least=1)
         check_count("learning.num_plans", self.num_plans, least=2)
+        check_number("learning.refinement_learning_rate", self.refinement_learning_rate, above=0)
         check_number("learning.validation_fraction", self.validation_fraction, above=0)
+        if self.refinement_learning_rate < self.final_learning_rate:
+            raise ValueError(
+                f"learning.refinement_learning_rate must be at least final_learning_rate={self.final_learning_rate}, "
+                f"got {self.refinement_learning_rate}"
+            )
         if self.validation_fraction >= 1:
             raise ValueError(f"learning.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
 
     def of_refinement(self) -> "LearningSettings":
         """Returns how a policy is refined."""
-        return replace(self, num_steps=self.refinement_steps, batch_size=self.refinement_batch_size)
+        return replace(
+            self,
+            num_steps=self.refinement_steps,
+            batch_size=self.refinement_batch_size,
+            learning_rate=self.refinement_learning_rate,
+        )

@@ -48,7 +48,7 @@ POLICY_FOLDER = "policy"
 REFINED_FOLDER = "refined"
 PLANS_FILE = "plans.safetensors"
 
-_OF_POLICY = ("num_plans", "refinement_steps", "refinement_batch_size")
+_OF_POLICY = ("num_plans", "refinement_steps", "refinement_batch_size", "refinement_learning_rate")
 """Settings of learning that say nothing of critics: with others, critics stay as they are."""
 
 _NUM_STATISTICS = 20_000

@@ -250,8 +250,8 @@ def test_what_is_held_out_is_the_same_for_all_and_nothing_is_learned_from_it(dat
 
 def test_critics_stay_as_they_are_where_only_the_policy_is_to_learn_differently(dataset, whole, unfinished):
     shutil.rmtree(unfinished / "policy")
-    changes = {"learning__num_plans": 6, "learning__refinement_steps": 3, "learning__refinement_batch_size": 5}
-    learn(configure(**changes), dataset, unfinished)
+    changes = {"num_plans": 6, "refinement_steps": 3, "refinement_batch_size": 5, "refinement_learning_rate": 1e-3}
+    learn(configure(**{f"learning__{name}": value for name, value in changes.items()}), dataset, unfinished)
     ours, others = (load_checkpoint(folder / "agent.safetensors").sections for folder in (unfinished, whole))
     assert section_sha256(ours["critic"]) == section_sha256(others["critic"])
     assert section_sha256(ours["policy"]) != section_sha256(others["policy"])

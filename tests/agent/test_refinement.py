@@ -198,11 +198,14 @@ def test_every_value_changes_what_is_learned(train, tmp_path, changes):
     assert not torch.equal(first(places, goal), other(places, goal))
 
 
-def test_a_refinement_has_steps_and_batches_of_its_own(learning_settings):
-    settings = learning_settings(refinement_steps=7, refinement_batch_size=5)
+def test_a_refinement_has_steps_batches_and_a_learning_rate_of_its_own(learning_settings):
+    settings = learning_settings(refinement_steps=7, refinement_batch_size=5, refinement_learning_rate=0.25)
     refinement = settings.of_refinement()
-    assert (refinement.num_steps, refinement.batch_size) == (7, 5)
-    assert refinement.learning_rate == settings.learning_rate
+    assert (refinement.num_steps, refinement.batch_size, refinement.learning_rate) == (7, 5, 0.25)
+    assert refinement.clip_norm == settings.clip_norm
     for name in ("refinement_steps", "refinement_batch_size"):
         with pytest.raises(ValueError, match=f"learning.{name} must be at least 1, got 0"):
             learning_settings(**{name: 0})
+    least = "learning.refinement_learning_rate must be at least final_learning_rate=0.001, got 0.0005"
+    with pytest.raises(ValueError, match=least):
+        learning_settings(final_learning_rate=1e-3, learning_rate=1e-3, refinement_learning_rate=5e-4)

@@ -42,7 +42,8 @@ def test_each_row_differs_from_the_one_before_by_one_thing(run):
     weights = {name: term.weight for name, term in {**first.cost, **first.critic}.items()}
     assert {name for name, weight in weights.items() if weight} == {"goal_distance"}
     assert first.configurator.num_evaluations == 8 and first.actor.mode == "planning"
-    assert reactive.actor.mode == "reactive" and "rules" not in reactive.configurator
+    assert reactive.actor.mode == "reactive"
+    assert [rule.name for rule in reactive.configurator.rules] == ["always"]
 
 
 def test_each_row_has_as_many_trials_but_the_one_where_nothing_can_be_set(run):
