@@ -47,7 +47,7 @@ def complaint(capsys, arguments):
             ["run", "env=push", "critic.delta_step.learning.num_ahead=100", "output=out"],
             "num_ahead=100 model steps are",
         ),
-        (["run", "env=push", "policy.learning.num_imitated=20", "output=out"], "at most configurator.horizon=8"),
+        (["run", "env=push", "policy.learning.num_imitated=20", "output=out"], "at most configurator.horizon=5"),
         (["run", "env=push", "critic.cost_to_go.learning.expectile=2", "output=out"], "critic.cost_to_go.learning.exp"),
         (["run", "env=push", "policy=null", "output=out"], "without a policy the mode must be planning"),
         (["run", "env=push", "critic=[]", "output=out"], "a policy learns from a critic"),
