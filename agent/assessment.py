@@ -59,8 +59,8 @@ def assess(
 
 
 def _judge(embedding: Tensor, goal: LatentGoal, critic: Critic | None) -> tuple[float | None, float | None]:
-    """Returns the critic's cost-to-go and its doubt about it, model steps; one member alone tells no doubt."""
+    """Returns the critic's cost-to-go, at least 0, and its doubt about it, model steps; one member alone tells none."""
     if critic is None:
         return None, None
     opinions = critic(embedding[None, None], goal).flatten()  # [num_members]
-    return float(opinions.mean()), float(opinions.std(correction=0)) if len(opinions) > 1 else None
+    return max(float(opinions.mean()), 0.0), float(opinions.std(correction=0)) if len(opinions) > 1 else None

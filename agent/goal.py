@@ -81,7 +81,7 @@ def goal_distance(embeddings: Tensor, goal: LatentGoal) -> Tensor:
 def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     try:
         values = np.array(reading, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise GoalError(
             f"the goal for '{name}' must be numbers of shape {spec.sensors[name]}, got {reading!r}"
         ) from None
@@ -91,10 +91,11 @@ def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int
         raise GoalError(f"the goal for '{name}' must be finite, got {values.tolist()}")
     box = _box(name, spec)
     if box is not None:
-        low, high = np.array(box.low, np.float32), np.array(box.high, np.float32)
-        if not ((low - _TOLERANCE <= values) & (values <= high + _TOLERANCE)).all():
+        inside = (np.subtract(box.low, _TOLERANCE) <= values) & (values <= np.add(box.high, _TOLERANCE))
+        if not inside.all():
             raise GoalError(
-                f"the goal for '{name}' must lie between {low.tolist()} and {high.tolist()}, got {values.tolist()}"
+                f"the goal for '{name}' must lie between {list(box.low)} and {list(box.high)}, "
+                f"got {values.astype(float).round(4).tolist()}"
             )
     return values
 

@@ -192,7 +192,7 @@ class Guardrails:
             return None
         try:
             reading = np.asarray(readings[self.tip_sensor], dtype=np.float32)
-        except (TypeError, ValueError):  # no numbers
+        except (TypeError, ValueError, OverflowError):  # no numbers
             return None
         return reading if reading.shape == self._tip_shape and np.isfinite(reading).all() else None
 

@@ -219,7 +219,7 @@ def _numbers(name: str, reading: ArrayLike, shape: tuple[int, ...]) -> NDArray[n
     """Returns a sensor's reading as the numbers that it should be."""
     try:
         numbers = np.asarray(reading, dtype=np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ObservationError(
             f"the sensor '{name}' must read numbers of shape {shape}, got {one_line(repr(reading))}"
         ) from None

@@ -120,7 +120,7 @@ def _goal(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None
     numbers = [choice.situation.goal_index + 1 for choice in choices]
     axes.stairs(numbers, edges, baseline=None, color=_LINE, linewidth=1.4)
     axes.set_ylim(0.5, choices[0].situation.num_goals + 0.5)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, min_n_ticks=1))
     axes.set_ylabel("goal pursued\n(red: its end)")
     for choice, start in zip(choices, edges, strict=False):
         if choice.event is not None:

@@ -101,12 +101,11 @@ def practise(
         bounds: What will be let through at the beginning of an episode, of one problem.
         horizon: Imagined model steps.
         num_plans: How many plans are made.
-        num_imitated: First steps of a plan that are kept, with the imagined embeddings at which they are taken; of a
-            shorter plan, all.
+        num_imitated: First steps of a plan that are kept, in 1..horizon, with the imagined embeddings at which they are
+            taken.
         generator: Of all randomness.
         num_threads: Of torch; another number may change the last bits.
     """
-    kept = min(num_imitated, horizon)
     starts, goals, masks, actions = [], [], [], []
     progress = tqdm(total=num_plans, desc="practising", unit="plan", disable=None)
     with threads(num_threads), torch.no_grad(), progress:
@@ -131,11 +130,11 @@ def practise(
             state = planner.init(within, batch_size=size, horizon=horizon)
             plan, _ = planner.plan(objective, state, noise=noise, bounds=within, budget=Budget())
             imagined = objective.rollout(plan.actions[:, None])[:, 0]  # [size, horizon, embed_dim]
-            visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :kept]
+            visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :num_imitated]
             starts.append(visited.flatten(0, 1))
-            goals.append(moments.goal.embedding.repeat_interleave(kept, dim=0))
-            masks.append(moments.goal.mask.repeat_interleave(kept, dim=0))
-            actions.append(plan.actions[:, :kept].flatten(0, 1))
+            goals.append(moments.goal.embedding.repeat_interleave(num_imitated, dim=0))
+            masks.append(moments.goal.mask.repeat_interleave(num_imitated, dim=0))
+            actions.append(plan.actions[:, :num_imitated].flatten(0, 1))
             progress.update(size)
     return Demonstrations(
         embedding=torch.cat(starts),

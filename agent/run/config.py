@@ -1,6 +1,7 @@
 """Configs: shipped groups of yamls, chosen by name and changed by value."""
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -139,7 +140,9 @@ def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
         current, trained = flatten(plain[part]), flatten(base[part])
         for key, value in current.items():
             if _is_trained(key) and key in trained and trained[key] != value:
-                raise ConfigError(f"the run was made with {key}={trained[key]}, got {key}={value}: train anew for that")
+                raise ConfigError(
+                    f"the run was made with {key}={typed(trained[key])}, got {key}={typed(value)}: train anew for that"
+                )
 
 
 def _is_trained(key: str) -> bool:
@@ -244,7 +247,8 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}.get(
             type(current), "a mapping"
         )
-        raise ConfigError(f"{key} must be {kind}, as {current} is, got {value!r}")
+        example = "" if isinstance(current, list | dict) else f", as {typed(current)} is"
+        raise ConfigError(f"{key} must be {kind}{example}, got {typed(value)}")
     if isinstance(current, float) and not isinstance(value, float):
         value = float(value)
     OmegaConf.update(values, key, value, merge=False, force_add=isinstance(value, dict))
@@ -263,6 +267,11 @@ def _same_kind(current: Any, value: Any) -> bool:
     if isinstance(current, float):
         return isinstance(value, int | float)
     return isinstance(value, type(current))
+
+
+def typed(value: Any) -> str:
+    """Returns a value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def flatten(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
     Raises:
         CheckpointError, ConfigError, DatasetError: The folder holds no such run, or a damaged one.
     """
+    if isinstance(overrides, str):
+        raise ConfigError(f"overrides must be a list of changes, as in ['{overrides}'], got '{overrides}'")
     folder = Path(run_folder)
     config = compose_config(overrides, base=read_config(folder))
     modules = load_modules(config, checkpoint_path(folder))

@@ -15,7 +15,7 @@ from agent.run.learn import learn
 from agent.run.loading import DATA_FOLDER
 from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
-from agent.run.validation import validate, validate_lengths
+from agent.run.validation import validate, validate_learning
 from envs.collection import make_env
 from envs.episode import open_dataset
 
@@ -31,7 +31,7 @@ def main(overrides: Sequence[str]) -> int:
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
     validate(config, make_env(config.values.env.env_id).description)
-    validate_lengths(config, config.values.collect.num_steps)
+    validate_learning(config, config.values.collect.num_steps)
     with locked(output):
         save_config(config, output)
         print("1/3 collect")

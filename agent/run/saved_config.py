@@ -1,12 +1,11 @@
 """The config of a run, in its folder: names and plain values, read back without trusting them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from agent.run.config import Config, ConfigError, flatten
+from agent.run.config import Config, ConfigError, flatten, typed
 
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
@@ -64,16 +63,11 @@ def check_same_run(config: Config, folder: Path) -> None:
     for key in sorted(saved.keys() | current.keys()):
         if not key.startswith(_FREE_TO_DIFFER) and saved.get(key) != current.get(key):
             name = key.partition(".")[2]
-            theirs, ours = (_typed(values.get(key)) for values in (saved, current))
+            theirs, ours = (typed(values.get(key)) for values in (saved, current))
             raise ConfigError(
                 f"'{folder}' holds a run with {name}={theirs}, this one has {name}={ours}: "
                 "choose another output=, or delete that folder"
             )
-
-
-def _typed(value: Any) -> str:
-    """Returns a value as it is typed on the command line."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def refuse_code(tree: Any, source: Path | str) -> None:

@@ -15,7 +15,7 @@ from agent.run.learn import learn
 from agent.run.lock import locked
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
-from agent.run.validation import validate, validate_lengths
+from agent.run.validation import validate, validate_learning
 from envs.episode import open_dataset
 
 SECTION = "train"
@@ -35,7 +35,7 @@ def main(overrides: Sequence[str]) -> int:
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
     validate(config, dataset.manifest.env)
-    validate_lengths(config, int(dataset.lengths.max()))
+    validate_learning(config, int(dataset.lengths.max()))
     print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
     with locked(output):
         if not (output / CONFIG_FILE).exists():

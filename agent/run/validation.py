@@ -1,10 +1,12 @@
 """All values of a config are tried before the first long stage, so that no work is lost to a mistake in the last."""
 
-from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE
+from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.run.building import build
 from agent.run.config import Config, ConfigError
 from agent.run.loading import build_actor, critic_learning, steps_critic
 from agent.run.modules import build_modules, model_configs
+from envs.collection import make_env
+from envs.policies import Zero
 from envs.spec import EnvSpec
 
 _LOWEST = {
@@ -40,36 +42,51 @@ def validate(config: Config, spec: EnvSpec) -> None:
             raise ConfigError(
                 "a policy learns from a critic of the steps that are left: add one, as critic=[cost_to_go]"
             )
-        learning, horizon = build(values.policy.learning), values.configurator.horizon
-        if learning.num_imitated > horizon:
-            raise ConfigError(
-                f"policy.learning.num_imitated must be at most configurator.horizon={horizon}, the steps of a plan, "
-                f"got {learning.num_imitated}"
-            )
+        build(values.policy.learning)
     try:
-        build(values.scenario)(spec)
+        _stage_once(config, spec)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     build_actor(config, build_modules(config, model_configs(config), spec))
 
 
-def validate_lengths(config: Config, longest: int) -> None:
-    """Checks that episodes are long enough for what critics look at.
+def _stage_once(config: Config, spec: EnvSpec) -> None:
+    """Sets the scene of the first evaluated episode."""
+    env, seed = make_env(config.values.env.env_id), episode_seeds(config.values.evaluate.split, 1)[0]
+    staged, _ = build(config.values.scenario)(spec).stage(env, Zero(spec), seed=seed)
+    staged.reset(seed=seed)
+
+
+def validate_learning(config: Config, longest: int) -> None:
+    """Checks what only learning asks for: episodes that are long enough, and plans for as many steps as are imitated.
 
     Args:
         config: Of a run.
         longest: Control steps of the longest episode.
 
     Raises:
-        ConfigError: They are not.
+        ConfigError: A value that does not fit.
     """
-    repeat = config.values.world_model.action_repeat
-    for name in config.values.critic:
+    values = config.values
+    repeat, horizon = values.world_model.action_repeat, values.configurator.horizon
+    rollout, context = values.training.rollout_length, values.world_model.context_length
+    window = (context + rollout - 1) * repeat
+    if window > longest:
+        raise ConfigError(
+            f"training.rollout_length={rollout} and world_model.context_length={context} take {window} control steps, "
+            f"and the longest episode has {longest}: imagine fewer steps, or record longer episodes"
+        )
+    if values.policy is not None and values.policy.learning.num_imitated > horizon:
+        raise ConfigError(
+            f"policy.learning.num_imitated must be at most configurator.horizon={horizon}, the steps of a plan, "
+            f"got {values.policy.learning.num_imitated}"
+        )
+    for name in values.critic:
         num_ahead = critic_learning(config, name).num_ahead
         if num_ahead * repeat > longest:
             raise ConfigError(
-                f"critic.{name}.learning.num_ahead={num_ahead} model steps are {num_ahead * repeat} control steps, and "
-                f"the longest episode has {longest}: look less far ahead, or record longer episodes"
+                f"the critic '{name}' looks {num_ahead} model steps ahead, {num_ahead * repeat} control steps, and the "
+                f"longest episode has {longest}: record longer ones, or lower world_model.action_repeat"
             )
 
 

@@ -23,6 +23,7 @@ def test_a_goal_asks_for_the_named_sensors_and_no_others(spec):
         ({"position": [0, 0]}, r"must have shape \(3,\), got \(2,\)"),
         ({"position": "there"}, "must be numbers of shape"),
         ({"position": [0, 0, np.nan]}, "must be finite"),
+        ({"position": [10**400, 0, 0]}, "the goal for 'position' must be numbers"),
         ({"position": [0, 0, 1.5]}, r"must lie between \[-1.0.*\] and \[1.0.*\], got \[0.0, 0.0, 1.5\]"),
     ],
 )

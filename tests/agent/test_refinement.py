@@ -206,6 +206,8 @@ def test_a_refinement_has_steps_batches_and_a_learning_rate_of_its_own(learning_
     for name in ("refinement_steps", "refinement_batch_size"):
         with pytest.raises(ValueError, match=f"learning.{name} must be at least 1, got 0"):
             learning_settings(**{name: 0})
+    with pytest.raises(ValueError, match="refinement_learning_rate must be above 0 and finite, got 0"):
+        learning_settings(refinement_learning_rate=0)
     least = "learning.refinement_learning_rate must be at least final_learning_rate=0.001, got 0.0005"
     with pytest.raises(ValueError, match=least):
         learning_settings(final_learning_rate=1e-3, learning_rate=1e-3, refinement_learning_rate=5e-4)

@@ -126,6 +126,22 @@ def test_progress_that_only_the_critic_sees_is_progress(make_actor, policy, crit
         assert [choice.event for choice in actor.state.choices if choice.event] == events
 
 
+def test_a_critic_that_is_below_nothing_sees_no_progress_where_there_is_none(make_actor, policy, critic):
+    def below(embeddings, goal):
+        return critic(embeddings, goal) * 0.0 - 0.2
+
+    actor = make_actor(
+        policy=policy,
+        critic=below,
+        mode="reactive",
+        sub_goals={"patience": 4, "min_progress": 0.01},
+        attention=BELIEVED,
+    )
+    run(actor, GOALS[:1], num_steps=8, held=True)
+    assert [choice.event for choice in actor.state.choices if choice.event] == ["stuck"]
+    assert {choice.situation.cost_to_go for choice in actor.state.choices} == {0.0}
+
+
 def test_a_single_goal_in_a_list_is_that_goal(make_actor):
     alone, listed = make_actor(), make_actor()
     assert np.array_equal(run(alone, GOALS[0], num_steps=6), run(listed, GOALS[:1], num_steps=6))

@@ -41,6 +41,7 @@ def test_a_film_and_its_timeline_show_the_whole_episode(abroad, tmp_path, monkey
         folder=tmp_path,
     )
     assert [path.name for path in paths] == ["actor_0.gif", "actor_1.gif"]
+    assert len(drawn) == 2
     for choices, named in drawn:
         assert [choice.step for choice in choices] == list(range(7))
         assert named["num_steps"] == len(named["interventions"]) == 7

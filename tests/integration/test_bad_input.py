@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from agent import load_agent
 from agent.run.cli import main
+from agent.run.config import ConfigError
 from agent.run.lock import locked
 
 
@@ -45,8 +47,11 @@ def complaint(capsys, arguments):
         (["run", "env=push", "world_model.embed_dims={tip: 3}", "output=out"], "must perceive what goals ask for"),
         (
             ["run", "env=push", "critic.delta_step.learning.num_ahead=100", "output=out"],
-            "num_ahead=100 model steps are",
+            "the critic 'delta_step' looks 100 model steps ahead, 400 control steps, and the longest episode has 60",
         ),
+        (["run", "env=push", "training.rollout_length=100", "output=out"], "training.rollout_length=100 and"),
+        (["run", "env=push", "configurator.horizon=0", "output=out"], "horizon must be at least 1, got 0"),
+        (["run", "scenario=tour", "scenario.num_targets=99", "output=out"], "num_targets=99 do not fit"),
         (["run", "env=push", "policy.learning.num_imitated=20", "output=out"], "at most configurator.horizon=5"),
         (["run", "env=push", "critic.cost_to_go.learning.expectile=2", "output=out"], "critic.cost_to_go.learning.exp"),
         (["run", "env=push", "policy=null", "output=out"], "without a policy the mode must be planning"),
@@ -98,6 +103,17 @@ def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments,
 def test_a_value_that_an_evaluation_cannot_use(capsys, smoke_run, tmp_path, overrides, message):
     command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1"]
     assert message in complaint(capsys, [*command, *overrides])
+    assert not (tmp_path / "out").exists()  # nothing is in the way of the same command, corrected
+
+
+def test_changes_in_one_text_are_refused(smoke_run):
+    with pytest.raises(ConfigError, match=r"overrides must be a list of changes, as in \['seed=1'\], got 'seed=1'"):
+        load_agent(smoke_run, "seed=1")
+
+
+def test_what_only_learning_asks_for_is_not_asked_of_a_finished_run(smoke_push_run, tmp_path):
+    command = ["evaluate", f"run={smoke_push_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1"]
+    assert main([*command, "configurator.horizon=2"]) == 0  # fewer steps than of a plan were imitated
 
 
 @pytest.mark.parametrize("planner", ["gradient", "collocation"])
