@@ -16,8 +16,8 @@ from world_model.types import LatentContext, LatentTrajectory
 class RefinementTask(LearningTask):
     """The policy's training by gradients through world model and cost: amortised inference (LeCun 2022, section 3.1.3).
 
-    It only descends from where it starts. A policy that has imitated plans knows on which side to go around an
-    obstacle; a fresh one would not find out.
+    It descends from where it starts, so that a policy which has imitated plans, and knows on which side to go around
+    an obstacle, ends better than a fresh one.
 
     Args:
         policy: That has imitated.
