@@ -23,14 +23,14 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
 # The suite once more on MuJoCo 4.0, in an environment of its own.
 test-mujoco4: .venv-mujoco4/.installed
-	.venv-mujoco4/bin/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 .venv-mujoco4/bin/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .venv-mujoco4/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-mujoco4
