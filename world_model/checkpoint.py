@@ -81,7 +81,10 @@ class Checkpoint:
                 kind of number, or one that the module refuses.
         """
         if section not in self.sections:
-            raise CheckpointError(f"the checkpoint has no section '{section}', it has {sorted(self.sections)}")
+            raise CheckpointError(
+                f"the checkpoint has no section '{section}', it has {sorted(self.sections)}: "
+                "train anew with what the config asks for"
+            )
         tensors, expected = self.sections[section], module.state_dict()
         for name in sorted(expected.keys() | tensors.keys()):
             if name not in tensors:

@@ -27,11 +27,11 @@ def main(overrides: Sequence[str]) -> int:
     start = perf_counter()
     config = compose_config(overrides, section=SECTION)
     output = output_folder(config, "run")
-    print(f"everything of this run lies in {output}")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
     validate(config, make_env(config.values.env.env_id).description)
     validate_learning(config, config.values.collect.num_steps)
+    print(f"everything of this run lies in {output}")
     with locked(output):
         save_config(config, output)
         print("1/3 collect")
