@@ -7,6 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from agent.readings import as_numbers
 from envs.spec import Box, EnvSpec
 from world_model.types import Goal, LatentGoal
 
@@ -79,12 +80,9 @@ def goal_distance(embeddings: Tensor, goal: LatentGoal) -> Tensor:
 
 
 def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    try:
-        values = np.array(reading, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError):
-        raise GoalError(
-            f"the goal for '{name}' must be numbers of shape {spec.sensors[name]}, got {reading!r}"
-        ) from None
+    values = as_numbers(reading)
+    if values is None:
+        raise GoalError(f"the goal for '{name}' must be numbers of shape {spec.sensors[name]}, got {reading!r}")
     if values.shape != tuple(spec.sensors[name]):
         raise GoalError(f"the goal for '{name}' must have shape {spec.sensors[name]}, got {values.shape}")
     if not np.isfinite(values).all():

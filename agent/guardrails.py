@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from agent.braking import longest_step, way_to_rest
+from agent.readings import as_numbers
 from agent.tip import TipTrack, follow
 from envs.spec import Box, EnvSpec
 from planners.types import ActionBounds, is_whole
@@ -190,11 +191,9 @@ class Guardrails:
         """Returns where the tip's sensor says that it is, `[3]`, m, or None where it says nothing."""
         if self.tip_sensor not in readings:
             return None
-        try:
-            reading = np.asarray(readings[self.tip_sensor], dtype=np.float32)
-        except (TypeError, ValueError, OverflowError):  # no numbers
-            return None
-        return reading if reading.shape == self._tip_shape and np.isfinite(reading).all() else None
+        reading = as_numbers(readings[self.tip_sensor])
+        usable = reading is not None and reading.shape == self._tip_shape and np.isfinite(reading).all()
+        return reading if usable else None
 
     def _probe(self, previous: Way, way: Way) -> Way:
         """Returns, once the robot has braked, a short piece of the way, and after it the same back."""

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from agent.readings import as_numbers
 from envs.spec import EnvSpec
 from planners.types import is_whole
 from world_model.tensor_file import one_line
@@ -217,12 +218,9 @@ class Perception:
 
 def _numbers(name: str, reading: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Returns a sensor's reading as the numbers that it should be."""
-    try:
-        numbers = np.asarray(reading, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError):
-        raise ObservationError(
-            f"the sensor '{name}' must read numbers of shape {shape}, got {one_line(repr(reading))}"
-        ) from None
+    numbers = as_numbers(reading)
+    if numbers is None:
+        raise ObservationError(f"the sensor '{name}' must read numbers of shape {shape}, got {one_line(repr(reading))}")
     if numbers.shape != shape:
         raise ObservationError(f"the sensor '{name}' must have shape {shape}, got {numbers.shape}")
     return numbers
