@@ -64,9 +64,9 @@ def latencies(agent: Actor, env: MujocoEnv, *, num_steps: int) -> tuple[list[flo
     others: list[float] = []
     for index, seed in enumerate(episode_seeds("validation", SPLIT_SIZE)):
         state, _ = env.reset(seed=seed)
-        agent.reset(env.goal_observation(state["desired_goal"]), seed=seed)
+        agent.reset(env.goal_readings(state["desired_goal"]), seed=seed)
         for _ in range(env.description.num_steps):
-            observation = env.split_observation(state["observation"])
+            observation = env.sensor_readings(state)
             num_choices = len(agent.state.choices)
             start = perf_counter()
             action = agent.act(observation)

@@ -51,8 +51,8 @@ def expert_actions(env: MujocoEnv) -> Start:
     expert = env.expert()
 
     def start(observation: Any, seed: int) -> Policy:
-        expert.reset(env.goal_observation(observation["desired_goal"]), seed=seed)
-        return lambda observation: expert.act(env.split_observation(observation["observation"]))
+        expert.reset(env.goal_readings(observation["desired_goal"]), seed=seed)
+        return lambda observation: expert.act(env.sensor_readings(observation))
 
     return start
 

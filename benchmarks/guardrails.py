@@ -198,7 +198,7 @@ def drive(
             if guardrails is None:
                 action = np.clip(np.nan_to_num(asked), -1.0, 1.0)
             else:
-                readings = dict(env.split_observation(observation["observation"]))
+                readings = dict(env.sensor_readings(observation))
                 if step <= freezes_at:
                     shown = readings["tip"]
                 readings["tip"] = shown

@@ -59,7 +59,7 @@ def main() -> None:
     start = perf_counter()
     on_the_way = run_episodes(env, actor, seeds[:num_episodes])
     observation, _ = env.reset(seed=seeds[0])
-    actor.reset(env.goal_observation(observation["desired_goal"]), seed=0)  # learns from the last episode too
+    actor.reset(env.goal_readings(observation["desired_goal"]), seed=0)  # learns from the last episode too
     print(f"learning: {(perf_counter() - start) / num_episodes:.2f} s an episode", flush=True)
 
     after = run_episodes(env, build_actor(frozen, modules), seeds[FIRST_FROZEN:])

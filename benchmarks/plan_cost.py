@@ -103,11 +103,11 @@ class Lab:
         """Returns where the agent stands after so many model steps of an episode."""
         agent, env = self._agent, self._env
         readings, _ = env.reset(seed=seed)
-        agent.reset(env.goal_observation(readings["desired_goal"]), seed=seed)
-        action = agent.act(env.split_observation(readings["observation"]))
+        agent.reset(env.goal_readings(readings["desired_goal"]), seed=seed)
+        action = agent.act(env.sensor_readings(readings))
         for _ in range(num_steps * self._model.action_repeat):
             readings = env.step(action)[0]
-            action = agent.act(env.split_observation(readings["observation"]))
+            action = agent.act(env.sensor_readings(readings))
         return Situation(seed=seed, physics=env.get_state(), memory=agent.state.memory, goal=agent.state.goal)
 
     @torch.no_grad()
@@ -116,7 +116,7 @@ class Lab:
         self._env.set_state(situation.physics)
         for _ in range(self._model.action_repeat):
             readings = self._env.step(action.numpy())[0]
-        observed = self._env.split_observation(readings["observation"])
+        observed = self._env.sensor_readings(readings)
         sensors = {name: torch.from_numpy(observed[name])[None, None] for name in self._model.blocks}
         embedding = self._model.encode(sensors)[0, 0]
         moment = Moment(

@@ -3,12 +3,14 @@
 Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`.
 
 A dimension of the workspace whose two bounds coincide is fixed: a workspace with one height takes planar actions.
+
+With a `Vision` the observation holds camera frames too, and goals are pictures of the goal.
 """
 
 import hashlib
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS, TipControl
-from envs.rendering import Marker, Renderer
+from envs.rendering import Marker, Renderer, make_renderer
 from envs.simulator import mujoco
 from envs.spec import Box, EnvSpec
+from envs.vision import Vision
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -35,7 +38,7 @@ MAX_DISPLACEMENT = 0.03
 FULL_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 """Everything that the next state depends on, the solver's warm start included."""
 
-Readings = dict[str, NDArray[np.float32]]
+Readings = dict[str, NDArray[Any]]
 """Name to numbers: sensors, or Gymnasium's observation and goals."""
 
 
@@ -96,9 +99,13 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     `reset` takes the options `goal` (a desired goal) and `state` (from `get_state`).
 
     Args:
+        vision: Cameras among the sensors, or None for numbers alone.
         render_mode: None or "rgb_array".
         width: Of a rendered frame, pixels.
         height: Of a rendered frame, pixels.
+
+    Raises:
+        ValueError: There is no such camera or render mode.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_DT)}
@@ -110,15 +117,21 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     goal_parts: ClassVar[Mapping[str, GoalPart]]
     success_radius: ClassVar[float]
 
-    def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
+    def __init__(
+        self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
+    ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f'render_mode must be None or "rgb_array", got {render_mode!r}')
         self.render_mode = render_mode
+        self._vision = vision
+        self._cameras: dict[str, str] = {} if vision is None else vision.sensors
         self._frame_size = (width, height)
-        self._renderer: Renderer | None = None
+        self._renderers: dict[tuple[str, str | None, int, int], Renderer] = {}
+        self._backend: str | None = None
 
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
         self.data = mujoco.MjData(self.model)
+        _check_cameras(self.model, self._cameras.values())
         self.control = TipControl(self.model, self.data)
         self._tip = self.data.site_xpos[self.model.site("tip").id]
         self._joint_position = self.data.qpos[:NUM_JOINTS]
@@ -141,13 +154,14 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             low=np.concatenate([np.array(part.box.low[: part.size], np.float32) for part in parts]),
             high=np.concatenate([np.array(part.box.high[: part.size], np.float32) for part in parts]),
         )
-        self.observation_space = gymnasium.spaces.Dict(
-            {
-                "observation": gymnasium.spaces.Box(-limits, limits, dtype=np.float32),
-                "achieved_goal": gymnasium.spaces.Box(-goal_limits, goal_limits, dtype=np.float32),
-                "desired_goal": self._goal_space,
-            }
-        )
+        spaces: dict[str, gymnasium.Space[Any]] = {
+            "observation": gymnasium.spaces.Box(-limits, limits, dtype=np.float32),
+            "achieved_goal": gymnasium.spaces.Box(-goal_limits, goal_limits, dtype=np.float32),
+            "desired_goal": self._goal_space,
+        }
+        if vision is not None:
+            spaces |= {name: gymnasium.spaces.Box(0, 255, vision.shape, np.uint8) for name in vision.sensors}
+        self.observation_space = gymnasium.spaces.Dict(spaces)
         self._size = len(limits)
         self._desired = np.zeros(len(self._achieved), np.float32)
 
@@ -156,11 +170,19 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """The contract between this task and whoever learns from its episodes."""
         num_steps = gymnasium.spec(self.env_id).max_episode_steps
         assert num_steps is not None
+        sensors: dict[str, tuple[int, ...]] = {name: (sensor.size,) for name, sensor in self.sensors.items()}
+        perceived, asked = tuple(sensors), tuple(self.goal_parts)
+        if self._vision is not None:
+            asked = tuple(self._cameras)
+            perceived = asked + (tuple(ARM_SENSORS) if self._vision.proprioception else ())
+            sensors |= dict.fromkeys(asked, self._vision.shape)
         return EnvSpec(
             env_id=self.env_id,
             xml_hash=hashlib.sha256(b"".join(path.read_bytes() for path in self._sources())).hexdigest(),
-            sensors={name: (sensor.size,) for name, sensor in self.sensors.items()},
+            sensors=sensors,
+            perceived=perceived,
             goal={name: part.box for name, part in self.goal_parts.items()},
+            asked=asked,
             workspace=self.workspace,
             action_dim=self._action_dim,
             max_displacement=MAX_DISPLACEMENT,
@@ -175,6 +197,10 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     @abstractmethod
     def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
         """Draws a start from `self.np_random`, far enough from the goal, and puts arm and objects there, at rest."""
+
+    @abstractmethod
+    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
+        """Puts arm and objects where the goal is reached, to be photographed; nothing is drawn for it."""
 
     @abstractmethod
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
@@ -193,6 +219,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             ValueError: A goal outside the goal box, a state of another size, or an unknown option.
         """
         super().reset(seed=seed)
+        if self._vision is not None and (seed is not None or self._backend is None):
+            self._backend = self._vision.backends[(seed or 0) % len(self._vision.backends)]
         options = options or {}
         if unknown := set(options) - {"goal", "state"}:
             raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
@@ -237,6 +265,25 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Returns the angle, rad, between goals `[..., goal_dim]`; 0 where a goal is a place alone."""
         return np.zeros(np.broadcast_shapes(achieved_goal.shape[:-1], desired_goal.shape[:-1]), np.float32)
 
+    def sensor_readings(self, state: Mapping[str, NDArray[Any]]) -> Readings:
+        """Names all sensors of what `reset` or `step` returned, cameras included."""
+        return {**self.split_observation(state["observation"]), **{name: state[name] for name in self._cameras}}
+
+    def goal_readings(self, desired_goal: NDArray[np.float32]) -> Readings:
+        """Returns what a policy is told of a goal: wished readings, or with cameras a picture of each.
+
+        Such a picture is taken of the simulation as it is now, but with the goal reached; the simulation goes on as if
+        nothing had happened.
+        """
+        if self._vision is None:
+            return self.goal_observation(desired_goal)
+        state = self.get_state()
+        self._place_goal(np.asarray(desired_goal, np.float32))
+        self.control.refresh()
+        pictures = self._frames()
+        self.set_state(state)
+        return pictures
+
     def split_observation(self, observation: NDArray[np.float32]) -> Readings:
         """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""
         return {name: observation[..., part] for name, part in self._slices.items()}
@@ -271,16 +318,31 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Returns a frame for human eyes, `[height, width, 3]`, with the goal marked; None without a render mode."""
         if self.render_mode is None:
             return None
-        if self._renderer is None:
-            width, height = self._frame_size
-            self._renderer = Renderer(self.model, width=width, height=height)
-        return self._renderer.image(self.data, markers=self._markers())
+        width, height = self._frame_size
+        return self._image("fixed", None, width, height, markers=self._markers())
 
     def close(self) -> None:
-        """Frees the renderer, if there is one."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        """Frees the renderers, if there are any."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _frames(self) -> Readings:
+        """Returns what the cameras see, sensor name to `[image_size, image_size, 3]`, uint8; no goal is marked."""
+        if self._vision is None:
+            return {}
+        size = self._vision.image_size
+        return {name: self._image(camera, self._backend, size, size) for name, camera in self._cameras.items()}
+
+    def _image(
+        self, camera: str, backend: str | None, width: int, height: int, *, markers: Sequence[Marker] = ()
+    ) -> NDArray[np.uint8]:
+        key = (camera, backend, width, height)
+        if key not in self._renderers:  # made lazily: who looks at nothing needs no renderer
+            self._renderers[key] = make_renderer(
+                self.model, camera=camera, width=width, height=height, backend=backend
+            )
+        return self._renderers[key].image(self.data, markers=markers)
 
     def _command(self, action: NDArray[np.float32]) -> None:
         components = np.asarray(action, np.float64)
@@ -346,10 +408,18 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             "observation": observation,
             "achieved_goal": observation[self._achieved],
             "desired_goal": self._desired.copy(),
+            **self._frames(),
         }
 
     def _sources(self) -> list[Path]:
         return [ASSETS / "arm.xml", ASSETS / self.model_file]
+
+
+def _check_cameras(model: Any, cameras: Iterable[str]) -> None:
+    there = [model.camera(index).name for index in range(model.ncam)]
+    for camera in cameras:
+        if camera not in there:
+            raise ValueError(f"cameras must be among {there}, got '{camera}'")
 
 
 def _slices(sensors: Mapping[str, Sensor]) -> dict[str, slice]:

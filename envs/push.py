@@ -10,6 +10,7 @@ from envs.kinematics import NUM_JOINTS
 from envs.mujoco_env import ARM_SENSORS, Expert, GoalPart, MujocoEnv, Sensor
 from envs.simulator import mujoco
 from envs.spec import Box
+from envs.vision import Vision
 
 TIP_HEIGHT = 0.03
 """Low enough to push below the block's upper edge, so that the finger cannot climb it, m."""
@@ -64,8 +65,10 @@ class PushEnv(MujocoEnv):
     goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
     success_radius = SUCCESS_RADIUS
 
-    def __init__(self, *, render_mode: str | None = None, width: int = 480, height: int = 480) -> None:
-        super().__init__(render_mode=render_mode, width=width, height=height)
+    def __init__(
+        self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
+    ) -> None:
+        super().__init__(vision=vision, render_mode=render_mode, width=width, height=height)
         joint = self.model.joint("block")
         # The compiler knows one damping for all six directions of a free joint; the block needs them apart.
         self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
@@ -105,6 +108,13 @@ class PushEnv(MujocoEnv):
         self._block_pose[:3] = block
         self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
         self.control.place(tip)
+
+    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
+        """Puts the block to the goal, turned as it is; a tip that would be in its way goes to where the block was."""
+        before = self.block_position()
+        self._block_pose[:2] = desired_goal[:2]
+        if np.linalg.norm(self._tip[:2] - desired_goal[:2]) < TIP_CLEARANCE:
+            self.control.place(np.array([*before[:2], WORKSPACE.low[2]]))
 
     def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:  # noqa: ARG002 - the goal is a place alone
         """Draws how the block is turned at the start, rad."""

@@ -68,6 +68,12 @@ class PushOrientedEnv(PushEnv):
             )
         return checked
 
+    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
+        """Puts the block to the goal, turned as it should be."""
+        super()._place_goal(desired_goal)
+        yaw = math.atan2(desired_goal[3], desired_goal[2])
+        self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+
     def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:
         return math.atan2(desired_goal[3], desired_goal[2]) + self.np_random.uniform(-MAX_TURN, MAX_TURN)
 

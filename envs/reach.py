@@ -39,6 +39,9 @@ class ReachEnv(MujocoEnv):
                 break
         self.control.place(position)
 
+    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
+        self.control.place(desired_goal.astype(np.float64))
+
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
         """There are none."""
 

@@ -46,12 +46,12 @@ class GoalConditionedEnv(Protocol):
         """Executes one action."""
         ...
 
-    def split_observation(self, flat: NDArray[Any], /) -> Sensors:
-        """Names the parts of a flat observation."""
+    def sensor_readings(self, state: Mapping[str, NDArray[Any]], /) -> Sensors:
+        """Names all sensors of what `reset` or `step` returned."""
         ...
 
-    def goal_observation(self, desired_goal: NDArray[Any], /) -> Sensors:
-        """Names the parts of a goal."""
+    def goal_readings(self, desired_goal: NDArray[Any], /) -> Sensors:
+        """Returns what a policy is told of a goal."""
         ...
 
     def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any], /) -> Any:
@@ -72,8 +72,8 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
     """
     state, info = env.reset(seed=seed)
     goal, redrawn = state["desired_goal"], int(info["redrawn"])
-    policy.reset(env.goal_observation(goal), seed=policy_seed(seed))
-    reading = env.split_observation(state["observation"])
+    policy.reset(env.goal_readings(goal), seed=policy_seed(seed))
+    reading = env.sensor_readings(state)
     observations = {name: np.empty((num_steps + 1, *value.shape), value.dtype) for name, value in reading.items()}
     actions = np.empty((num_steps, env.description.action_dim), np.float32)
     distance_to_goal = np.empty(num_steps + 1)
@@ -86,7 +86,7 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
         if time < num_steps:
             actions[time] = _checked(policy.act(reading), actions.shape[1])
             state, _, _, _, info = env.step(actions[time].copy())
-            reading = env.split_observation(state["observation"])
+            reading = env.sensor_readings(state)
     return Episode(
         observations=observations,
         actions=actions,

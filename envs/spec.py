@@ -25,9 +25,10 @@ class EnvSpec:
     Attributes:
         env_id: Registered id with its version, as in `gymnasium.make`.
         xml_hash: SHA-256 of the compiled MJCF source; another hash is another physics.
-        sensors: Sensor name to the shape of its reading, in the order of the flat observation.
-        goal: Goal sensor name to the box that its wished reading is drawn from. Sensors that are not named are not
-            asked for.
+        sensors: Sensor name to the shape of its reading: those of the flat observation, in its order, then cameras.
+        perceived: The sensors that the agent may see; the others are recorded for those who judge it.
+        goal: Goal sensor name to the box that its wished reading is drawn from.
+        asked: The sensors of which a goal says what they should read: those of `goal`, or cameras.
         workspace: Where the tip may be sent, m, in the base's frame.
         action_dim: Size of an action; every component lies in [-1, 1].
         max_displacement: Longest way of the tip in one control step, m.
@@ -38,7 +39,9 @@ class EnvSpec:
     env_id: str
     xml_hash: str
     sensors: Mapping[str, tuple[int, ...]]
+    perceived: tuple[str, ...]
     goal: Mapping[str, Box]
+    asked: tuple[str, ...]
     workspace: Box
     action_dim: int
     max_displacement: float
@@ -60,7 +63,9 @@ class EnvSpec:
             env_id=str(data["env_id"]),
             xml_hash=str(data["xml_hash"]),
             sensors={str(name): tuple(int(size) for size in shape) for name, shape in data["sensors"].items()},
+            perceived=tuple(str(name) for name in data["perceived"]),
             goal={str(name): _box(box) for name, box in data["goal"].items()},
+            asked=tuple(str(name) for name in data["asked"]),
             workspace=_box(data["workspace"]),
             action_dim=int(data["action_dim"]),
             max_displacement=float(data["max_displacement"]),

@@ -79,7 +79,7 @@ class OracleModel:
             for model_action in candidate:
                 for action in model_action:
                     observation = self._simulator.step(action)[0]
-                sensors = self._simulator.split_observation(observation["observation"])
+                sensors = self._simulator.sensor_readings(observation)
                 for name, values in readings.items():
                     values.append(torch.from_numpy(sensors[name].copy()))
         embeddings = self._world_model.encode({name: torch.stack(values)[None] for name, values in readings.items()})

@@ -97,7 +97,7 @@ class _TourEnv(StagedEnv):
 
     def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         state, info = super().reset(seed=seed)
-        self.targets = self._draw(self.split_observation(state["observation"]))
+        self.targets = self._draw(self.sensor_readings(state))
         self._num_touched = 0
         return state, self._judged(state, info)
 
@@ -107,7 +107,7 @@ class _TourEnv(StagedEnv):
 
     def _judged(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> dict[str, Any]:
         """Notices a touch, and withholds success until all targets were touched."""
-        tip = self.split_observation(state["observation"])["tip"]
+        tip = self.sensor_readings(state)["tip"]
         left = self.targets[self._num_touched :]
         if len(left) and np.linalg.norm(tip - left[0]) <= self._touch_radius:
             self._num_touched += 1

@@ -1,5 +1,6 @@
 """What a scenario is, and what all of them share."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -65,13 +66,13 @@ class StagedEnv:
         """Executes one action."""
         return self._env.step(action)
 
-    def split_observation(self, flat: NDArray[Any], /) -> Sensors:
-        """Names the parts of a flat observation."""
-        return self._env.split_observation(flat)
+    def sensor_readings(self, state: Mapping[str, NDArray[Any]], /) -> Sensors:
+        """Names all sensors of what `reset` or `step` returned."""
+        return self._env.sensor_readings(state)
 
-    def goal_observation(self, desired_goal: NDArray[Any], /) -> Sensors:
-        """Names the parts of a goal."""
-        return self._env.goal_observation(desired_goal)
+    def goal_readings(self, desired_goal: NDArray[Any], /) -> Sensors:
+        """Returns what a policy is told of a goal."""
+        return self._env.goal_readings(desired_goal)
 
     def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any], /) -> Any:
         """Returns how far the goal is, m."""
