@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS, TipControl
-from envs.rendering import Marker, Renderer
+from envs.rendering import Marker, Renderer, choose_backend, make_renderer
 from envs.simulator import mujoco
 from envs.spec import Box, EnvSpec
 
@@ -273,7 +273,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             return None
         if self._renderer is None:
             width, height = self._frame_size
-            self._renderer = Renderer(self.model, width=width, height=height)
+            backend = choose_backend(None)
+            self._renderer = make_renderer(self.model, camera="fixed", width=width, height=height, backend=backend)
         return self._renderer.image(self.data, markers=self._markers())
 
     def close(self) -> None:
