@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS, TipControl
-from envs.rendering import Marker, Renderer, make_renderer
+from envs.rendering import Marker, Renderer, choose_backend, make_renderer
 from envs.simulator import mujoco
 from envs.spec import Box, EnvSpec
 from envs.vision import Vision
@@ -126,8 +126,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._vision = vision
         self._cameras: dict[str, str] = {} if vision is None else vision.sensors
         self._frame_size = (width, height)
-        self._renderers: dict[tuple[str, str | None, int, int], Renderer] = {}
-        self._backend: str | None = None
+        self._renderers: dict[tuple[str, str, int, int], Renderer] = {}
+        self._backend = "" if vision is None else vision.backends[0]
 
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
         self.data = mujoco.MjData(self.model)
@@ -219,8 +219,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             ValueError: A goal outside the goal box, a state of another size, or an unknown option.
         """
         super().reset(seed=seed)
-        if self._vision is not None and (seed is not None or self._backend is None):
-            self._backend = self._vision.backends[(seed or 0) % len(self._vision.backends)]
+        if self._vision is not None and seed is not None:
+            self._backend = self._vision.backends[seed % len(self._vision.backends)]
         options = options or {}
         if unknown := set(options) - {"goal", "state"}:
             raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
@@ -319,7 +319,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self.render_mode is None:
             return None
         width, height = self._frame_size
-        return self._image("fixed", None, width, height, markers=self._markers())
+        return self._image("fixed", choose_backend(None), width, height, markers=self._markers())
 
     def close(self) -> None:
         """Frees the renderers, if there are any."""
@@ -335,7 +335,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return {name: self._image(camera, self._backend, size, size) for name, camera in self._cameras.items()}
 
     def _image(
-        self, camera: str, backend: str | None, width: int, height: int, *, markers: Sequence[Marker] = ()
+        self, camera: str, backend: str, width: int, height: int, *, markers: Sequence[Marker] = ()
     ) -> NDArray[np.uint8]:
         key = (camera, backend, width, height)
         if key not in self._renderers:  # made lazily: who looks at nothing needs no renderer

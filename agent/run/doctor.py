@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from agent.run.config import ConfigError
-from envs.rendering import FIXES, probe_backend
+from envs.rendering import BACKENDS, probe_backend
 
 _PACKAGES = ("jepa-mpc", "torch", "mujoco", "gymnasium", "numpy", "scipy", "hydra-core", "imageio")
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"cores         {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}")
     print(f"torch threads {torch.get_num_threads()}")
     print(f"GPU           {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}")
-    for backend in FIXES:
+    for backend in BACKENDS:
         print(f"{backend.ljust(13)} {probe_backend(backend).message}")
     print("State observations need no renderer; films of episodes do.")
     return 0

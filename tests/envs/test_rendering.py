@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 import envs  # noqa: F401
-from envs.rendering import FIXES, Marker, Renderer, available_backends, probe_backend
+from envs.rendering import FIXES, Marker, available_backends, choose_backend, make_renderer, probe_backend
 
 GOAL = np.array([0.5, 0.1], np.float32)
 
@@ -47,7 +47,7 @@ def test_a_frame_shows_finger_block_and_goal(rendering: None) -> None:
 def test_the_marker_is_drawn_only_on_request(rendering: None) -> None:
     env = gymnasium.make("jepa-mpc/Push-v0").unwrapped
     env.reset(seed=0, options={"goal": GOAL})
-    renderer = Renderer(env.model, width=64, height=64)
+    renderer = make_renderer(env.model, camera="fixed", width=64, height=64, backend=choose_backend(None))
     marked = renderer.image(env.data, markers=[Marker(np.array([*GOAL, 0.035], np.float32), 0.05)])
     plain = renderer.image(env.data)
     renderer.close()
@@ -60,7 +60,7 @@ def test_the_marker_is_where_the_goal_is(rendering: None) -> None:
     env.reset(seed=0)
     env.control.place(np.array([0.35, 0.25, 0.3]))
     env.control.refresh()
-    renderer = Renderer(env.model, width=96, height=96)
+    renderer = make_renderer(env.model, camera="fixed", width=96, height=96, backend=choose_backend(None))
     center, camera = np.array([0.5, 0.0, 0.1]), env.model.camera("fixed")
     image = renderer.image(env.data, markers=[Marker(center.astype(np.float32), 0.03)])
     renderer.close()

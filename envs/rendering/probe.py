@@ -1,0 +1,52 @@
+"""Whether a backend renders on this machine, and how fast: tried in a process of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+
+from envs.rendering.opengl import failure
+
+TIMEOUT = 60
+"""s."""
+
+SIZE = 64
+"""Width and height of the frames that are timed, pixels."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What became of a few frames that were rendered in a process of its own.
+
+    Attributes:
+        backend: Its name.
+        frames_per_second: On one core at 64 pixels; None where there was no picture.
+        message: One sentence; it holds the exact fix where there was no picture.
+    """
+
+    backend: str
+    frames_per_second: float | None
+    message: str
+
+    @property
+    def works(self) -> bool:
+        """Whether there was a picture."""
+        return self.frames_per_second is not None
+
+
+@cache
+def probe_backend(backend: str) -> Probe:
+    """Renders in a subprocess, where a crash of a graphics driver hurts nobody. The answer is kept."""
+    # MuJoCo would fail at import where the variable names a backend that is not there.
+    environment = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    command = [sys.executable, "-m", "envs.rendering", backend]
+    try:
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return Probe(backend, None, failure(backend, f"no picture within {TIMEOUT} s"))
+    if result.returncode == 0:
+        rate = float(result.stdout)
+        return Probe(backend, rate, f"{backend} renders {rate:,.0f} frames/s at {SIZE} pixels")
+    told = [line for line in result.stderr.splitlines() if line.startswith(f"{backend} does not render")]
+    return Probe(backend, None, told[-1] if told else failure(backend, f"exit status {result.returncode}"))
