@@ -1,0 +1,30 @@
+"""Images as encoders take them."""
+
+from torch import Tensor
+
+
+def check_image_shape(input_shape: tuple[int, ...], *, multiple: int) -> None:
+    """Refuses what is no colour image, or cannot be divided evenly.
+
+    Args:
+        input_shape: Of one image; (height, width, 3) is right.
+        multiple: What height and width must be multiples of.
+
+    Raises:
+        ValueError: The sentence names the shape.
+    """
+    if len(input_shape) != 3 or input_shape[2] != 3:
+        raise ValueError(f"an image encoder needs a sensor of shape (height, width, 3), got {input_shape}")
+    height, width, _ = input_shape
+    if height % multiple or width % multiple or min(height, width) < multiple:
+        raise ValueError(
+            f"this image encoder needs height and width that are multiples of {multiple} pixels, got {height} x {width}"
+        )
+
+
+def channels_first(images: Tensor) -> Tensor:
+    """Returns images `[rows, height, width, 3]` as `[rows, 3, height, width]`, in the same memory.
+
+    torch calls such memory channels_last: convolutions are fastest on it, and stay in it.
+    """
+    return images.permute(0, 3, 1, 2)
