@@ -66,7 +66,7 @@ class Actor:
                 f"memory_capacity must be at least the world model's context of {world_model.context_length}, "
                 f"got {memory_capacity}"
             )
-        if missing := sorted(set(spec.goal) - set(world_model.blocks)):
+        if missing := sorted(set(spec.asked) - set(world_model.blocks)):
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
             )

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from agent.readings import as_numbers
+from agent.readings import as_numbers, flaw
 from envs.spec import Box, EnvSpec
 from world_model.types import Goal, LatentGoal
 
@@ -85,8 +85,9 @@ def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int
         raise GoalError(f"the goal for '{name}' must be numbers of shape {spec.sensors[name]}, got {reading!r}")
     if values.shape != tuple(spec.sensors[name]):
         raise GoalError(f"the goal for '{name}' must have shape {spec.sensors[name]}, got {values.shape}")
-    if not np.isfinite(values).all():
-        raise GoalError(f"the goal for '{name}' must be finite, got {values.tolist()}")
+    wrong = flaw(values, spec.sensors[name])
+    if wrong is not None:
+        raise GoalError(f"the goal for '{name}' {wrong}")
     box = _box(name, spec)
     if box is not None:
         inside = (np.subtract(box.low, _TOLERANCE) <= values) & (values <= np.add(box.high, _TOLERANCE))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from agent.readings import as_numbers
+from agent.readings import as_numbers, flaw
 from envs.spec import EnvSpec
 from planners.types import is_whole
 from world_model.tensor_file import one_line
@@ -101,7 +101,9 @@ class Perception:
         self._shapes = {name: tuple(spec.sensors[name]) for name in world_model.blocks}
 
     def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
-        """Returns the readings that are there and finite, of the sensors that the world model uses.
+        """Returns the readings that are there and sound, of the sensors that the world model uses.
+
+        A camera that shows one colour all over, as black, shows nothing.
 
         Args:
             observation: Sensor name to its reading, or None where there is none; other sensors are ignored.
@@ -109,7 +111,7 @@ class Perception:
 
         Raises:
             ObservationError: There are no readings, or one is no numbers of its sensor's shape or, at the first step,
-                is missing or not finite.
+                is missing or not sound.
         """
         if not isinstance(observation, Mapping):
             raise ObservationError(f"an observation must map sensors to readings, got {one_line(repr(observation))}")
@@ -121,10 +123,11 @@ class Perception:
                     raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(present)}")
                 continue
             reading = _numbers(name, present[name], shape)
-            if np.isfinite(reading).all():
+            wrong = flaw(reading, shape)
+            if wrong is None:
                 readings[name] = reading
             elif first:
-                raise ObservationError(f"the sensor '{name}' must be finite, got {reading.tolist()}")
+                raise ObservationError(f"the sensor '{name}' {wrong}")
         return readings
 
     def begin(self, readings: Readings) -> Percept:

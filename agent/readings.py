@@ -1,7 +1,11 @@
 """What a sensor or a goal reads, before it is trusted."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from world_model.types import is_image
 
 
 def as_numbers(reading: ArrayLike) -> NDArray[np.float32] | None:
@@ -10,3 +14,17 @@ def as_numbers(reading: ArrayLike) -> NDArray[np.float32] | None:
         return np.array(reading, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def flaw(numbers: NDArray[np.float32], shape: Sequence[int]) -> str | None:
+    """Returns what is wrong with a reading of the right shape, as "must ..., got ...", or None."""
+    if not np.isfinite(numbers).all():
+        return f"must be finite, got {numbers.tolist() if numbers.size <= 32 else 'numbers that are not'}"
+    if not is_image(shape):
+        return None
+    least, most = float(numbers.min()), float(numbers.max())
+    if least < 0 or most > 255 or (0 < most <= 1):
+        return f"must be pixels from 0 to 255, got numbers from {least:g} to {most:g}"
+    if (numbers == numbers[0, 0]).all():
+        return f"must show something, got one colour all over, {numbers[0, 0].astype(int).tolist()}"
+    return None

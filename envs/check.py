@@ -156,7 +156,7 @@ def _replay(
     for time in range(len(actions) + 1 if is_full else 1):
         if time > 0:
             state = env.step(np.array(actions[time - 1]))[0]
-        for sensor, reading in env.split_observation(state["observation"]).items():
+        for sensor, reading in env.sensor_readings(state).items():
             difference = float(np.abs(recorded[sensor][time].astype(np.float64) - reading).max())
             is_identical = is_identical and difference == 0
             if difference > tolerances[sensor]:

@@ -21,6 +21,7 @@ from envs.parallel import parallel_map
 from envs.recording import Recording, draft_manifest
 from envs.rollout import GoalConditionedEnv, Policy, rollout
 from envs.spec import EnvSpec
+from envs.vision import Vision
 
 MAX_SEED = 999
 MAX_EPISODES = 10**6
@@ -43,6 +44,7 @@ def episode_seed(seed: int, index: int) -> int:
 def collect(
     *,
     env_id: str,
+    vision: Vision | None = None,
     make_policy: PolicyFactory,
     policy_name: str,
     policy_values: Mapping[str, Any],
@@ -56,6 +58,7 @@ def collect(
 
     Args:
         env_id: As in `gymnasium.make`.
+        vision: The cameras that are recorded too, or None.
         make_policy: Makes the policy that acts.
         policy_name: What the policy is called.
         policy_values: What it was made with; plain JSON.
@@ -75,12 +78,15 @@ def collect(
     _check_range("seed", seed, 0, MAX_SEED)
     _check_range("num_episodes", num_episodes, 1, MAX_EPISODES)
     _check_range("num_steps", num_steps, 1, 10**6)
-    env = make_env(env_id)
+    env = make_env(env_id, vision)
     make_policy(env.description)
-    reading = env.split_observation(env.reset(seed=0)[0]["observation"])
     draft = draft_manifest(
         env.description,
-        dtypes={sensor: str(value.dtype) for sensor, value in reading.items()},
+        dtypes={
+            name: "float32" if vision is None or name not in vision.sensors else "uint8"
+            for name in env.description.sensors
+        },
+        backends=() if vision is None else vision.backends,
         policy_name=policy_name,
         policy_values=policy_values,
         seeds=[episode_seed(seed, index) for index in range(num_episodes)],
@@ -100,7 +106,7 @@ def collect(
             record.index: record for record in journal.records if recording.checksum(record.index) == record.sha256
         }
         missing = [index for index in range(num_episodes) if index not in records]
-        recorder = partial(_Recorder, env_id, make_policy, recording, draft.seeds, num_steps)
+        recorder = partial(_Recorder, env_id, vision, make_policy, recording, draft.seeds, num_steps)
         for record in parallel_map(
             recorder, missing, num_workers=num_workers, chunk_size=_CHUNK_SIZE, description="collect", unit="episode"
         ):
@@ -111,9 +117,10 @@ def collect(
     return manifest
 
 
-def make_env(env_id: str) -> GoalConditionedEnv:
-    """Returns the environment without the wrappers that cut or check episodes."""
-    return cast(GoalConditionedEnv, gymnasium.make(env_id).unwrapped)
+def make_env(env_id: str, vision: Vision | None = None) -> GoalConditionedEnv:
+    """Returns the environment without the wrappers that cut or check episodes; with cameras, if `vision` has any."""
+    options: dict[str, Any] = {} if vision is None else {"vision": vision}
+    return cast(GoalConditionedEnv, gymnasium.make(env_id, **options).unwrapped)
 
 
 def measures(episode: Episode, env: EnvSpec) -> dict[str, float]:
@@ -138,9 +145,15 @@ class _Recorder:
     """Records one episode after the other, each where it belongs."""
 
     def __init__(
-        self, env_id: str, make_policy: PolicyFactory, recording: Recording, seeds: tuple[int, ...], num_steps: int
+        self,
+        env_id: str,
+        vision: Vision | None,
+        make_policy: PolicyFactory,
+        recording: Recording,
+        seeds: tuple[int, ...],
+        num_steps: int,
     ) -> None:
-        self._env = make_env(env_id)
+        self._env = make_env(env_id, vision)
         self._policy = make_policy(self._env.description)
         self._recording = recording
         self._seeds = seeds
@@ -164,6 +177,7 @@ def _request(manifest: Manifest) -> dict[str, Any]:
         "seed": manifest.seeds[0] // MAX_EPISODES,
         "num_episodes": len(manifest.seeds),
         "num_steps": manifest.lengths[0],
+        "renderer.backends": manifest.backends,
         **{f"exploration.{key}": value for key, value in manifest.policy_values.items()},
         **{f"env.{key}": value for key, value in manifest.env.to_json().items()},
         **{f"version of {package}": version for package, version in manifest.versions.items()},

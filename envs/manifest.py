@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from envs.spec import EnvSpec
 
-SCHEMA = 1
+SCHEMA = 2
 FILE_NAME = "manifest.json"
 DTYPES = ("float32", "uint8")
 _MAX_BYTES = 64 * 2**20
@@ -26,6 +26,7 @@ _KEYS = (
     "versions",
     "policy_name",
     "policy_values",
+    "backends",
     "seeds",
     "lengths",
     "observations",
@@ -62,6 +63,7 @@ class Manifest:
         versions: Package name to the version that recorded them.
         policy_name: Who acted.
         policy_values: With which values; plain JSON.
+        backends: What drew the frames of cameras; of several, each episode had the next, by its seed.
         seeds: One for each episode, in the order of the rows.
         lengths: Steps of each episode; an episode has one observation more than it has steps.
         observations: Sensor name to its array.
@@ -73,6 +75,7 @@ class Manifest:
     versions: Mapping[str, str]
     policy_name: str
     policy_values: Mapping[str, Any]
+    backends: tuple[str, ...]
     seeds: tuple[int, ...]
     lengths: tuple[int, ...]
     observations: Mapping[str, ArrayInfo]
@@ -111,6 +114,7 @@ class Manifest:
             versions=_texts(data["versions"], "versions"),
             policy_name=_text(data["policy_name"], "policy_name"),
             policy_values=_mapping(data["policy_values"], "policy_values"),
+            backends=_backends(data["backends"]),
             seeds=seeds,
             lengths=lengths,
             observations={
@@ -178,6 +182,8 @@ def _env(data: Any) -> EnvSpec:
     for name, shape in env.sensors.items():
         _require(_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _")
         _require(len(shape) <= 4 and min(shape, default=0) >= 1, f"the shape of {name}", shape, "1 to 4 sizes above 0")
+    for what in ("perceived", "asked"):
+        _require(set(data[what]) <= set(env.sensors), f"env.{what}", data[what], f"some of {sorted(env.sensors)}")
     _require(env.action_dim >= 1, "env.action_dim", env.action_dim, "at least 1")
     return env
 
@@ -208,6 +214,11 @@ def _text(data: Any, what: str) -> str:
 def _mapping(data: Any, what: str) -> dict[str, Any]:
     _require(isinstance(data, dict), what, data, "a JSON object")
     return dict(data)
+
+
+def _backends(data: Any) -> tuple[str, ...]:
+    _require(isinstance(data, list), "backends", data, "a list of texts")
+    return tuple(_text(backend, "an entry of backends") for backend in data)
 
 
 def _texts(data: Any, what: str) -> dict[str, str]:

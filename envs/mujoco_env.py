@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import gymnasium
 import numpy as np
@@ -190,6 +190,10 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             num_steps=num_steps,
         )
 
+    def another(self) -> Self:
+        """Returns a second simulation of the same task, with the same cameras."""
+        return type(self)(vision=self._vision)
+
     @abstractmethod
     def expert(self) -> Expert:
         """Returns a controller that reaches every goal of this environment."""
@@ -339,9 +343,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     ) -> NDArray[np.uint8]:
         key = (camera, backend, width, height)
         if key not in self._renderers:  # made lazily: who looks at nothing needs no renderer
-            self._renderers[key] = make_renderer(
-                self.model, camera=camera, width=width, height=height, backend=backend
-            )
+            self._renderers[key] = make_renderer(self.model, camera=camera, width=width, height=height, backend=backend)
         return self._renderers[key].image(self.data, markers=markers)
 
     def _command(self, action: NDArray[np.float32]) -> None:

@@ -30,6 +30,7 @@ def draft_manifest(
     dtypes: Mapping[str, str],
     policy_name: str,
     policy_values: Mapping[str, Any],
+    backends: Sequence[str],
     seeds: Sequence[int],
     lengths: Sequence[int],
 ) -> Manifest:
@@ -40,6 +41,7 @@ def draft_manifest(
         dtypes: Sensor name to the type of its readings.
         policy_name: Who acts.
         policy_values: With which values; plain JSON.
+        backends: What draws the frames of cameras.
         seeds: One an episode.
         lengths: Steps of each episode.
     """
@@ -49,6 +51,7 @@ def draft_manifest(
         versions={package: version(package) for package in _PACKAGES},
         policy_name=policy_name,
         policy_values=policy_values,
+        backends=tuple(backends),
         seeds=tuple(seeds),
         lengths=tuple(lengths),
         observations={
@@ -171,6 +174,7 @@ def write_dataset(
         dtypes={sensor: str(episodes[0].observations[sensor].dtype) for sensor in env.sensors},
         policy_name=policy_name,
         policy_values=policy_values,
+        backends=(),
         seeds=[episode.seed for episode in episodes],
         lengths=[len(episode.actions) for episode in episodes],
     )

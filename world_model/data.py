@@ -127,6 +127,16 @@ def sensor_moments(dataset: EpisodeDataset, sensor: str, episodes: NDArray[np.in
     return moments
 
 
+def check_camera(dataset: EpisodeDataset, sensor: str) -> None:
+    """Raises `DatasetError` where a camera shows the same in every episode, or the dataset lacks it."""
+    frames = _readings(dataset, sensor)
+    if np.ptp(frames[dataset.first_observation], axis=0).max() == 0:
+        raise DatasetError(
+            f"the camera '{sensor}' of the dataset {dataset.folder} shows the same picture at the start of every "
+            "episode: it sees nothing that moves"
+        )
+
+
 def action_moments(dataset: EpisodeDataset, episodes: NDArray[np.int64]) -> Moments:
     """Returns the moments of the control actions of the chosen episodes.
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from world_model.normalizer import Moments, Normalizer
-from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
+from world_model.normalizer import Moments, Normalizer, PixelScale
+from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
 
 
 class JEPA(nn.Module):
@@ -55,7 +55,9 @@ class JEPA(nn.Module):
         self._sensors = {name: tuple(sensors[name]) for name in embed_dims}
         self.control_action_dim = action_dim
         self.action_repeat = action_repeat
-        self.normalizers = nn.ModuleDict({name: Normalizer(shape) for name, shape in self._sensors.items()})
+        self.normalizers = nn.ModuleDict(
+            {name: PixelScale() if is_image(shape) else Normalizer(shape) for name, shape in self._sensors.items()}
+        )
         self.action_normalizer = Normalizer((self.action_dim,))
         self.encoders = nn.ModuleDict(
             {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
@@ -89,9 +91,10 @@ class JEPA(nn.Module):
         return self.control_action_dim * self.action_repeat
 
     def fit_normalizer(self, sensors: Mapping[str, Moments], actions: Moments) -> None:
-        """Takes over the moments of the training data: of each sensor, and of control actions."""
-        for name in self._sensors:
-            self._normalizer(name).fit(sensors[name])
+        """Takes over the moments of the training data: of each sensor that is no camera, and of control actions."""
+        for name, normalizer in self.normalizers.items():
+            if isinstance(normalizer, Normalizer):
+                normalizer.fit(sensors[name])
         self.action_normalizer.fit(
             Moments(mean=np.tile(actions.mean, self.action_repeat), std=np.tile(actions.std, self.action_repeat))
         )
@@ -181,13 +184,8 @@ class JEPA(nn.Module):
         )
 
     def _embed(self, sensor: str, readings: Tensor) -> Tensor:
-        embedding: Tensor = self.encoders[sensor](self._normalizer(sensor)(readings))
+        embedding: Tensor = self.encoders[sensor](self.normalizers[sensor](readings))
         return embedding
-
-    def _normalizer(self, sensor: str) -> Normalizer:
-        normalizer = self.normalizers[sensor]
-        assert isinstance(normalizer, Normalizer)
-        return normalizer
 
 
 def _check_loaded(module: nn.Module, _: object) -> None:

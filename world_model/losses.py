@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from world_model.jepa import JEPA
 from world_model.types import LatentContext
@@ -39,6 +40,19 @@ def prediction_loss(predictions: Tensor, targets: Tensor, blocks: Mapping[str, s
     """
     error = (predictions - targets).square()
     return torch.stack([error[..., block].mean() for block in blocks.values()]).mean()
+
+
+def curvature(embeddings: Tensor) -> Tensor:
+    """Returns how much paths bend: 1 minus the cosine between consecutive differences, the mean over all.
+
+    Straight paths make distances in embedding space honest ("Temporal straightening", Wang et al. 2026). Differences
+    shorter than 1e-3 count as a rest, which has no direction.
+
+    Args:
+        embeddings: `[batch, time, embed_dim]`, of at least 3 frames.
+    """
+    differences = embeddings.diff(dim=1)
+    return (1 - functional.cosine_similarity(differences[:, 1:], differences[:, :-1], dim=2, eps=1e-6)).mean()
 
 
 class InverseDynamics(nn.Module):

@@ -12,6 +12,7 @@ from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
 from world_model.probes import effective_rank
 from world_model.ranges import check_count, check_number
+from world_model.types import is_image
 
 
 @torch.no_grad()
@@ -45,10 +46,12 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
     }
     for name, block in model.blocks.items():
         first = embeddings[:, 0, block]
-        readings = model.normalizers[name](windows.observation[name][:, 0]).flatten(1)
         metrics[f"std/{name}"] = float(first.std(dim=0).mean())
         metrics[f"rank/{name}"] = effective_rank(first)
-        metrics[f"rank_possible/{name}"] = min(float(first.shape[1]), effective_rank(readings))
+        metrics[f"rank_possible/{name}"] = float(first.shape[1])
+        if not is_image(model.sensors[name]):  # of what varies in a picture, pixels say nothing
+            readings = model.normalizers[name](windows.observation[name][:, 0]).flatten(1)
+            metrics[f"rank_possible/{name}"] = min(float(first.shape[1]), effective_rank(readings))
     return metrics
 
 

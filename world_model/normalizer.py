@@ -52,3 +52,11 @@ class Normalizer(nn.Module):
     def forward(self, readings: Tensor) -> Tensor:
         """Normalises readings `[..., *shape]`."""
         return (readings - self.mean) / self.std
+
+
+class PixelScale(nn.Module):
+    """Scales pixels from 0..255 to -1..1, whatever the training data show."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scales images `[..., height, width, 3]`, uint8 or float, to float."""
+        return images.float() / 127.5 - 1.0

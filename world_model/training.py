@@ -12,15 +12,26 @@ import torch
 from torch import Generator, Tensor, nn
 
 from envs.episode import EpisodeDataset
+from world_model.augmentation import Augmentation
 from world_model.checkpoint import Checkpoint, Metadata
-from world_model.data import Windows, WindowSampler, action_moments, sensor_moments, split_episodes
+from world_model.data import (
+    Windows,
+    WindowSampler,
+    action_moments,
+    check_camera,
+    sensor_moments,
+    split_episodes,
+)
 from world_model.fit import TrainingStopped, fit
 from world_model.fit_settings import FitSettings
 from world_model.jepa import JEPA
-from world_model.losses import InverseDynamics, imagine, prediction_loss
+from world_model.losses import InverseDynamics, curvature, imagine, prediction_loss
 from world_model.monitors import Alarm, measure
+from world_model.prefetch import Prefetch
+from world_model.probed_frames import ProbedFrames
 from world_model.ranges import check_count, check_number
 from world_model.regularizers.base import Regularizer
+from world_model.types import is_image
 
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 
@@ -40,6 +51,10 @@ class TrainingSettings(FitSettings):
         num_validation_windows: Windows that are validated on, the same at every validation.
         inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
+        straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
+        num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
+            judged at each validation.
+        augmentation: Random changes of camera frames.
         alarm: When a training is stopped.
     """
 
@@ -49,15 +64,19 @@ class TrainingSettings(FitSettings):
     num_validation_windows: int
     inverse_dynamics_weight: float
     inverse_dynamics_dim: int
+    straightening_weight: float
+    num_probe_frames: int
+    augmentation: Mapping[str, Any]
     alarm: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_count("training.batch_size", self.batch_size, least=2)
         check_count("training.num_validation_windows", self.num_validation_windows, least=1)
-        for name in ("rollout_length", "inverse_dynamics_dim"):
+        for name in ("rollout_length", "inverse_dynamics_dim", "num_probe_frames"):
             check_count(f"training.{name}", getattr(self, name), least=1)
-        check_number("training.inverse_dynamics_weight", self.inverse_dynamics_weight, least=0)
+        for name in ("inverse_dynamics_weight", "straightening_weight"):
+            check_number(f"training.{name}", getattr(self, name), least=0)
         check_number("training.validation_fraction", self.validation_fraction, above=0)
         if self.num_validation_windows < self.batch_size or self.num_validation_windows % self.batch_size:
             raise ValueError(
@@ -66,6 +85,7 @@ class TrainingSettings(FitSettings):
             )
         if self.validation_fraction >= 1:
             raise ValueError(f"training.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+        Augmentation.from_config(self.augmentation)
         Alarm.from_config(self.alarm)
 
 
@@ -144,6 +164,7 @@ class WorldModelTask:
     ) -> None:
         self._model, self._regularizer, self._settings, self._seed = model, regularizer, settings, seed
         self._alarm = Alarm.from_config(settings.alarm)
+        self._augmentation = Augmentation.from_config(settings.augmentation)
         learned, held_out = split_episodes(
             dataset.num_episodes, validation_fraction=settings.validation_fraction, rng=_rng(seed, _SPLIT, 0)
         )
@@ -158,8 +179,20 @@ class WorldModelTask:
             for episodes in (learned, held_out)
         )
         self._validation = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
+        self._batches = Prefetch(self._fetch)
+        self._probes = ProbedFrames(
+            dataset,
+            sensors=model.sensors,
+            learned=learned,
+            held_out=held_out,
+            num_frames=settings.num_probe_frames,
+            rng=_rng(seed, _VALIDATION, 2),
+        )
+        numbers = [sensor for sensor, shape in model.sensors.items() if not is_image(shape)]
+        for camera in model.sensors.keys() - set(numbers):
+            check_camera(dataset, camera)
         moments, _ = (  # of the held-out side too, which must be as finite
-            ({sensor: sensor_moments(dataset, sensor, side) for sensor in model.sensors}, action_moments(dataset, side))
+            ({sensor: sensor_moments(dataset, sensor, side) for sensor in numbers}, action_moments(dataset, side))
             for side in (learned, held_out)
         )
         model.fit_normalizer(*moments)
@@ -182,8 +215,12 @@ class WorldModelTask:
     def losses(self, step: int) -> dict[str, Tensor]:
         """Returns the loss on a new batch, and its parts."""
         self.module.train()
-        rng = _rng(self._seed, _TRAIN, step)
-        return self._losses(self._train.sample(self._settings.batch_size, rng), rng)
+        windows, rng = self._batches.get(step)
+        observation = {
+            name: self._augmentation(readings, rng) if is_image(readings.shape[2:]) else readings
+            for name, readings in windows.observation.items()
+        }
+        return self._losses(replace(windows, observation=observation), rng)
 
     def finish_step(self) -> None:
         """Lets the regulariser follow the model."""
@@ -196,7 +233,7 @@ class WorldModelTask:
             TrainingStopped: The model has collapsed, or is deaf to actions.
         """
         self.module.eval()
-        monitors = measure(self._model, self._validation)
+        monitors = measure(self._model, self._validation) | self._probes.measure(self._model)
         if self._alarm.is_due(step, self._settings.num_steps):
             self._alarm.check(step, monitors)
         rng = _rng(self._seed, _VALIDATION, 1)
@@ -208,6 +245,11 @@ class WorldModelTask:
         """Returns the model and what is to be said of it."""
         metadata = replace(self._metadata, training_step=step)
         return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
+
+    def _fetch(self, step: int) -> tuple[Windows, np.random.Generator]:
+        """Returns the windows of a step, and what draws all else at that step."""
+        rng = _rng(self._seed, _TRAIN, step)
+        return self._train.sample(self._settings.batch_size, rng), rng
 
     def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
         model, context = self._model, self._model.context_length
@@ -225,6 +267,8 @@ class WorldModelTask:
         if "inverse_dynamics" in self.module:
             guess = self.module["inverse_dynamics"](embeddings, model.action_normalizer(windows.actions))
             parts["inverse_dynamics"] = self._settings.inverse_dynamics_weight * guess
+        if self._settings.straightening_weight > 0:
+            parts["straightening"] = self._settings.straightening_weight * curvature(embeddings)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 

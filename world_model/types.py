@@ -10,14 +10,19 @@ An embedding is a concatenation of *blocks*, one a sensor, with one predictor ov
 choice of blocks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 Observation = Mapping[str, Tensor]
-"""Sensor name to what it read, `[batch, time, *sensor_shape]`, in the sensor's own units."""
+"""Sensor name to what it read, `[batch, time, *sensor_shape]`, in the sensor's own units (a camera: 0 to 255)."""
+
+
+def is_image(shape: Sequence[int]) -> bool:
+    """Returns whether a sensor of that shape is a camera: `(height, width, 3)`."""
+    return len(shape) == 3 and shape[2] == 3
 
 
 @dataclass(frozen=True)

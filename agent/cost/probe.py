@@ -16,7 +16,7 @@ class PositionProbe(nn.Module):
         sensor: The one that it reads, as "tip".
         ridge: Of the regression; see `fit_probe`.
         blocks: Sensor name to its place in the embedding.
-        sensors: Sensor name to the shape of its reading, of all recorded sensors.
+        sensors: Sensor name to the shape of its reading, of all that the agent may see.
 
     Raises:
         ValueError: There is no such sensor, or `ridge` is negative.

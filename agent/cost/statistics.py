@@ -16,7 +16,7 @@ class TrainingStatistics:
     Attributes:
         embeddings: `[rows, embed_dim]`.
         readings: Sensor name to what it read in the same frames, `[rows, *sensor_shape]`, in the sensor's units; all
-            recorded sensors, whether the world model uses them or not.
+            sensors but cameras that the agent may see, whether the world model uses them or not.
         control_dt: Control period, s.
         action_repeat: Control steps of a model step.
     """
@@ -36,7 +36,7 @@ class FittedCost(ABC, nn.Module):
     Beside the values of its yaml, the constructor of every fitted term takes:
 
     - `blocks`: sensor name to its place in the embedding, as `WorldModel.blocks`;
-    - `sensors`: sensor name to the shape of its reading, of all recorded sensors, as `EnvSpec.sensors`.
+    - `sensors`: sensor name to the shape of its reading, of all that the agent may see and that are no cameras.
     """
 
     @abstractmethod

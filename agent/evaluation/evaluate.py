@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-
+from agent.evaluation.baselines import BASELINES
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.scenarios.undisturbed import Undisturbed
+from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
 from envs.parallel import parallel_map
 from envs.rollout import Policy
 from envs.spec import EnvSpec
+from envs.vision import Vision
 
 RECORDS_FILE = "records.jsonl"
 
@@ -44,24 +45,30 @@ class EpisodeRunner:
 
     Args:
         env_id: Where the agents act.
+        vision: The cameras of whoever is no baseline; those need none.
         make_policy: Makes an agent by its name.
         make_scenario: Makes what happens beside their own doing.
     """
 
-    def __init__(self, env_id: str, make_policy: PolicyMaker, make_scenario: ScenarioMaker = Undisturbed) -> None:
-        env = gymnasium.make(env_id).unwrapped
-        assert isinstance(env, MujocoEnv)
-        self._env = env
-        self._scenario = make_scenario(env.description)
+    def __init__(
+        self,
+        env_id: str,
+        vision: Vision | None,
+        make_policy: PolicyMaker,
+        make_scenario: ScenarioMaker = Undisturbed,
+    ) -> None:
+        self._plain, self._seen = (_make_env(env_id, cameras) for cameras in (None, vision))
+        self._scenario = make_scenario(self._seen.description)
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
 
     def __call__(self, task: EpisodeTask) -> EvaluatedEpisode:
         """Runs one episode."""
+        env = self._plain if task.agent in BASELINES else self._seen
         if task.agent not in self._policies:
-            self._policies[task.agent] = self._make_policy(task.agent, self._env)
+            self._policies[task.agent] = self._make_policy(task.agent, env)
         return evaluate_episode(
-            self._env,
+            env,
             self._policies[task.agent],
             seed=task.seed,
             num_steps=self._scenario.num_steps,
@@ -73,6 +80,7 @@ def evaluate(
     tasks: Sequence[EpisodeTask],
     *,
     env_id: str,
+    vision: Vision | None = None,
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
     num_workers: int,
@@ -86,6 +94,7 @@ def evaluate(
     Args:
         tasks: What to run.
         env_id: Where.
+        vision: The cameras of whoever is no baseline.
         make_policy: Makes an agent by its name.
         make_scenario: Makes what happens beside their own doing.
         num_workers: Processes.
@@ -96,7 +105,7 @@ def evaluate(
     finished, num_bytes = _read_records(path, fingerprint)
     missing = [task for task in tasks if task not in finished]
     results = parallel_map(
-        partial(EpisodeRunner, env_id, make_policy, make_scenario),
+        partial(EpisodeRunner, env_id, vision, make_policy, make_scenario),
         missing,
         num_workers=num_workers,
         chunk_size=1,
@@ -115,6 +124,12 @@ def evaluate(
                 file.flush()
             yield task, finished[task]
         next(results, None)  # lets the workers end
+
+
+def _make_env(env_id: str, vision: Vision | None) -> MujocoEnv:
+    env = make_env(env_id, vision)
+    assert isinstance(env, MujocoEnv)
+    return env
 
 
 def _line(content: dict[str, Any]) -> bytes:

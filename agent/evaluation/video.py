@@ -16,6 +16,7 @@ from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy, rollout
+from envs.vision import Vision
 
 FRAME_SIZE = 320
 """Width and height of a film, pixels."""
@@ -46,6 +47,7 @@ def film_episodes(
     *,
     agent: str,
     env_id: str,
+    vision: Vision | None = None,
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
     folder: Path,
@@ -56,7 +58,8 @@ def film_episodes(
         RuntimeError: Nothing renders on this machine; the message names the fix.
         OSError: A film cannot be written.
     """
-    env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE).unwrapped
+    cameras: dict[str, Any] = {} if vision is None else {"vision": vision}
+    env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE, **cameras).unwrapped
     assert isinstance(env, MujocoEnv)
     policy, scenario = make_policy(agent, env), make_scenario(env.description)
     paths = []

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from envs.episode import EpisodeDataset
 from world_model.data import split_episodes
 from world_model.jepa import JEPA
+from world_model.types import is_image
 
 _CHUNK = 32_768
+_IMAGE_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,15 @@ class Split:
 def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
     """Embeds every recorded frame with the frozen world model."""
     num_frames = len(next(iter(dataset.observations.values())))
+    sees_images = any(map(is_image, world_model.sensors.values()))
+    size = _IMAGE_CHUNK if sees_images else _CHUNK
     chunks = []
     with torch.no_grad():
-        for start in range(0, num_frames, _CHUNK):
+        for start in tqdm(
+            range(0, num_frames, size), desc="embed", unit="chunk", disable=None if sees_images else True
+        ):
             readings = {
-                name: torch.from_numpy(np.array(dataset.observations[name][start : start + _CHUNK]))[None]
+                name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))[None]
                 for name in world_model.blocks
             }
             chunks.append(world_model.encode(readings)[0])

@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.lock import locked
+from agent.run.vision import make_vision
 from envs.collection import collect
 from envs.manifest import DatasetError, Manifest
 
@@ -33,6 +34,7 @@ def collect_data(config: Config, output: Path) -> Manifest:
     try:
         manifest = collect(
             env_id=values.env.env_id,
+            vision=make_vision(config),
             make_policy=build(values.exploration),
             policy_name=str(config.choices["exploration"]),
             policy_values=config.named("exploration")["values"],

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -34,8 +33,10 @@ from agent.run.loading import build_actor, checkpoint_path, load_modules
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
+from agent.run.vision import make_vision
+from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
-from envs.rollout import Policy
+from envs.rollout import GoalConditionedEnv, Policy
 from world_model.checkpoint import file_sha256
 
 SECTION = "compare"
@@ -90,7 +91,7 @@ def compare(
     configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
-    seconds = _try_all(settings, factory, str(config.values.env.env_id), seeds[0])
+    seconds = _try_all(settings, factory, make_env(config.values.env.env_id, make_vision(config)), seeds[0])
     print(
         f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "
@@ -101,6 +102,7 @@ def compare(
     finished = evaluate(
         [EpisodeTask(name, seed) for name in by_name for seed in seeds],
         env_id=str(config.values.env.env_id),
+        vision=make_vision(config),
         make_policy=factory,
         num_workers=values.num_workers,
         fingerprint=_fingerprint(configs.values(), checkpoint_sha256),
@@ -195,7 +197,7 @@ def _fingerprint(configs: Iterable[Config], checkpoint_sha256: str) -> str:
     return hashlib.sha256("".join(fingerprint(config, checkpoint_sha256) for config in configs).encode()).hexdigest()
 
 
-def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env_id: str, seed: int) -> float:
+def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env: GoalConditionedEnv, seed: int) -> float:
     """Lets each planner act for a moment, so that none is found unable after hours of work.
 
     Returns:
@@ -204,7 +206,6 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env_id: str, 
     Raises:
         ConfigError: A planner cannot plan in this run.
     """
-    env = gymnasium.make(env_id).unwrapped
     assert isinstance(env, MujocoEnv)
     total = 0.0
     for setting in settings:

@@ -27,7 +27,7 @@ _OPTIONAL_GROUPS = ("experiment", "policy")  # of which none may be chosen
 _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
 _LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
-_MODEL = ("world_model", "encoder", "predictor", "regularizer", "training")
+_MODEL = ("world_model", "encoder", "image_encoder", "predictor", "regularizer", "training")
 _TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, "learning", "policy")  # what a run was made with
 _TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
 
@@ -192,10 +192,13 @@ def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _task_name(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> str:
-    """Returns the yaml that holds what an env under an observation mode needs differently, "default" if nothing."""
+    """Returns the yaml that holds what an env under an observation mode needs differently.
+
+    Else it is what any env needs differently under that mode, or "default" for nothing.
+    """
     chosen = {**_compose({}).choices, **choices}
-    name = f"{chosen['env']}_{chosen['observation']}"
-    return name if name in groups[_TASK] else "default"
+    names = (f"{chosen['env']}_{chosen['observation']}", chosen["observation"])
+    return next((name for name in names if name in groups[_TASK]), "default")
 
 
 def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:

@@ -32,9 +32,11 @@ from agent.run.loading import build_actor, checkpoint_path, load_modules, record
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
+from agent.run.vision import make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from envs.spec import EnvSpec
+from envs.vision import Vision
 from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
@@ -72,7 +74,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     checkpoint = checkpoint_path(run_folder)
     metadata = load_checkpoint(checkpoint).metadata
     checkpoint_sha256 = file_sha256(checkpoint)
-    env_id = str(config.values.env.env_id)
+    env_id, vision = str(config.values.env.env_id), make_vision(config)
     agents = ["actor", *BASELINES]
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
@@ -80,6 +82,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         evaluate(
             tasks,
             env_id=env_id,
+            vision=vision,
             make_policy=make_policy,
             make_scenario=make_scenario,
             num_workers=values.num_workers,
@@ -90,6 +93,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     description = {
         "env": config.choices["env"],
         "observation": config.choices["observation"],
+        "renderer": None if vision is None else list(vision.backends),
         "planner": config.choices["planner"],
         "mode": config.values.actor.mode,
         "learn_online": learn_online,
@@ -111,7 +115,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     if learn_online and values.videos:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
-        _film(seeds[: values.videos], env_id, make_policy, make_scenario, output / "videos")
+        _film(seeds[: values.videos], env_id, vision, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
         print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")
@@ -143,19 +147,30 @@ class PolicyFactory:
             return build_actor(config, modules, recorded=recorded)
         world_model = modules.world_model
         oracle = OracleModel(
-            world_model=world_model, env=env, simulator=type(env)(), action_repeat=world_model.action_repeat
+            world_model=world_model, env=env, simulator=env.another(), action_repeat=world_model.action_repeat
         )
         return build_actor(config, modules, world_model=oracle, recorded=recorded)
 
 
 def _film(
-    seeds: Sequence[int], env_id: str, make_policy: PolicyFactory, make_scenario: ScenarioMaker, folder: Path
+    seeds: Sequence[int],
+    env_id: str,
+    vision: Vision | None,
+    make_policy: PolicyFactory,
+    make_scenario: ScenarioMaker,
+    folder: Path,
 ) -> None:
     if not seeds:
         return
     try:
         paths = film_episodes(
-            seeds, agent="actor", env_id=env_id, make_policy=make_policy, make_scenario=make_scenario, folder=folder
+            seeds,
+            agent="actor",
+            env_id=env_id,
+            vision=vision,
+            make_policy=make_policy,
+            make_scenario=make_scenario,
+            folder=folder,
         )
         print(f"films: {', '.join(map(str, paths))}")
     except (OSError, RuntimeError) as error:
@@ -169,6 +184,7 @@ def fingerprint(config: Config, checkpoint_sha256: str) -> str:
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],
         "values": {key: value for key, value in plain["values"].items() if key not in _NOT_OF_A_RECORD},
+        "drawn by": vision.backends if (vision := make_vision(config)) else (),
         "versions": package_versions(),
         "sources": _sources_sha256(),
     }

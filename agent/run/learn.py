@@ -41,6 +41,7 @@ from planners.types import ActionBounds
 from world_model.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
 from world_model.fit import fit
 from world_model.training import train_world_model
+from world_model.types import is_image
 
 TRAINING_FOLDER = "training"
 CRITIC_FOLDER = "critic"
@@ -136,7 +137,11 @@ class _LaterStages:
         rows = self._rng("statistics").permutation(len(self.experience.embeddings))[:_NUM_STATISTICS]
         statistics = TrainingStatistics(
             embeddings=self.experience.embeddings[torch.from_numpy(rows)],
-            readings={name: torch.from_numpy(readings[rows]) for name, readings in dataset.observations.items()},
+            readings={
+                name: torch.from_numpy(dataset.observations[name][rows])
+                for name in self.modules.spec.perceived
+                if not is_image(self.modules.spec.sensors[name])
+            },
             control_dt=self.modules.spec.control_dt,
             action_repeat=self.experience.action_repeat,
         )
@@ -260,7 +265,7 @@ class _LaterStages:
     @property
     def _task_sensors(self) -> list[str]:
         """The sensors that the task's own goals ask for."""
-        return [name for name in self.modules.spec.goal if name in self.experience.blocks]
+        return [name for name in self.modules.spec.asked if name in self.experience.blocks]
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return rng(self.config, purpose)

@@ -169,7 +169,7 @@ def _build_learner(config: Config, modules: Modules, recorded: Experience | None
         recorded=recorded,
         blocks=modules.world_model.blocks,
         action_dim=modules.spec.action_dim,
-        task_sensors=list(modules.spec.goal),
+        task_sensors=list(modules.spec.asked),
         hindsight=build(values.learning.hindsight),
         settings=build(values.online),
         seed=values.seed,

@@ -1,8 +1,9 @@
 """The parts of the agent that learn: how a config builds them, and how a checkpoint keeps them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hydra.utils import get_class
@@ -19,8 +20,9 @@ from agent.run.randomness import first_weights
 from envs.spec import EnvSpec
 from world_model.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.jepa import JEPA
+from world_model.types import is_image
 
-MODEL_GROUPS = ("world_model", "encoder", "predictor")
+MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor")
 """Config groups that say how a world model is built; a checkpoint keeps their names and values."""
 
 WORLD_MODEL = "world_model"
@@ -127,26 +129,41 @@ def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
         spec: Of the task.
     """
     groups = {group: shipped(group, models[group]) for group in MODEL_GROUPS}
-    embed_dims = groups["world_model"].embed_dims
+    sensors = {name: spec.sensors[name] for name in spec.perceived}
+    embed_dims, camera_dim = groups["world_model"].embed_dims, groups["world_model"].pop("camera_dim")
     if embed_dims is None:
-        groups["world_model"].embed_dims = {name: math.prod(shape) for name, shape in spec.sensors.items()}
+        groups["world_model"].embed_dims = {
+            name: camera_dim if is_image(shape) else math.prod(shape) for name, shape in sensors.items()
+        }
     elif not isinstance(embed_dims, Mapping) or not all(isinstance(size, int) for size in embed_dims.values()):
         raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
     model = build(
         groups["world_model"],
-        sensors=spec.sensors,
+        sensors=sensors,
         action_dim=spec.action_dim,
-        encoder=build(groups["encoder"]),
+        encoder=partial(_build_encoder, of_numbers=build(groups["encoder"]), of_images=build(groups["image_encoder"])),
         predictor=build(groups["predictor"]),
     )
     assert isinstance(model, JEPA)
     return model
 
 
+def _build_encoder(
+    *,
+    input_shape: tuple[int, ...],
+    of_numbers: Callable[..., nn.Module],
+    of_images: Callable[..., nn.Module],
+    **values: Any,
+) -> nn.Module:
+    """Returns the encoder of a sensor, by whether it is a camera."""
+    return (of_images if is_image(input_shape) else of_numbers)(input_shape=input_shape, **values)
+
+
 def _build_term(cost: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:
     """Returns a cost term; one that is fitted to the training data is told how, and what an embedding is made of."""
     further = {}
     if issubclass(get_class(cost.term._target_), FittedCost):
-        further = {"blocks": dict(world_model.blocks), "sensors": spec.sensors, **cost.fit}
+        seen = {name: spec.sensors[name] for name in spec.perceived if not is_image(spec.sensors[name])}
+        further = {"blocks": dict(world_model.blocks), "sensors": seen, **cost.fit}
     term: Cost = build(cost.term, **further)
     return term
