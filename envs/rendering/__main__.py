@@ -19,7 +19,7 @@ def frames_per_second(backend: str) -> float:
     Raises:
         RuntimeError: It does not render.
     """
-    model = mujoco.MjModel.from_xml_path(str(Path(__file__).parents[1] / "assets" / "arm.xml"))
+    model = mujoco.MjModel.from_xml_path(str(Path(__file__).parents[1] / "assets" / "reach.xml"))
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     renderer = make_renderer(model, camera="fixed", width=SIZE, height=SIZE, backend=backend)
