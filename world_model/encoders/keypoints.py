@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from world_model.encoders.images import channels_first, check_image_shape
 from world_model.encoders.projector import Projector
-from world_model.ranges import check_count
+from world_model.ranges import check_count, check_number
 
 STRIDE = 4
 """Pixels from one cell of a heat map to the next."""
@@ -19,20 +19,30 @@ class KeypointEncoder(nn.Module):
         embed_dim: Size of the embedding.
         channels: Of every convolution but the last.
         num_keypoints: Heat maps.
+        temperature: Of their softmax, above 0. The heat maps of fresh weights are faint: a low one lets them point.
         hidden_dim: Width of the projector's hidden layer.
 
     Raises:
-        ValueError: The shape does not fit, or a size is below 1.
+        ValueError: The shape does not fit, a size is below 1, or the temperature not above 0.
     """
 
     def __init__(
-        self, *, input_shape: tuple[int, ...], embed_dim: int, channels: int, num_keypoints: int, hidden_dim: int
+        self,
+        *,
+        input_shape: tuple[int, ...],
+        embed_dim: int,
+        channels: int,
+        num_keypoints: int,
+        temperature: float,
+        hidden_dim: int,
     ) -> None:
         super().__init__()
         check_image_shape(input_shape, multiple=STRIDE)
         check_count("channels", channels, least=1)
         check_count("num_keypoints", num_keypoints, least=1)
+        check_number("temperature", temperature, above=0)
         check_count("hidden_dim", hidden_dim, least=1)
+        self._temperature = temperature
         self.heat_maps = nn.Sequential(
             nn.Conv2d(3, channels, kernel_size=4, stride=2, padding=1),
             nn.SiLU(),
@@ -51,7 +61,7 @@ class KeypointEncoder(nn.Module):
 
     def keypoints(self, images: Tensor) -> Tensor:
         """Returns where the keypoints are: `[rows, num_keypoints, 2]`, as `spatial_softmax` counts."""
-        return spatial_softmax(self.heat_maps(channels_first(images)))
+        return spatial_softmax(self.heat_maps(channels_first(images)) / self._temperature)
 
 
 def spatial_softmax(heat_maps: Tensor) -> Tensor:
@@ -65,10 +75,9 @@ def spatial_softmax(heat_maps: Tensor) -> Tensor:
         its centre.
     """
     height, width = heat_maps.shape[2:]
-    shares = heat_maps.flatten(2).softmax(dim=2).view(-1, heat_maps.shape[1], height, width)
-    x = shares.sum(dim=2) @ _centres(width, like=heat_maps)
-    y = shares.sum(dim=3) @ _centres(height, like=heat_maps)
-    return torch.stack([x, y], dim=2)
+    x, y = _centres(width, like=heat_maps), _centres(height, like=heat_maps)
+    places = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)  # [cells, 2]
+    return heat_maps.flatten(2).softmax(dim=2) @ places
 
 
 def _centres(num_cells: int, like: Tensor) -> Tensor:
