@@ -73,7 +73,7 @@ class ScriptedEnv:
 
     def __init__(self, solved, angle=0.0):
         self._solved, self._angle = solved, angle
-        self.description = EnvSpec("test/Scripted-v0", "", {"x": (1,)}, {}, None, 1, 1.0, 1.0, 20)
+        self.description = EnvSpec("test/Scripted-v0", "", {"x": (1,)}, ("x",), {}, ("x",), None, 1, 1.0, 1.0, 20)
 
     def reset(self, *, seed):
         self._time = 0
@@ -86,10 +86,10 @@ class ScriptedEnv:
     def _state(self):
         return {key: np.full(1, self._time, np.float32) for key in ("observation", "achieved_goal", "desired_goal")}
 
-    def split_observation(self, flat):
-        return {"x": flat}
+    def sensor_readings(self, state):
+        return {"x": state["observation"]}
 
-    def goal_observation(self, goal):
+    def goal_readings(self, goal):
         return {"x": goal}
 
     def distance_to_goal(self, achieved, desired):

@@ -12,7 +12,9 @@ SPEC = EnvSpec(
     env_id="test/Env-v0",
     xml_hash="ab",
     sensors={"tip": (3,), "camera": (4, 4, 3)},
+    perceived=("camera",),
     goal={"tip": Box(low=(0.0, 0.0, 0.0), high=(1.0, 1.0, 1.0))},
+    asked=("camera",),
     workspace=Box(low=(0.0, 0.0, 0.0), high=(1.0, 1.0, 1.0)),
     action_dim=2,
     max_displacement=0.03,
@@ -181,9 +183,9 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path, folder):
         "3",
         "[" * 100_000,
         '{"schema": NaN}',
-        '{"schema": 1}',
+        '{"schema": 2}',
         "\x00",
-        '{"schema": 1' + "0" * 5000,
+        '{"schema": 2' + "0" * 5000,
     ],
 )
 def test_a_manifest_that_is_none_is_refused(folder, text):
@@ -202,7 +204,7 @@ def test_a_manifest_that_is_not_text_is_refused(folder):
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        (("schema",), 2, "schema is 2, expected 1"),
+        (("schema",), 1, "schema is 1, expected 2"),
         (("schema",), None, "schema is None"),
         (("_target_",), "os.system", "_target_"),
         (("env", "_target_"), "os.system", "env is"),

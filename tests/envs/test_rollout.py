@@ -12,7 +12,9 @@ class Walker:
         env_id="test/Walker-v0",
         xml_hash="",
         sensors={"tip": (2,), "clock": (1,)},
+        perceived=("tip", "clock"),
         goal={"tip": Box(low=(-1.0, -1.0), high=(1.0, 1.0))},
+        asked=("tip",),
         workspace=Box(low=(-1.0, -1.0), high=(1.0, 1.0)),
         action_dim=2,
         max_displacement=1.0,
@@ -37,10 +39,10 @@ class Walker:
         self.flat[2] += 1
         return self._state(), 1.0, True, True, {"is_success": bool(self.flat[2] == 2), "secret": "truth"}
 
-    def split_observation(self, flat):
-        return {"tip": flat[:2], "clock": flat[2:]}
+    def sensor_readings(self, state):
+        return {"tip": state["observation"][:2], "clock": state["observation"][2:]}
 
-    def goal_observation(self, desired_goal):
+    def goal_readings(self, desired_goal):
         return {"tip": desired_goal}
 
     def distance_to_goal(self, achieved, desired):

@@ -86,7 +86,7 @@ def test_records_under_another_fingerprint_are_not_used(factory, tmp_path):
 
 
 def test_the_oracle_model_closes_the_loop(factory):
-    runner = EpisodeRunner("jepa-mpc/Reach-v0", factory)
+    runner = EpisodeRunner("jepa-mpc/Reach-v0", None, factory)
     for task in TASKS[:2]:
         record = runner(EpisodeTask("oracle", task.seed)).record
         assert record.success_at_end
