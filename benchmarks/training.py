@@ -3,7 +3,7 @@
     python -m benchmarks.training data=runs/reach_pixels/data observation=pixels
 
 A whole step (fetch, augment, encode, predict, regularise, optimise) beside the bare forward and backward pass of
-encoders and predictor on a batch that lies in memory, alternately in one run. The arguments are those of `jepa-mpc train`.
+encoders and predictor on a batch in memory, alternately in one run. The arguments are those of `jepa-mpc train`.
 """
 
 import sys
