@@ -1,6 +1,7 @@
 """MuJoCo, imported so that it works where nothing can be drawn.
 
-With `MUJOCO_GL` naming a backend that is unknown or not installed, MuJoCo's own import fails, although a simulation draws nothing.
+Where `MUJOCO_GL` names a backend that is unknown or not installed, MuJoCo's own import fails, although a simulation
+draws nothing.
 """
 
 import os
