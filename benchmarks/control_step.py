@@ -2,15 +2,19 @@
 
 In its own process, with one torch thread, in episodes of the validation split. At most control steps the agent goes on
 with what it decided at the last one; those at which it decides are told apart. Modes that need a policy are left out
-where the run has none. Further arguments change the run's config, as on the command line of jepa-mpc.
+where the run has none. With cameras, what of a step is encoding, and what it takes to draw a frame, which is no part of
+it, are told apart. Further arguments change the run's config, as on the command line of jepa-mpc.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-import gymnasium
 import torch
+from torch import Tensor
 
 from agent import load_agent
 from agent.actor import Actor
@@ -19,9 +23,12 @@ from agent.evaluation.seeds import SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles
 from agent.run.config import Config, compose_config
 from agent.run.saved_config import read_config
+from agent.run.vision import make_vision
 from benchmarks.agents import configured_by
 from benchmarks.tables import table
+from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
+from world_model.types import Observation
 
 WARM_UP_EPISODES = 2
 
@@ -35,17 +42,46 @@ def main() -> None:
 
     torch.set_num_threads(1)
     config = compose_config(arguments.overrides, base=read_config(arguments.run))
-    env = gymnasium.make(config.values.env.env_id).unwrapped
+    env = make_env(config.values.env.env_id, make_vision(config))
     assert isinstance(env, MujocoEnv)
     rows = []
+    encoding: list[float] = []
     for name, overrides in modes(config).items():
         agent = load_agent(arguments.run, [*arguments.overrides, *overrides])
+        encoding = time_encoding(agent)
         deciding, others = latencies(agent, env, num_steps=arguments.num_steps)
         for which, times in (("decides", deciding), ("all", deciding + others)):
             shown = (f"{value:.2f}" for value in percentiles(times).values())
             rows.append([name, which, f"{len(times):,}", *shown])
+    rows.append(
+        ["of it", "encoding", f"{len(encoding):,}", *(f"{value:.2f}" for value in percentiles(encoding).values())]
+    )
+    if config.values.observation.cameras:
+        drawing = [timed(env.frames)[0] for _ in range(arguments.num_steps)]
+        rows.append(["beside", "drawing", f"{len(drawing):,}", *(f"{it:.2f}" for it in percentiles(drawing).values())])
     print(f"{config.values.env.env_id}, {arguments.run}: a control step, ms, one torch thread")
     print(table(["mode", "steps", "n", "p50", "p90", "p99"], rows))
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Returns how long something takes, ms, and what comes of it."""
+    start = perf_counter()
+    result = work()
+    return 1e3 * (perf_counter() - start), result
+
+
+def time_encoding(agent: Actor) -> list[float]:
+    """Returns a list that the time of every later encoding by this agent is added to, ms."""
+    times: list[float] = []
+    encode = agent.world_model.encode
+
+    def encode_in_time(observation: Observation) -> Tensor:
+        milliseconds, embedding = timed(lambda: encode(observation))
+        times.append(milliseconds)
+        return embedding
+
+    agent.world_model.encode = encode_in_time  # type: ignore[method-assign]
+    return times
 
 
 def modes(config: Config) -> dict[str, list[str]]:
@@ -68,9 +104,7 @@ def latencies(agent: Actor, env: MujocoEnv, *, num_steps: int) -> tuple[list[flo
         for _ in range(env.description.num_steps):
             observation = env.sensor_readings(state)
             num_choices = len(agent.state.choices)
-            start = perf_counter()
-            action = agent.act(observation)
-            latency = 1e3 * (perf_counter() - start)
+            latency, action = timed(partial(agent.act, observation))
             if index >= WARM_UP_EPISODES:
                 (deciding if len(agent.state.choices) > num_choices else others).append(latency)
             state = env.step(action)[0]

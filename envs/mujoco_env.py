@@ -284,7 +284,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         state = self.get_state()
         self._place_goal(np.asarray(desired_goal, np.float32))
         self.control.refresh()
-        pictures = self._frames()
+        pictures = self.frames()
         self.set_state(state)
         return pictures
 
@@ -331,7 +331,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             renderer.close()
         self._renderers.clear()
 
-    def _frames(self) -> Readings:
+    def frames(self) -> Readings:
         """Returns what the cameras see, sensor name to `[image_size, image_size, 3]`, uint8; no goal is marked."""
         if self._vision is None:
             return {}
@@ -410,7 +410,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             "observation": observation,
             "achieved_goal": observation[self._achieved],
             "desired_goal": self._desired.copy(),
-            **self._frames(),
+            **self.frames(),
         }
 
     def _sources(self) -> list[Path]:

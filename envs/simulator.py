@@ -1,13 +1,14 @@
 """MuJoCo, imported so that it works where nothing can be drawn.
 
-With `MUJOCO_GL` naming a backend that is not installed, MuJoCo's own import fails, although a simulation draws nothing.
+Where `MUJOCO_GL` names a backend that is unknown or not installed, MuJoCo's own import fails, although a simulation
+draws nothing.
 """
 
 import os
 
 try:
     import mujoco
-except (AttributeError, ImportError):  # what PyOpenGL raises without a driver
+except (AttributeError, ImportError, RuntimeError):  # what PyOpenGL raises without a driver, and MuJoCo itself
     backend = os.environ["MUJOCO_GL"]
     os.environ["MUJOCO_GL"] = "disabled"
     import mujoco

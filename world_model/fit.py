@@ -100,7 +100,7 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
     with threads(settings.num_threads), closing(log):
         for step in steps:
             is_last = step == settings.num_steps
-            losses = _step(task, optimizer, parameters, settings, step)
+            losses = train_step(task, optimizer, parameters, settings, step)
             if is_last or step % settings.log_every == 0:
                 log.write(step, {f"train/{name}": _finite(value, step, settings) for name, value in losses.items()})
             if is_last or step % settings.validation_every == 0:
@@ -118,9 +118,10 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
     return output / LAST
 
 
-def _step(
+def train_step(
     task: Task, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], settings: FitSettings, step: int
 ) -> Mapping[str, Tensor]:
+    """Does one step of the optimiser, and returns the losses that it followed."""
     for group in optimizer.param_groups:
         group["lr"] = settings.learning_rate_at(step)
     losses = task.losses(step)

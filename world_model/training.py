@@ -212,6 +212,11 @@ class WorldModelTask:
             bonds={},
         )
 
+    @property
+    def model(self) -> JEPA:
+        """What is trained."""
+        return self._model
+
     def losses(self, step: int) -> dict[str, Tensor]:
         """Returns the loss on a new batch, and its parts."""
         self.module.train()

@@ -2,36 +2,35 @@
 
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from envs.reach import ReachEnv
 from envs.rendering import make_renderer
 from envs.rendering.probe import SIZE
-from envs.simulator import mujoco
 
 NUM_FRAMES = 50
 
 
 def frames_per_second(backend: str) -> float:
-    """Returns the rate at which a backend draws the arm, once it is warm.
+    """Returns the rate at which a backend draws the arm over the middle of the table, once it is warm.
 
     Raises:
         RuntimeError: It does not render.
     """
-    model = mujoco.MjModel.from_xml_path(str(Path(__file__).parents[1] / "assets" / "reach.xml"))
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    renderer = make_renderer(model, camera="fixed", width=SIZE, height=SIZE, backend=backend)
-    if not np.ptp(renderer.image(data)):
+    env = ReachEnv()
+    env.control.place(np.array([0.5, 0.0, 0.1]))
+    env.control.refresh()
+    renderer = make_renderer(env.model, camera="fixed", width=SIZE, height=SIZE, backend=backend)
+    if not np.ptp(renderer.image(env.data)):
         raise RuntimeError(f"{backend} does not render: the picture shows nothing")
     seconds = []
     for _ in range(NUM_FRAMES):
         began = time.perf_counter()
-        renderer.image(data)
+        renderer.image(env.data)
         seconds.append(time.perf_counter() - began)
     renderer.close()
-    return 1 / float(np.median(seconds))
+    return 1 / min(seconds)  # the others may have waited for other processes
 
 
 if __name__ == "__main__":

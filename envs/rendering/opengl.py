@@ -20,6 +20,9 @@ FIXES = {
 }
 """Backend to what helps where it fails, in the order in which they are tried."""
 
+_opener: int | None = None
+"""The process that opened OpenGL; its forks would hang in a graphics driver."""
+
 
 class OpenGLRenderer:
     """Draws off screen by an OpenGL backend.
@@ -51,6 +54,7 @@ class OpenGLRenderer:
 
     def image(self, data: Any, *, markers: Sequence[Marker] = ()) -> NDArray[np.uint8]:
         """Returns what the camera sees, `[height, width, 3]`."""
+        _refuse_forks()
         self._context.make_current()
         mujoco.mj_camlight(self._model, data)  # kinematics alone leaves cameras and lights where they were
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
@@ -86,6 +90,7 @@ def failure(backend: str, reason: str) -> str:
 
 def _open(backend: str, model: Any, *, width: int, height: int) -> tuple[Any, Any]:
     """Returns an OpenGL context and the model's resources in it."""
+    _refuse_forks()
     os.environ["MUJOCO_GL"] = backend  # the native library reads it as well
     os.environ.setdefault("LP_NUM_THREADS", "1")  # Mesa's software renderer is faster on small frames without threads
     try:
@@ -96,7 +101,16 @@ def _open(backend: str, model: Any, *, width: int, height: int) -> tuple[Any, An
         raise RuntimeError(failure(backend, " ".join(str(error).split()) or type(error).__name__)) from error
 
 
+def _refuse_forks() -> None:
+    global _opener
+    _opener = _opener or os.getpid()
+    if _opener != os.getpid():
+        raise RuntimeError("OpenGL was opened before this process was forked and would hang here: fork first, or spawn")
+
+
 def _release(context: Any, resources: Any) -> None:
+    if os.getpid() != _opener:
+        return  # what a fork inherits is not its own
     context.make_current()
     resources.free()
     context.free()

@@ -55,6 +55,16 @@ def test_attention_finds_the_patch_whose_key_all_queries_ask_for(pooling):
     torch.testing.assert_close(attention, expected)
 
 
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_without_attention_the_class_token_is_blind_and_the_mean_of_patches_is_not(pooling):
+    encoder = make(pooling=pooling)
+    with torch.no_grad():
+        for layer in encoder.layers:
+            layer.attention.output.weight.zero_()
+        spread = encoder(images()).std(dim=0).max()
+    assert bool(spread == 0) == (pooling == "cls")
+
+
 def test_patches_are_told_apart_by_their_places():
     encoder, frames = make(), images()
     swapped = torch.cat([frames[:, :, 8:16], frames[:, :, :8], frames[:, :, 16:]], dim=2)

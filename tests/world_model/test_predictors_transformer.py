@@ -16,6 +16,21 @@ def layer():
         return ConditionedLayer(width=12, num_heads=3, mlp_ratio=2, dropout=0.5)
 
 
+def make_predictor(context_length):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return TransformerPredictor(
+            embed_dim=2,
+            action_dim=2,
+            context_length=context_length,
+            num_layers=2,
+            width=8,
+            num_heads=2,
+            mlp_ratio=2,
+            dropout=0.1,
+        )
+
+
 def wake(module):
     """Draws the weights that begin at 0."""
     generator = torch.Generator().manual_seed(1)
@@ -44,13 +59,22 @@ def test_a_token_is_changed_by_itself_and_those_before_it_alone(layer):
             assert (difference[position:] > 1e-5).all()
 
 
+def test_with_fresh_layers_it_sees_the_newest_frame_and_action_alone():
+    predictor = make_predictor(context_length=3)
+    for part in (predictor.change, predictor.modulation):
+        wake(part)
+    frames, actions = tokens(0, context=3, width=2), tokens(1, context=3, width=2)
+    before = predictor(frames, actions)
+    for changed in (frames, actions):
+        changed[:, :2] += 1
+        assert torch.equal(predictor(frames, actions), before)
+        changed[:, 2] += 1
+        assert (predictor(frames, actions) - before).abs().min() > 1e-4
+        before = predictor(frames, actions)
+
+
 def test_in_training_dropout_leaves_out_parts_and_keeps_their_mean():
-    predictor = wake(
-        TransformerPredictor(
-            embed_dim=2, action_dim=2, context_length=1, num_layers=1, width=8, num_heads=2, mlp_ratio=2, dropout=0.1
-        )
-    )
-    layer = predictor.layers[0].dropout.train()
+    layer = make_predictor(context_length=1).layers[0].dropout
     with torch.random.fork_rng():
         torch.manual_seed(0)
         kept = layer(torch.ones(10_000))

@@ -1,0 +1,84 @@
+"""Goals that are pictures: a file that the user gives, or a frame of a recorded episode."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from agent.goal import GoalError
+from envs.episode import EpisodeDataset
+from envs.spec import EnvSpec
+from world_model.types import is_image
+
+MAX_STRETCH = 0.02
+"""By which width and height of a picture may be scaled differently."""
+
+
+def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dict[str, NDArray[np.uint8]]:
+    """Returns the goal that the task's camera sees what is on a picture.
+
+    Args:
+        path: Of a PNG, or whatever else holds one picture.
+        spec: Of the task, as `actor.spec`; the picture is for the first camera that its goals ask for.
+        resize: Whether a picture of another size is resized, with a warning; otherwise it is refused.
+
+    Raises:
+        GoalError: The task's goals are no pictures, the file holds none, or one of another shape.
+    """
+    camera, shape = _camera(spec)
+    try:
+        picture = iio.imread(path)
+    except (OSError, ValueError) as error:
+        raise GoalError(f"'{path}' must be a picture that can be read: {' '.join(str(error).split())}") from None
+    if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
+        raise GoalError(f"'{path}' must be one picture in 8-bit colours, got {picture.dtype} of shape {picture.shape}")
+    return {camera: _fitted(picture[..., :3], shape, path, resize=resize)}
+
+
+def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step: int = -1) -> dict[str, NDArray[Any]]:
+    """Returns the goal that the task's cameras see again what they saw in a recorded episode.
+
+    Args:
+        dataset: Where the episode lies.
+        spec: Of the task, as `actor.spec`.
+        episode: Its number, from 0.
+        step: Of the frame; negative ones count from the end.
+
+    Raises:
+        GoalError: The task's goals are no pictures, or the dataset has no such frame.
+    """
+    _camera(spec)
+    if not 0 <= episode < dataset.num_episodes:
+        raise GoalError(f"episode must be in 0..{dataset.num_episodes - 1}, got {episode}")
+    readings, actions = dataset.episode(episode)
+    if not -len(actions) - 1 <= step <= len(actions):
+        raise GoalError(f"step must be in {-len(actions) - 1}..{len(actions)}, got {step}")
+    if missing := sorted(set(spec.asked) - set(readings)):
+        raise GoalError(f"the dataset {dataset.folder} must have recorded {missing}, it has {sorted(readings)}")
+    return {camera: np.array(readings[camera][step]) for camera in spec.asked}
+
+
+def _camera(spec: EnvSpec) -> tuple[str, tuple[int, ...]]:
+    """Returns the first camera that goals ask for, and the shape of its frames."""
+    for name in spec.asked:
+        if is_image(spec.sensors[name]):
+            return name, spec.sensors[name]
+    raise GoalError(f"the goals of {spec.env_id} ask for {list(spec.asked)}, so a picture is none of them")
+
+
+def _fitted(picture: NDArray[np.uint8], shape: tuple[int, ...], path: Path | str, *, resize: bool) -> NDArray[np.uint8]:
+    """Returns a picture in the camera's size."""
+    if picture.shape == shape:
+        return picture
+    (height, width), (given_height, given_width) = shape[:2], picture.shape[:2]
+    sizes = f"{given_width} x {given_height} pixels, the camera has {width} x {height}"
+    if abs(given_width * height / (given_height * width) - 1) > MAX_STRETCH:
+        raise GoalError(f"'{path}' has {sizes}: crop it to the same shape, or it would be distorted")
+    if not resize:
+        raise GoalError(f"'{path}' has {sizes}: give it in that size, or allow resize=True")
+    warnings.warn(f"'{path}' has {sizes}: it is resized", stacklevel=3)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
