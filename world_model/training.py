@@ -30,7 +30,7 @@ from world_model.monitors import Alarm, measure
 from world_model.prefetch import Prefetch
 from world_model.probed_frames import ProbedFrames
 from world_model.ranges import check_count, check_number
-from world_model.regularizers.base import Regularizer
+from world_model.regularizers.base import LatentBatch, Regularizer
 from world_model.types import is_image
 
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
@@ -259,15 +259,17 @@ class WorldModelTask:
     def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
         model, context = self._model, self._model.context_length
         embeddings = model.encode(windows.observation)
-        targets = self._regularizer.targets(model, windows.observation, embeddings)
-        predictions = imagine(model, embeddings, windows.actions)
-        frames = embeddings.transpose(0, 1)  # [time, batch, embed_dim]
+        batch = LatentBatch(
+            observation=windows.observation,
+            embeddings=embeddings,
+            predictions=imagine(model, embeddings, windows.actions),
+            targets=self._regularizer.targets(model, windows.observation, embeddings)[:, context:],
+            blocks=model.blocks,
+        )
+        generator = Generator().manual_seed(int(rng.integers(2**63)))
         parts = {
-            "prediction": prediction_loss(predictions, targets[:, context:], model.blocks),
-            "regularization": self._regularizer.loss(
-                {name: frames[..., block] for name, block in model.blocks.items()},
-                Generator().manual_seed(int(rng.integers(2**63))),
-            ),
+            "prediction": prediction_loss(batch.predictions, batch.targets, model.blocks),
+            "regularization": self._regularizer.loss(batch, generator),
         }
         if "inverse_dynamics" in self.module:
             guess = self.module["inverse_dynamics"](embeddings, model.action_normalizer(windows.actions))
