@@ -121,8 +121,8 @@ class RaycastRenderer:
         normals = (rays[where] * distances[where, None] - center) / marker.radius
         colors = np.broadcast_to(np.array(MARKER_COLOR[:3], np.float32), normals.shape)
         shades = self._lighting.shade(colors, normals, data=data, camera=self._camera)
-        opacity = MARKER_COLOR[3]
-        picture.colors[where] = opacity * shades + (1 - opacity) * picture.colors[where] + 0.5
+        seen_through = (1 - MARKER_COLOR[3]) ** 2  # MuJoCo blends what is translucent twice
+        picture.colors[where] = (1 - seen_through) * shades + seen_through * picture.colors[where] + 0.5
 
 
 def _geom_colors(model: Any) -> NDArray[np.float32]:
