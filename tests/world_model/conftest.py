@@ -157,6 +157,7 @@ def settings() -> Callable[..., TrainingSettings]:
             "log_every": 5,
             "num_threads": 1,
             "wandb": False,
+            "precision": "float32",
             "alarm": {
                 "grace_steps": 1000,
                 "min_std": 0.1,
