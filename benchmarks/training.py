@@ -21,7 +21,6 @@ from benchmarks.tables import table
 from envs.episode import open_dataset
 from world_model.data import Windows, WindowSampler
 from world_model.fit import threads, train_step
-from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
 from world_model.training import TrainingSettings, WorldModelTask
 
@@ -57,7 +56,7 @@ def main() -> None:
     with threads(settings.num_threads):
         for step in range(1, NUM_WARM_UP + NUM_STEPS + 1):
             whole.append(seconds(lambda step=step: train_step(task, optimizer, parameters, settings, step)))
-            bare.append(seconds(lambda: bare_passes(model, batch)))
+            bare.append(seconds(lambda: bare_passes(task, batch)))
     rows = [
         [name, f"{1e3 * typical:.1f}", f"{settings.batch_size * num_frames / typical:,.0f}"]
         for name, typical in (("whole step", median(whole)), ("bare forward and backward", median(bare)))
@@ -68,11 +67,11 @@ def main() -> None:
     print(f"of a whole step, the bare passes take {share:.1%} (quartiles {low:.1%} to {high:.1%}, n = {NUM_STEPS})")
 
 
-def bare_passes(model: JEPA, batch: Windows) -> None:
+def bare_passes(task: WorldModelTask, batch: Windows) -> None:
     """Encodes and predicts, and passes gradients back; nothing else."""
-    model.train()
+    model = task.model.train()
     model.zero_grad()
-    embeddings = model.encode(batch.observation)
+    embeddings = task.encode(batch.observation)
     predictions = imagine(model, embeddings, batch.actions)
     loss = prediction_loss(predictions, embeddings[:, model.context_length :], model.blocks)
     loss.backward()  # type: ignore[no-untyped-call]

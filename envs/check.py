@@ -1,7 +1,8 @@
-"""Is a dataset what it says it is? Whole, finite, and repeatable in the simulator."""
+"""Is a dataset what it says it is? Whole, finite, and repeatable in the simulator, camera frames included."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ from numpy.typing import NDArray
 
 from envs.collection import make_env
 from envs.episode import DatasetError, EpisodeDataset, array_path, open_dataset
+from envs.rendering import BACKENDS, probe_backend
 from envs.rollout import GoalConditionedEnv
+from envs.vision import Vision
 
 TOLERANCE = 0.01
 """How far a replay may be off, as a share of the sensor's spread: other versions and processors round otherwise."""
+
+FRAME_TOLERANCE = 1.0
+"""How far a frame may be off, in the mean over its pixels, grey levels of 256: other drivers smooth edges otherwise."""
 
 _CHUNK_ROWS = 65_536
 
@@ -30,6 +36,7 @@ class CheckReport:
         num_replayed: Episodes that were repeated in the simulator; of all others, only the start.
         num_identical: How many of these repeated to the last bit.
         problems: One sentence each; a good dataset has none.
+        notes: What could not be compared here, one sentence each; no problem of the dataset.
     """
 
     num_episodes: int
@@ -37,14 +44,16 @@ class CheckReport:
     num_replayed: int
     num_identical: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
     def __str__(self) -> str:
         if self.problems:
-            return "\n".join(self.problems)
-        return (
+            return "\n".join([*self.problems, *self.notes])
+        good = (
             f"{self.num_episodes} episodes, {self.num_steps} steps: whole, finite and within bounds; "
             f"{self.num_replayed} episodes replayed in the simulator, {self.num_identical} of them equal bit for bit"
         )
+        return "\n".join([good, *self.notes])
 
 
 def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
@@ -58,17 +67,22 @@ def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
         DatasetError: The folder holds no dataset, or one that cannot be opened: a file is missing, say, or truncated.
     """
     dataset = open_dataset(folder)
+    env_id = dataset.manifest.env.env_id
     problems = [*_wrong_checksums(dataset), *_wrong_values(dataset)]
+    notes: list[str] = []
     replays: list[_Replay] = []
     try:
-        env = make_env(dataset.manifest.env.env_id)
+        vision = recorded_vision(dataset)
+        problems += _wrong_env(dataset, make_env(env_id, vision))
     except gymnasium.error.Error as error:
-        problems.append(f"the environment {dataset.manifest.env.env_id} is not installed here: {error}")
-    else:
-        problems += _wrong_env(dataset, env)
-        if not problems:
-            replays = _replays(dataset, env, num_replays)
-            problems += _wrong_replays(replays)
+        problems.append(f"the environment {env_id} is not installed here: {error}")
+    except ValueError as error:  # of cameras
+        problems.append(f"{env_id} shows no such frames as were recorded: {error}")
+    if not problems:
+        if vision is not None:
+            notes += _undrawn(vision.backends)
+        replays = _replays(dataset, env_id, None if notes else vision, num_replays)
+        problems += _wrong_replays(replays)
     full = [replay for replay in replays if replay.is_full]
     return CheckReport(
         num_episodes=dataset.num_episodes,
@@ -76,6 +90,24 @@ def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
         num_replayed=len(full),
         num_identical=sum(replay.is_identical for replay in full),
         problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def recorded_vision(dataset: EpisodeDataset) -> Vision | None:
+    """Returns the cameras that episodes were recorded with, or None where there were none.
+
+    Raises:
+        ValueError: There are no such cameras.
+    """
+    env, backends = dataset.manifest.env, dataset.manifest.backends
+    if not backends:
+        return None
+    return Vision(
+        cameras=tuple(name.removesuffix("_camera") for name in env.asked),
+        image_size=max((env.sensors[name][0] for name in env.asked), default=0),
+        proprioception="tip" in env.perceived,
+        backends=backends,
     )
 
 
@@ -100,7 +132,7 @@ def _wrong_checksums(dataset: EpisodeDataset) -> Iterator[str]:
 
 def _wrong_values(dataset: EpisodeDataset) -> Iterator[str]:
     for sensor, array in dataset.observations.items():
-        row = _first_row(array, lambda rows: ~np.isfinite(rows))
+        row = None if array.dtype == np.uint8 else _first_row(array, lambda rows: ~np.isfinite(rows))
         if row is not None:
             where = _place(dataset, dataset.first_observation, row)
             yield f"{sensor} must be finite, {where} it is {array[row].tolist()}"
@@ -120,6 +152,15 @@ def _wrong_env(dataset: EpisodeDataset, env: GoalConditionedEnv) -> Iterator[str
             )
 
 
+def _undrawn(backends: Sequence[str]) -> Iterator[str]:
+    """Says which frames cannot be drawn again."""
+    for backend in backends:
+        if backend not in BACKENDS:
+            yield f"frames were not compared: nothing is known of the renderer {backend!r} that drew them"
+        elif not (probe := probe_backend(backend)).works:
+            yield f"frames were not compared: {probe.message}"
+
+
 @dataclass(frozen=True)
 class _Replay:
     """An episode repeated in the simulator, beside its record.
@@ -137,13 +178,19 @@ class _Replay:
     deviation: str
 
 
-def _replays(dataset: EpisodeDataset, env: GoalConditionedEnv, num_replays: int) -> list[_Replay]:
+def _replays(dataset: EpisodeDataset, env_id: str, vision: Vision | None, num_replays: int) -> list[_Replay]:
     num_full = min(num_replays, dataset.num_episodes)
     full = set(np.linspace(0, dataset.num_episodes - 1, num_full).round().astype(int).tolist())
-    tolerances = {
-        sensor: TOLERANCE * float(np.ptp(array, axis=0).max()) for sensor, array in dataset.observations.items()
-    }
-    return [_replay(dataset, env, index, tolerances, is_full=index in full) for index in range(dataset.num_episodes)]
+    cameras = () if vision is None else vision.sensors
+    with closing(make_env(env_id, vision)) as env:
+        tolerances = {
+            sensor: FRAME_TOLERANCE if sensor in cameras else TOLERANCE * float(np.ptp(array, axis=0).max())
+            for sensor, array in dataset.observations.items()
+            if sensor in env.description.sensors
+        }
+        return [
+            _replay(dataset, env, index, tolerances, is_full=index in full) for index in range(dataset.num_episodes)
+        ]
 
 
 def _replay(
@@ -157,7 +204,7 @@ def _replay(
         if time > 0:
             state = env.step(np.array(actions[time - 1]))[0]
         for sensor, reading in env.sensor_readings(state).items():
-            difference = float(np.abs(recorded[sensor][time].astype(np.float64) - reading).max())
+            difference = _difference(recorded[sensor][time], reading)
             is_identical = is_identical and difference == 0
             if difference > tolerances[sensor]:
                 deviation = (
@@ -166,6 +213,12 @@ def _replay(
                 )
                 return _Replay(is_full, is_identical=False, deviates_at=time, deviation=deviation)
     return _Replay(is_full, is_identical=is_identical, deviates_at=None, deviation="")
+
+
+def _difference(recorded: NDArray[Any], reading: NDArray[Any]) -> float:
+    """Returns how far a reading is off: its worst number, or the mean over the pixels of a frame."""
+    differences = np.abs(recorded.astype(np.float64) - reading)
+    return float(differences.mean() if reading.dtype == np.uint8 else differences.max())
 
 
 def _wrong_replays(replays: list[_Replay]) -> Iterator[str]:

@@ -58,6 +58,10 @@ class GoalConditionedEnv(Protocol):
         """Returns how far the goal is, m."""
         ...
 
+    def close(self) -> None:
+        """Frees what it draws with, if it draws."""
+        ...
+
 
 def policy_seed(seed: int) -> int:
     """Returns the policy's own seed in the episode of environment seed `seed`: the two draw independent numbers."""

@@ -130,7 +130,8 @@ def sensor_moments(dataset: EpisodeDataset, sensor: str, episodes: NDArray[np.in
 def check_camera(dataset: EpisodeDataset, sensor: str) -> None:
     """Raises `DatasetError` where a camera shows the same in every episode, or the dataset lacks it."""
     frames = _readings(dataset, sensor)
-    if np.ptp(frames[dataset.first_observation], axis=0).max() == 0:
+    first, *others = dataset.first_observation
+    if all(np.array_equal(frames[row], frames[first]) for row in others):
         raise DatasetError(
             f"the camera '{sensor}' of the dataset {dataset.folder} shows the same picture at the start of every "
             "episode: it sees nothing that moves"

@@ -9,6 +9,9 @@ from torch.nn import functional
 from world_model.jepa import JEPA
 from world_model.types import LatentContext
 
+REST = 1e-3
+"""Shorter differences between embeddings count as none."""
+
 
 def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     """Rolls the model out over recorded windows, each from its first frames.
@@ -43,16 +46,22 @@ def prediction_loss(predictions: Tensor, targets: Tensor, blocks: Mapping[str, s
 
 
 def curvature(embeddings: Tensor) -> Tensor:
-    """Returns how much paths bend: 1 minus the cosine between consecutive differences, the mean over all.
+    """Returns how much paths bend: 1 minus the cosine between consecutive differences, the mean over all that move.
 
-    Straight paths make distances in embedding space honest ("Temporal straightening", Wang et al. 2026). Differences
-    shorter than 1e-3 count as a rest, which has no direction.
+    Straight paths make distances in embedding space honest ("Temporal straightening", Wang et al. 2026). A difference
+    that is shorter than `REST` has no direction: it is left out, before and behind.
 
     Args:
         embeddings: `[batch, time, embed_dim]`, of at least 3 frames.
+
+    Returns:
+        A scalar in 0..2; 0 where nothing moves.
     """
     differences = embeddings.diff(dim=1)
-    return (1 - functional.cosine_similarity(differences[:, 1:], differences[:, :-1], dim=2, eps=1e-6)).mean()
+    moves = differences.norm(dim=2) > REST
+    both = moves[:, 1:] & moves[:, :-1]
+    bends = 1 - functional.cosine_similarity(differences[:, 1:][both], differences[:, :-1][both], dim=1)
+    return bends.sum() / both.sum().clamp_min(1)
 
 
 class InverseDynamics(nn.Module):

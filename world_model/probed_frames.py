@@ -66,10 +66,11 @@ class ProbedFrames:
         embeddings, held_out_embeddings = _embed(model, learned), _embed(model, held_out)
         scores = {}
         for name, readings in truth.items():
-            varying = readings.std(dim=0) > LEAST_STD
+            unseen = held_out_truth[name]
+            varying = torch.minimum(readings.std(dim=0), unseen.std(dim=0)) > LEAST_STD
             if bool(varying.any()):
                 probe = fit_probe(embeddings, readings[:, varying], ridge=_RIDGE)
-                share = r_squared(probe(held_out_embeddings), held_out_truth[name][:, varying])
+                share = r_squared(probe(held_out_embeddings), unseen[:, varying])
                 scores[f"probe/{name}"] = float(share.mean())
         return scores
 

@@ -31,12 +31,13 @@ from world_model.monitors import Alarm, measure
 from world_model.prefetch import Prefetch
 from world_model.probed_frames import ProbedFrames
 from world_model.ranges import check_count, check_number
-from world_model.regularizers.base import Regularizer
-from world_model.types import is_image
+from world_model.regularizers.base import LatentBatch, Regularizer
+from world_model.types import Observation, is_image
 
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 
 SECTION = "world_model"
+PRECISIONS = ("float32", "bfloat16")
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
 _SPLIT, _INITIAL, _TRAIN, _VALIDATION = range(4)
 
@@ -56,6 +57,7 @@ class TrainingSettings(FitSettings):
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
         augmentation: Random changes of camera frames.
+        precision: Of the encoders in training: "float32" or "bfloat16".
         alarm: When a training is stopped.
     """
 
@@ -68,6 +70,7 @@ class TrainingSettings(FitSettings):
     straightening_weight: float
     num_probe_frames: int
     augmentation: Mapping[str, Any]
+    precision: str
     alarm: Mapping[str, Any]
 
     def __post_init__(self) -> None:
@@ -86,6 +89,8 @@ class TrainingSettings(FitSettings):
             )
         if self.validation_fraction >= 1:
             raise ValueError(f"training.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"training.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
         Augmentation.from_config(self.augmentation)
         Alarm.from_config(self.alarm)
 
@@ -227,6 +232,13 @@ class WorldModelTask:
         """What is trained."""
         return self._model
 
+    def encode(self, observation: Observation) -> Tensor:
+        """Embeds frames in the precision of the training, to float32: what follows is cheap, and needs it."""
+        lower = self._settings.precision == "bfloat16"
+        with torch.autocast(self._model.action_normalizer.mean.device.type, torch.bfloat16, enabled=lower):
+            embeddings = self._model.encode(observation)
+        return embeddings.float()
+
     def losses(self, step: int) -> dict[str, Tensor]:
         """Returns the loss on a new batch, and its parts."""
         self.module.train()
@@ -268,16 +280,18 @@ class WorldModelTask:
 
     def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
         model, context = self._model, self._model.context_length
-        embeddings = model.encode(windows.observation)
-        targets = self._regularizer.targets(model, windows.observation, embeddings)
-        predictions = imagine(model, embeddings, windows.actions)
-        frames = embeddings.transpose(0, 1)  # [time, batch, embed_dim]
+        embeddings = self.encode(windows.observation)
+        batch = LatentBatch(
+            observation=windows.observation,
+            embeddings=embeddings,
+            predictions=imagine(model, embeddings, windows.actions),
+            targets=self._regularizer.targets(model, windows.observation, embeddings)[:, context:],
+            blocks=model.blocks,
+        )
+        generator = Generator().manual_seed(int(rng.integers(2**63)))
         parts = {
-            "prediction": prediction_loss(predictions, targets[:, context:], model.blocks),
-            "regularization": self._regularizer.loss(
-                {name: frames[..., block] for name, block in model.blocks.items()},
-                Generator().manual_seed(int(rng.integers(2**63))),
-            ),
+            "prediction": prediction_loss(batch.predictions, batch.targets, model.blocks),
+            "regularization": self._regularizer.loss(batch, generator),
         }
         if "inverse_dynamics" in self.module:
             guess = self.module["inverse_dynamics"](embeddings, model.action_normalizer(windows.actions))

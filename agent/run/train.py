@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.run.collect import output_folder
-from agent.run.config import ConfigError, compose_config
+from agent.run.config import Config, ConfigError, compose_config
 from agent.run.learn import learn
 from agent.run.lock import locked
 from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from agent.run.validation import validate, validate_learning
-from envs.episode import open_dataset
+from agent.run.vision import make_vision
+from envs.collection import make_env
+from envs.episode import EpisodeDataset, open_dataset
+from envs.spec import EnvSpec
 
 SECTION = "train"
 
@@ -32,6 +35,7 @@ def main(overrides: Sequence[str]) -> int:
     if any(text.startswith("env=") for text in overrides) and config.choices["env"] != env:
         raise ConfigError(f"the episodes in '{dataset.folder}' are of env={env}, got env={config.choices['env']}")
     config = compose_config([*overrides, f"env={env}"], section=SECTION)
+    _check_observation(config, dataset)
     output = output_folder(config, "model")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
@@ -45,3 +49,20 @@ def main(overrides: Sequence[str]) -> int:
         draw_pictures(config, dataset, output)
     print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0
+
+
+def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
+    """Refuses episodes that were recorded in another observation mode, or with other cameras."""
+    recorded = _shown(dataset.manifest.env)
+    asked = _shown(make_env(config.values.env.env_id, make_vision(config)).description)
+    if recorded != asked:
+        raise ConfigError(
+            f"the episodes in '{dataset.folder}' were recorded for an agent that sees {recorded}, with "
+            f"observation={config.choices['observation']} it sees {asked}: choose the observation that they were "
+            "recorded with, or record others"
+        )
+
+
+def _shown(env: EnvSpec) -> str:
+    """Returns what an agent sees there, for people."""
+    return ", ".join(f"{name} {list(env.sensors[name])}" for name in env.perceived)

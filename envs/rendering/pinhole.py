@@ -38,11 +38,15 @@ class Pinhole:
         Returns:
             `[num_pixels]`, ascending indices into `rays()`.
         """
-        depth = -corners[:, :, 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            places = corners[:, :, :2] * (self._focal_length / depth)[:, :, None] * (1, -1) + self._center
+        depth = -corners[:, :, 2:]
+        offsets = corners[:, :, :2] * (self._focal_length, -self._focal_length)  # pixels times depth, from the center
+        edges = self._center * depth
+        beside = (offsets > edges).all(axis=1) | (offsets < -edges).all(axis=1)
+        inside = ~beside.any(axis=1) & (depth > _NEAR).any(axis=(1, 2))
+        offsets, depth = offsets[inside], depth[inside]
+        places = offsets / np.maximum(depth, _NEAR) + self._center
         low, high = places.min(axis=1) - 0.5, places.max(axis=1) + 0.5
-        anywhere = depth.min(axis=1) < _NEAR
+        anywhere = (depth < _NEAR).any(axis=(1, 2))
         low[anywhere], high[anywhere] = 0, self._size
         first = np.ceil(low.clip(0, self._size)).astype(int).tolist()
         end = np.floor(high.clip(0, self._size)).astype(int).tolist()

@@ -38,8 +38,8 @@ class _Picture:
 class RaycastRenderer:
     """Draws the geoms that OpenGL would draw, where and in the colours in which it would.
 
-    What never moves before a camera that never moves is drawn once; later images cast rays at the rest alone, and only
-    through the pixels that may show it.
+    Rays that may meet what moves are cast at it alone; what keeps still lies behind, and is drawn only once if the
+    camera keeps still too.
 
     Args:
         model: What is drawn.
@@ -59,25 +59,24 @@ class RaycastRenderer:
         self._pinhole = Pinhole(fovy=np.radians(model.cam_fovy[self._camera]), width=width, height=height)
         self._rays = self._pinhole.rays()
         self._shape = (height, width, 3)
-        moves = model.body_weldid[model.geom_bodyid] != 0
+        moves = _moving_bodies(model)[model.geom_bodyid]
         self._moving = np.flatnonzero(moves & (model.geom_group < _NUM_SHOWN_GROUPS))
         boxes = model.geom_aabb[self._moving, None]
         self._corners = boxes[..., :3] + boxes[..., 3:] * _CORNERS  # [num_moving, 8, 3], in the geoms' frames
+        self._still_model = copy.copy(model)
+        self._still_model.geom_group[self._moving] = _HIDDEN_GROUP
         self._keeps_still = _keeps_still(model, self._camera)
         self._still: _Picture | None = None
 
     def image(self, data: Any, *, markers: Sequence[Marker] = ()) -> NDArray[np.uint8]:
         """Returns what the camera sees, `[height, width, 3]`."""
         mujoco.mj_camlight(self._model, data)  # kinematics alone leaves cameras and lights where they were
-        if self._keeps_still:
-            if self._still is None:
-                self._still = self._draw_still(data)
-            picture = _Picture(self._still.colors.copy(), self._still.distances.copy())
-            self._draw(data, picture, model=self._model, pixels=self._pixels_of_moving(data), with_static=False)
-        else:
-            picture = self._draw_everything(data, model=self._model)
+        if self._still is None or not self._keeps_still:
+            self._still = self._draw_still(data)
+        picture = _Picture(self._still.colors.copy(), self._still.distances.copy())
+        self._draw(data, picture, model=self._model, pixels=self._pixels_of_moving(data), with_static=False)
         origin = data.cam_xpos[self._camera]
-        for marker in sorted(markers, key=lambda marker: -np.linalg.norm(marker.position - origin)):
+        for marker in sorted(markers, key=lambda marker: -float(np.linalg.norm(marker.position - origin))):
             self._draw_marker(data, picture, marker)
         return picture.colors.reshape(self._shape)
 
@@ -85,14 +84,9 @@ class RaycastRenderer:
         """Frees nothing: there is nothing that Python does not free."""
 
     def _draw_still(self, data: Any) -> _Picture:
-        model = copy.copy(self._model)
-        model.geom_group[self._moving] = _HIDDEN_GROUP
-        return self._draw_everything(data, model=model)
-
-    def _draw_everything(self, data: Any, *, model: Any) -> _Picture:
         num_pixels = len(self._rays)
         picture = _Picture(np.zeros((num_pixels, 3), np.uint8), np.full(num_pixels, np.inf))
-        self._draw(data, picture, model=model, pixels=np.arange(num_pixels), with_static=True)
+        self._draw(data, picture, model=self._still_model, pixels=np.arange(num_pixels), with_static=True)
         return picture
 
     def _draw(self, data: Any, picture: _Picture, *, model: Any, pixels: NDArray[np.intp], with_static: bool) -> None:
@@ -127,8 +121,8 @@ class RaycastRenderer:
         normals = (rays[where] * distances[where, None] - center) / marker.radius
         colors = np.broadcast_to(np.array(MARKER_COLOR[:3], np.float32), normals.shape)
         shades = self._lighting.shade(colors, normals, data=data, camera=self._camera)
-        opacity = MARKER_COLOR[3]
-        picture.colors[where] = opacity * shades + (1 - opacity) * picture.colors[where] + 0.5
+        seen_through = (1 - MARKER_COLOR[3]) ** 2  # MuJoCo blends what is translucent twice
+        picture.colors[where] = (1 - seen_through) * shades + seen_through * picture.colors[where] + 0.5
 
 
 def _geom_colors(model: Any) -> NDArray[np.float32]:
@@ -148,4 +142,9 @@ def _keeps_still(model: Any, camera: int) -> bool:
     fixed = int(mujoco.mjtCamLight.mjCAMLIGHT_FIXED)
     modes = [model.cam_mode[camera], *model.light_mode]
     bodies = [model.cam_bodyid[camera], *model.light_bodyid]
-    return all(mode == fixed for mode in modes) and not model.body_weldid[bodies].any() and not model.nmocap
+    return all(mode == fixed for mode in modes) and not _moving_bodies(model)[bodies].any()
+
+
+def _moving_bodies(model: Any) -> NDArray[np.bool_]:
+    moves: NDArray[np.bool_] = (model.body_weldid != 0) | (model.body_mocapid >= 0)
+    return moves

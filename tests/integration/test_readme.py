@@ -26,8 +26,7 @@ def run_all(folder, *, extra):
         assert program == "jepa-mpc"
         extras = extra if any("=" in argument for argument in arguments) else []
         subprocess.run([sys.executable, "-m", "agent.run.cli", command, *arguments, *extras], cwd=folder, check=True)
-    agent, planner, environment = blocks("python")[:3]
-    for code in (agent, planner, environment):
+    for code in (block for block in blocks("python") if "SlideEnv" not in block):
         subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 

@@ -35,7 +35,9 @@ def write(folder: Path, readings: list[dict[str, Any]], actions: list[Any]) -> E
     )
     episodes = [
         Episode(
-            observations={name: np.float32(values) for name, values in seen.items()},
+            observations={
+                name: values if values.dtype == np.uint8 else np.float32(values) for name, values in seen.items()
+            },
             actions=np.float32(done),
             seed=seed,
             redrawn=0,
@@ -94,6 +96,22 @@ def unheard(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
 
 
 @pytest.fixture(scope="session")
+def filmed(tmp_path_factory: pytest.TempPathFactory) -> EpisodeDataset:
+    """A bright square that actions move over a dark picture, and its place: 60 episodes of 12 steps."""
+    rng = np.random.default_rng(0)
+    readings, actions = [], []
+    for _ in range(60):
+        done = rng.uniform(-1, 1, (12, 2))
+        place = (8 + np.concatenate([rng.uniform(-3, 3, (1, 2)), 2 * done]).cumsum(axis=0)).clip(1.5, 14.5)
+        rows, columns = (np.abs(np.arange(16) + 0.5 - place[:, [axis]]) for axis in (0, 1))
+        square = (2 - np.maximum(rows[:, :, None], columns[:, None])).clip(0, 1)
+        film = np.repeat((20 + 200 * square).astype(np.uint8)[..., None], 3, axis=3)
+        readings.append({"camera": film, "place": place})
+        actions.append(done)
+    return write(tmp_path_factory.mktemp("filmed"), readings, actions)
+
+
+@pytest.fixture(scope="session")
 def build_model() -> Callable[..., JEPA]:
     """Builds a small model of the mass in the plane, of what a test changes in it."""
 
@@ -139,6 +157,7 @@ def settings() -> Callable[..., TrainingSettings]:
             "log_every": 5,
             "num_threads": 1,
             "wandb": False,
+            "precision": "float32",
             "alarm": {
                 "grace_steps": 1000,
                 "min_std": 0.1,

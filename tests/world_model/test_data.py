@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from envs.episode import DatasetError
-from world_model.data import WindowSampler, action_moments, sensor_moments, split_episodes
+from world_model.data import WindowSampler, action_moments, check_camera, sensor_moments, split_episodes
 
 LENGTHS = [7, 3, 12, 5]
 
@@ -121,3 +121,33 @@ def test_what_is_not_finite_is_named(record, tmp_path, value, step):
         sensor_moments(dataset, "bad", np.array([1, 2]))
     with pytest.raises(DatasetError, match=r"the actions of the dataset .* must be finite"):
         action_moments(dataset, np.array([1, 2]))
+
+
+def test_windows_of_frames_are_the_recorded_bytes(filmed):
+    windows = WindowSampler(filmed, sensors=["camera"], episodes=np.array([2, 5]), num_frames=3, action_repeat=2)
+    frames = windows[np.arange(len(windows))].observation["camera"]
+    assert frames.dtype == torch.uint8
+    for row, (episode, start) in enumerate((e, s) for e in (2, 5) for s in range(12 + 1 - 4)):
+        np.testing.assert_array_equal(frames[row], filmed.episode(episode)[0]["camera"][start : start + 5 : 2])
+
+
+def film(record, folder, starts):
+    """Records films `[3, 8, 8, 3]` that begin with the given frames and then show noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    readings = [{"camera": np.concatenate([start[None], noise])} for start in starts]
+    return record(folder, readings, [np.zeros((2, 1))] * len(starts))
+
+
+def test_a_camera_that_shows_the_same_at_every_start_is_refused(record, tmp_path):
+    still = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    constant = film(record, tmp_path / "constant", [still] * 4)
+    with pytest.raises(
+        DatasetError,
+        match=r"^the camera 'camera' of the dataset .* shows the same picture at the start of every episode",
+    ):
+        check_camera(constant, "camera")
+    moved = still.copy()
+    moved[7, 7, 2] ^= 1
+    check_camera(film(record, tmp_path / "moved", [still, still, still, moved]), "camera")
+    with pytest.raises(DatasetError, match=r"has no sensor 'eye', it has \['camera'\]"):
+        check_camera(constant, "eye")

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from world_model.normalizer import Moments
-from world_model.types import Goal, LatentContext
+from world_model.encoders.keypoints import KeypointEncoder
+from world_model.encoders.mlp import MLPEncoder
+from world_model.normalizer import Moments, PixelScale
+from world_model.types import Goal, LatentContext, is_image
 
 
 @pytest.fixture
@@ -191,3 +193,72 @@ def test_wrong_observations_goals_and_rollouts_are_refused(model):
         model.encode_goal(Goal(observation={"position": torch.zeros(3, 4)}, asked=asked))
     with pytest.raises(ValueError, match="context of 1 frames and actions of 2 numbers, got 1 and 3"):
         model.rollout(context_of(model), torch.zeros(3, 5, 4, 3))
+
+
+@pytest.fixture
+def seeing(build_model):
+    """A model of a camera and of numbers."""
+
+    def encoder(*, input_shape, embed_dim):
+        if not is_image(input_shape):
+            return MLPEncoder(input_shape=input_shape, embed_dim=embed_dim, hidden_dim=8, num_layers=1)
+        sizes = {"channels": 4, "num_keypoints": 3, "temperature": 0.1, "hidden_dim": 8}
+        return KeypointEncoder(input_shape=input_shape, embed_dim=embed_dim, **sizes)
+
+    return with_random_weights(
+        build_model(
+            sensors={"position": (2,), "camera": (8, 8, 3)}, embed_dims={"camera": 5, "position": 2}, encoder=encoder
+        )
+    )
+
+
+def pictures(*shape):
+    generator = torch.Generator().manual_seed(4)
+    return torch.randint(0, 256, (*shape, 8, 8, 3), generator=generator, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((8, 8, 3), True), ((6, 9, 3), True), ((3,), False), ((8, 8), False), ((8, 8, 1), False)]
+)
+def test_a_camera_is_known_by_its_shape(shape, expected):
+    assert is_image(shape) is expected
+
+
+def test_pixels_are_scaled_to_minus_1_and_1_whatever_their_type():
+    levels = torch.tensor([0, 51, 255], dtype=torch.uint8)
+    for pixels in (levels, levels.float()):
+        torch.testing.assert_close(PixelScale()(pixels), torch.tensor([-1.0, -0.6, 1.0]))
+
+
+def test_a_camera_and_numbers_are_blocks_beside_each_other(seeing):
+    observation = {"camera": pictures(2, 3), "position": torch.randn(2, 3, 2)}
+    embeddings = seeing.encode(observation)
+    assert embeddings.shape == (2, 3, 7) and list(seeing.blocks) == ["camera", "position"]
+    assert torch.equal(seeing.encode({**observation, "camera": observation["camera"].float()}), embeddings)
+    darker = seeing.encode({**observation, "camera": observation["camera"] // 2})
+    assert torch.equal(darker[..., 5:], embeddings[..., 5:])
+    assert not torch.isclose(darker[..., :5], embeddings[..., :5]).all(dim=2).any()
+
+
+def test_of_a_camera_no_moments_are_needed(seeing):
+    moments = Moments(mean=torch.ones(2).numpy(), std=torch.full((2,), 2.0).numpy())
+    before = seeing.encode({"camera": pictures(1, 1), "position": torch.zeros(1, 1, 2)})[..., :5]
+    seeing.fit_normalizer({"position": moments}, moments)
+    assert torch.equal(seeing.normalizers["position"].mean, torch.ones(2))
+    assert torch.equal(seeing.encode({"camera": pictures(1, 1), "position": torch.zeros(1, 1, 2)})[..., :5], before)
+
+
+def test_a_goal_that_is_the_present_picture_is_no_distance_away(seeing):
+    observation = {"camera": pictures(3, 1), "position": torch.randn(3, 1, 2)}
+    asked = {"camera": torch.ones(3, dtype=torch.bool)}
+    goal = seeing.encode_goal(Goal(observation={"camera": observation["camera"][:, 0].float()}, asked=asked))
+    assert torch.equal(goal.mask, torch.arange(7).expand(3, 7) < 5)
+    distances = (seeing.encode(observation)[:, 0] - goal.embedding)[:, :5].abs()
+    assert torch.equal(distances, torch.zeros(3, 5))
+    other = seeing.encode_goal(Goal(observation={"camera": pictures(4)[1:]}, asked=asked))
+    assert ((other.embedding - goal.embedding)[:, :5].abs() > 0).any(dim=1).all()
+
+
+def test_a_picture_of_another_size_is_refused(seeing):
+    with pytest.raises(ValueError, match=r"'camera' must have shape \[batch, time, 8, 8, 3\], got \[1, 1, 8, 9, 3\]"):
+        seeing.encode({"camera": torch.zeros(1, 1, 8, 9, 3), "position": torch.zeros(1, 1, 2)})

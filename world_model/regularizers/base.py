@@ -1,7 +1,8 @@
-"""What keeps embeddings from collapsing to a point: the interface that all ways share."""
+"""What shapes embeddings beside the prediction of the next one: the interface that all ways share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Generator, Tensor, nn
 
@@ -9,11 +10,39 @@ from world_model.jepa import JEPA
 from world_model.types import Observation
 
 
+@dataclass(frozen=True)
+class LatentBatch:
+    """What a model made of a batch of windows.
+
+    Attributes:
+        observation: Sensor name to what was embedded, `[batch, time, *shape]`, in the sensor's own units.
+        embeddings: Of it, `[batch, time, embed_dim]`.
+        predictions: Of the last `horizon` frames, `[batch, horizon, embed_dim]`.
+        targets: What the predictions are compared with, `[batch, horizon, embed_dim]`.
+        blocks: Sensor name to its place in an embedding.
+    """
+
+    observation: Observation
+    embeddings: Tensor
+    predictions: Tensor
+    targets: Tensor
+    blocks: Mapping[str, slice]
+
+    def by_block(self, embeddings: Tensor) -> dict[str, Tensor]:
+        """Returns sensor name to its part of embeddings `[batch, time, embed_dim]`: `[time, batch, block_dim]`."""
+        frames = embeddings.transpose(0, 1)
+        return {name: frames[..., block] for name, block in self.blocks.items()}
+
+
 class Regularizer(nn.Module, ABC):
-    """One way against collapse; what it keeps between steps is in its `state_dict`."""
+    """One way against collapse; what it learns, and what it keeps between steps, is in its `state_dict`."""
 
     def attach(self, model: JEPA) -> None:
-        """Prepares for the training of a model that has its first weights and its normaliser."""
+        """Prepares for the training of a model that has its first weights and its normaliser.
+
+        What is built here and has parameters is trained with the model. Its first weights come from torch's global
+        generator, after the model's: those are the same under every regulariser.
+        """
 
     def targets(self, model: JEPA, observation: Observation, embeddings: Tensor) -> Tensor:  # noqa: ARG002 - others do
         """Returns what predictions are compared with, `[batch, time, embed_dim]`.
@@ -28,11 +57,11 @@ class Regularizer(nn.Module, ABC):
         return embeddings
 
     @abstractmethod
-    def loss(self, blocks: Mapping[str, Tensor], generator: Generator) -> Tensor:
-        """Returns a scalar that is added to the prediction loss.
+    def loss(self, batch: LatentBatch, generator: Generator) -> Tensor:
+        """Returns a scalar, 0 or more, that is added to the prediction loss.
 
         Args:
-            blocks: Sensor name to its embeddings, `[time, batch, block_dim]`, float32.
+            batch: What the model made of the windows of this step.
             generator: Of all random draws.
         """
 

@@ -1,13 +1,12 @@
 """Targets from a slow copy of the encoders (BYOL, Grill 2020; I-JEPA, Assran 2023)."""
 
 import copy
-from collections.abc import Mapping
 
 import torch
 from torch import Generator, Tensor
 
 from world_model.jepa import JEPA
-from world_model.regularizers.base import Regularizer
+from world_model.regularizers.base import LatentBatch, Regularizer
 from world_model.types import Observation
 
 
@@ -37,9 +36,9 @@ class EMATarget(Regularizer):
         """Returns the slow copy's embeddings, `[batch, time, embed_dim]`."""
         return self.target.encode(observation)
 
-    def loss(self, blocks: Mapping[str, Tensor], generator: Generator) -> Tensor:  # noqa: ARG002 - targets alone
+    def loss(self, batch: LatentBatch, generator: Generator) -> Tensor:  # noqa: ARG002 - targets alone
         """Returns 0: the targets do the work."""
-        return torch.zeros(())
+        return batch.embeddings.new_zeros(())
 
     @torch.no_grad()
     def update(self, model: JEPA) -> None:

@@ -1,13 +1,12 @@
 """SIGReg: every one-dimensional shadow of a block should be a standard normal (LeJEPA, Balestriero & LeCun 2025)."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from world_model.regularizers.base import Regularizer
+from world_model.regularizers.base import LatentBatch, Regularizer
 
 NUM_KNOTS = 17
 LAST_KNOT = 3.0
@@ -34,9 +33,10 @@ class SIGReg(Regularizer):
         """Returns the hyper-parameters."""
         return f"weight={self._weight}, num_projections={self._num_projections}"
 
-    def loss(self, blocks: Mapping[str, Tensor], generator: Generator) -> Tensor:
+    def loss(self, batch: LatentBatch, generator: Generator) -> Tensor:
         """Returns the weighted mean of the statistic over the blocks."""
-        statistics = [self._statistic(block, generator) for block in blocks.values()]
+        blocks = batch.by_block(batch.embeddings).values()
+        statistics = [self._statistic(block, generator) for block in blocks]
         return self._weight * torch.stack(statistics).mean()
 
     def _statistic(self, block: Tensor, generator: Generator) -> Tensor:

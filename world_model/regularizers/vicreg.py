@@ -1,11 +1,9 @@
 """VICReg: every dimension of a block should vary, and no two of them alike (Bardes 2022)."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Generator, Tensor
 
-from world_model.regularizers.base import Regularizer
+from world_model.regularizers.base import LatentBatch, Regularizer
 
 
 class VICReg(Regularizer):
@@ -30,10 +28,11 @@ class VICReg(Regularizer):
         """Returns the hyper-parameters."""
         return f"variance_weight={self._variance_weight}, covariance_weight={self._covariance_weight}"
 
-    def loss(self, blocks: Mapping[str, Tensor], generator: Generator) -> Tensor:  # noqa: ARG002 - it draws nothing
+    def loss(self, batch: LatentBatch, generator: Generator) -> Tensor:  # noqa: ARG002 - it draws nothing
         """Returns the weighted sum of both terms, each the mean over the blocks."""
-        variance = torch.stack([variance_hinge(block).mean() for block in blocks.values()]).mean()
-        covariance = torch.stack([covariance_energy(block).mean() for block in blocks.values()]).mean()
+        blocks = batch.by_block(batch.embeddings).values()
+        variance = torch.stack([variance_hinge(block).mean() for block in blocks]).mean()
+        covariance = torch.stack([covariance_energy(block).mean() for block in blocks]).mean()
         return self._variance_weight * variance + self._covariance_weight * covariance
 
 

@@ -78,6 +78,10 @@ class StagedEnv:
         """Returns how far the goal is, m."""
         return self._env.distance_to_goal(achieved, desired)
 
+    def close(self) -> None:
+        """Frees what it draws with, if it draws."""
+        self._env.close()
+
 
 def scenario_generator(seed: int) -> Generator:
     """Returns what a scenario draws from in the episode of that seed: neither the environment's nor the policy's."""
