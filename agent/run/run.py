@@ -14,6 +14,7 @@ from agent.run.evaluate import evaluate_run
 from agent.run.learn import learn
 from agent.run.loading import DATA_FOLDER
 from agent.run.lock import locked
+from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.validation import validate, validate_learning
 from agent.run.vision import configured_env
@@ -37,7 +38,9 @@ def main(overrides: Sequence[str]) -> int:
         print("1/3 collect")
         collect_data(config, output / DATA_FOLDER)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-        learn(config, open_dataset(output / DATA_FOLDER), output)
+        dataset = open_dataset(output / DATA_FOLDER)
+        learn(config, dataset, output)
+        draw_pictures(config, dataset, output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
         code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")

@@ -13,6 +13,7 @@ from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.learn import learn
 from agent.run.lock import locked
+from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from agent.run.validation import validate, validate_learning
@@ -44,6 +45,7 @@ def main(overrides: Sequence[str]) -> int:
         if not (output / CONFIG_FILE).exists():
             save_config(config, output)
         learn(config, dataset, output)
+        draw_pictures(config, dataset, output)
     print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0
 

@@ -37,6 +37,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
     build(values.training)
     build(values.learning)
     build(values.online)
+    build(values.pictures)
     if values.policy is not None:
         if steps_critic(config) is None:
             raise ConfigError(
