@@ -17,8 +17,7 @@ from agent.run.lock import locked
 from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.validation import validate, validate_learning
-from agent.run.vision import make_vision
-from envs.collection import make_env
+from agent.run.vision import configured_env
 from envs.episode import open_dataset
 
 SECTION = None
@@ -31,7 +30,7 @@ def main(overrides: Sequence[str]) -> int:
     output = output_folder(config, "run")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
-    validate(config, make_env(config.values.env.env_id, make_vision(config)).description)
+    validate(config, configured_env(config).description)
     validate_learning(config, config.values.collect.num_steps)
     print(f"everything of this run lies in {output}")
     with locked(output):

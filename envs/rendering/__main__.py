@@ -9,7 +9,7 @@ from envs.reach import ReachEnv
 from envs.rendering import make_renderer
 from envs.rendering.probe import SIZE
 
-NUM_FRAMES = 50
+NUM_FRAMES = 20
 
 
 def frames_per_second(backend: str) -> float:
