@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from world_model.normalizer import Moments, Normalizer
 from world_model.ranges import check_count
+from world_model.regularizers.decoders import ImageDecoder
 
 PICTURE_SIZE = 64
 """Width and height of a decoded picture, pixels, whatever the camera's."""
@@ -33,19 +34,13 @@ class Decoder(nn.Module):
     def __init__(self, *, embed_dim: int, hidden_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
         check_decoder(hidden_dim=hidden_dim, channels=channels)
-        first_size = PICTURE_SIZE >> len(channels)
         self.normalizer = Normalizer((embed_dim,))
         self.register_buffer("mean", torch.zeros(PICTURE_SIZE, PICTURE_SIZE, 3))
-        self.coarse = nn.Sequential(
+        self.layers = nn.Sequential(
             nn.Linear(embed_dim, hidden_dim),
             nn.SiLU(),
-            nn.Linear(hidden_dim, channels[0] * first_size**2),
-            nn.Unflatten(1, (channels[0], first_size, first_size)),
+            ImageDecoder(embed_dim=hidden_dim, output_shape=tuple(self.mean.shape), channels=channels),
         )
-        layers: list[nn.Module] = []
-        for before, after in zip(channels, [*channels[1:], 3], strict=True):
-            layers += [nn.SiLU(), nn.ConvTranspose2d(before, after, kernel_size=4, stride=2, padding=1)]
-        self.convolutions = nn.Sequential(*layers)
 
     def fit_scale(self, embeddings: Tensor, pictures: Tensor) -> None:
         """Takes over what is typical: of embeddings `[rows, embed_dim]` and pictures `[rows, 64, 64, 3]`, uint8."""
@@ -55,8 +50,7 @@ class Decoder(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Draws pictures of embeddings `[rows, embed_dim]`: `[rows, 64, 64, 3]`, colours around 0 to 1."""
-        coarse = self.coarse(self.normalizer(embeddings)).contiguous(memory_format=torch.channels_last)
-        picture: Tensor = self.mean + self.convolutions(coarse).permute(0, 2, 3, 1)
+        picture: Tensor = self.mean + self.layers(self.normalizer(embeddings))
         return picture
 
 
