@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -135,10 +136,16 @@ def test_frames_are_drawn_again_and_are_the_same(finished):
     assert report.num_replayed == report.num_identical == NUM_EPISODES
 
 
-def test_mixed_backends_are_checked_each_by_its_own(tmp_path):
+def test_mixed_backends_draw_every_other_episode_and_are_checked_each_by_its_own(tmp_path):
     if len(available_backends()) < 2:
         pytest.skip("only one backend renders here")
-    record(tmp_path, vision=vision(backends=(available_backends()[0], "raycast")), num_episodes=4)
+    pair = (available_backends()[0], "raycast")
+    record(tmp_path, vision=vision(backends=pair), num_episodes=4, num_workers=2)
+    dataset = open_dataset(tmp_path)
+    for index, seed in enumerate(dataset.manifest.seeds):
+        with closing(make_env("jepa-mpc/Reach-v0", vision(backends=(pair[index % 2],)))) as env:
+            frame = env.reset(seed=seed)[0]["fixed_camera"]
+        np.testing.assert_array_equal(dataset.episode(index)[0]["fixed_camera"][0], frame)
     report = check_dataset(tmp_path, num_replays=4)
     assert (report.problems, report.num_identical) == ((), 4)
 

@@ -44,11 +44,6 @@ def make(task):
         env.close()
 
 
-def camera_names(task):
-    model = make_env(task).model
-    return [model.camera(index).name for index in range(model.ncam)]
-
-
 def random_actions(env, num_steps, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (num_steps, *env.action_space.shape)).astype(np.float32)
 
@@ -86,9 +81,7 @@ def test_with_proprioception_the_agent_feels_its_body_and_no_object(make):
     assert spec.asked == ("fixed_camera",)
 
 
-def test_two_cameras_are_two_sensors_and_see_different_things(task, make):
-    if "wrist" not in camera_names(task):
-        pytest.skip("there is one camera")
+def test_two_cameras_are_two_sensors_and_see_different_things(make):
     env = make(cameras=("fixed", "wrist"))
     readings = env.sensor_readings(env.reset(seed=0)[0])
     assert env.description.perceived == env.description.asked == ("fixed_camera", "wrist_camera")
@@ -251,14 +244,14 @@ def test_each_episode_is_drawn_by_its_own_backend_and_both_show_the_same():
 
 
 def test_another_simulation_of_the_same_task_has_the_same_cameras(make):
-    env = make(image_size=20, proprioception=True)
+    env = make(cameras=("wrist",), image_size=20, proprioception=True)
     other = env.another()
     assert other.description == env.description
-    np.testing.assert_array_equal(other.reset(seed=1)[0]["fixed_camera"], env.reset(seed=1)[0]["fixed_camera"])
+    np.testing.assert_array_equal(other.reset(seed=1)[0]["wrist_camera"], env.reset(seed=1)[0]["wrist_camera"])
 
 
 def test_a_camera_that_is_not_there_is_one_sentence():
-    with pytest.raises(ValueError, match=r"^cameras must be among \['fixed'.*\], got 'front'$"):
+    with pytest.raises(ValueError, match=r"^cameras must be among \['fixed', 'wrist'\], got 'front'$"):
         make_env("jepa-mpc/Reach-v0", vision(cameras=("fixed", "front")))
 
 

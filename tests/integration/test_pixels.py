@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import gymnasium
 import numpy as np
@@ -12,6 +13,7 @@ import envs  # noqa: F401
 from agent import load_agent
 from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
 from agent.evaluation.oracle import OracleModel
+from agent.run.cli import main
 from agent.run.config import compose_config
 from agent.run.evaluate import PolicyFactory, fingerprint
 from agent.run.loading import build_actor
@@ -22,6 +24,7 @@ from envs.rollout import policy_seed, rollout
 from envs.vision import Vision
 from world_model.types import LatentContext
 
+SMALL = ["renderer=raycast", "observation.image_size=16"]
 VISION = Vision(cameras=("fixed",), image_size=16, proprioception=False, backends=("raycast",))
 SEEDS = [2_000_000_000 + index for index in range(4)]
 TASKS = [EpisodeTask(agent, seed) for seed in SEEDS for agent in ("actor", "zero")]
@@ -145,3 +148,51 @@ def test_with_proprioception_the_body_is_embedded_beside_the_picture_and_goals_s
     agent.reset(goal, seed=0)
     asked = {name for name, block in agent.world_model.blocks.items() if agent.state.goal.mask[0, block].any()}
     assert asked == set(goal) == {"fixed_camera"}
+
+
+def complaint(capsys, arguments):
+    """Returns the one sentence that a user's mistake gets."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]  # before it may stand what draws
+    assert sentence.startswith("jepa-mpc")
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ([], "with observation=state it sees tip [3], joint_position [7], joint_velocity [7]"),
+        (["observation=pixels", *SMALL, "observation.image_size=32"], "it sees fixed_camera [32, 32, 3]"),
+        (["observation=pixels", *SMALL, "observation.cameras=[wrist]"], "it sees wrist_camera [16, 16, 3]"),
+        (
+            ["observation=pixels+proprio", *SMALL],
+            "it sees fixed_camera [16, 16, 3], tip [3], joint_position [7], joint",
+        ),
+    ],
+)
+def test_episodes_of_another_observation_are_not_trained_on(capsys, smoke_pixels_run, tmp_path, changes, seen):
+    data = smoke_pixels_run / "data"
+    sentence = complaint(capsys, ["train", f"data={data}", f"output={tmp_path}/model", *changes])
+    assert f"the episodes in '{data}' were recorded for an agent that sees fixed_camera [16, 16, 3]" in sentence
+    assert seen in sentence
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("change", ["observation=state", "observation.image_size=32", "image_encoder=strided_conv"])
+def test_a_finished_run_sees_as_it_was_trained_to(capsys, smoke_pixels_run, tmp_path, change):
+    command = ["evaluate", f"run={smoke_pixels_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1", change]
+    assert "the run was made with" in complaint(capsys, command)
+
+
+def test_a_sound_dataset_of_pictures_passes_its_check_and_a_changed_frame_is_found(capsys, smoke_pixels_run, tmp_path):
+    assert main(["check-data", str(smoke_pixels_run / "data")]) == 0
+    assert "10 of them equal bit for bit" in capsys.readouterr().out
+    folder = tmp_path / "data"
+    shutil.copytree(smoke_pixels_run / "data", folder)
+    path = folder / "observations" / "fixed_camera.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 255
+    path.write_bytes(content)
+    assert main(["check-data", str(folder)]) == 1
+    assert "fixed_camera.npy was changed" in capsys.readouterr().out
