@@ -128,13 +128,15 @@ def test_a_sphere_is_a_disc_of_the_right_size() -> None:
 
 def test_every_ray_that_meets_a_box_is_among_its_pixels() -> None:
     pinhole, generator = Pinhole(fovy=np.radians(50), width=30, height=20), np.random.default_rng(2)
-    rays, signs = pinhole.rays(), np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    for _ in range(300):
-        center, sides = generator.normal(size=3), generator.uniform(0.01, 0.6, size=3)
-        bounds = np.stack([(center - sides) / rays, (center + sides) / rays])
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    for _ in range(1000):
+        frame = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        center, sides = generator.normal(size=3) * (1, 1, 0.5), generator.uniform(0.01, 0.8, size=3)
+        rays, middle = pinhole.rays() @ frame, center @ frame
+        bounds = np.stack([(middle - sides) / rays, (middle + sides) / rays])
         enters, leaves = bounds.min(axis=0).max(axis=1), bounds.max(axis=0).min(axis=1)
         met = np.flatnonzero((enters <= leaves) & (leaves > 0))
-        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs)[None]).tolist())
+        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs @ frame.T)[None]).tolist())
 
 
 def test_what_is_behind_or_beside_the_camera_has_no_pixels() -> None:
