@@ -60,9 +60,9 @@ def curvature(embeddings: Tensor) -> Tensor:
     differences = embeddings.diff(dim=1)
     moves = differences.norm(dim=2) > REST
     both = moves[:, 1:] & moves[:, :-1]
-    bends: Tensor = 1 - functional.cosine_similarity(differences[:, 1:][both], differences[:, :-1][both], dim=1)
-    bend: Tensor = bends.sum() / both.sum().clamp_min(1)
-    return bend
+    bends = 1 - functional.cosine_similarity(differences[:, 1:][both], differences[:, :-1][both], dim=1)
+    mean: Tensor = bends.sum() / both.sum().clamp_min(1)
+    return mean
 
 
 class InverseDynamics(nn.Module):
