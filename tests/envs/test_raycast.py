@@ -63,8 +63,8 @@ def test_every_shape_is_drawn_as_opengl_draws_it() -> None:
         }
         for _ in range(3):
             move(model, data, generator)
-            marker = Marker(position=data.geom_xpos[-1].astype(np.float32) - [0, 0.05, 0], radius=0.12)
-            other = Marker(position=np.array([0.2, -0.1, 0.5], np.float32), radius=0.2)
+            marker = Marker(position=data.geom_xpos[-1].astype(np.float32) - [0, 0.05, 0], radius=0.25)
+            other = Marker(position=marker.position + np.float32([0.1, 0.7, 0.1]), radius=0.4)
             for markers in ([], [marker, other], [other, marker]):
                 images = [renderer.image(data, markers=markers) for renderer in by_backend.values()]
                 off = difference(*images)
