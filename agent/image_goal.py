@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,8 +30,9 @@ def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dic
     """
     camera, shape = _camera(spec)
     try:
-        picture = iio.imread(path)
-    except (OSError, ValueError) as error:
+        with Image.open(path) as file:
+            picture = np.asarray(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # a broken PNG is bad syntax
         raise GoalError(f"'{path}' must be a picture that can be read: {' '.join(str(error).split())}") from None
     if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
         raise GoalError(f"'{path}' must be one picture in 8-bit colours, got {picture.dtype} of shape {picture.shape}")

@@ -23,10 +23,9 @@ from agent.evaluation.seeds import SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles
 from agent.run.config import Config, compose_config
 from agent.run.saved_config import read_config
-from agent.run.vision import make_vision
+from agent.run.vision import configured_env
 from benchmarks.agents import configured_by
 from benchmarks.tables import table
-from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
 from world_model.types import Observation
 
@@ -42,7 +41,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     config = compose_config(arguments.overrides, base=read_config(arguments.run))
-    env = make_env(config.values.env.env_id, make_vision(config))
+    env = configured_env(config)
     assert isinstance(env, MujocoEnv)
     rows = []
     encoding: list[float] = []

@@ -19,9 +19,8 @@ from agent.evaluation.statistics import paired_difference, success_rate
 from agent.run.config import Config, compose_config
 from agent.run.finished_run import compose_on_run, load_modules_for
 from agent.run.loading import build_actor, recorded_experience
-from agent.run.vision import make_vision
+from agent.run.vision import configured_env
 from benchmarks.tables import table
-from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
 
 FIRST_FROZEN, NUM_FROZEN = 100, 100
@@ -47,7 +46,7 @@ def main() -> None:
     num_episodes = config.values.evaluate.num_episodes
     if num_episodes > FIRST_FROZEN:
         sys.exit(f"num_episodes must be at most {FIRST_FROZEN}, where the episodes begin that are compared")
-    env = make_env(config.values.env.env_id, make_vision(config))
+    env = configured_env(config)
     assert isinstance(env, MujocoEnv)
     seeds = episode_seeds("validation", FIRST_FROZEN + NUM_FROZEN)
     modules = load_modules_for(env, learning, run)

@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--num-episodes", type=int, default=200, help="that are evaluated")
     parser.add_argument("--data", type=Path, default=None, help="folder of a collection")
     parser.add_argument("--level", type=float, default=0.99, help="R² of the tip whose time is told")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     overrides = ("observation=pixels", *arguments.overrides)
     if arguments.data is None:

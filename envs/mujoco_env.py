@@ -281,12 +281,17 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """
         if self._vision is None:
             return self.goal_observation(desired_goal)
+        readings = self.readings_at(desired_goal)
+        return {name: readings[name] for name in self._cameras}
+
+    def readings_at(self, desired_goal: NDArray[np.float32]) -> Readings:
+        """Returns what all sensors would read with a goal reached; the simulation goes on as if it were not."""
         state = self.get_state()
         self._place_goal(np.asarray(desired_goal, np.float32))
         self.control.refresh()
-        pictures = self.frames()
+        readings = {**self.split_observation(self._observe()), **self.frames()}
         self.set_state(state)
-        return pictures
+        return readings
 
     def split_observation(self, observation: NDArray[np.float32]) -> Readings:
         """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""

@@ -61,7 +61,8 @@ def curvature(embeddings: Tensor) -> Tensor:
     moves = differences.norm(dim=2) > REST
     both = moves[:, 1:] & moves[:, :-1]
     bends = 1 - functional.cosine_similarity(differences[:, 1:][both], differences[:, :-1][both], dim=1)
-    return bends.sum() / both.sum().clamp_min(1)
+    mean: Tensor = bends.sum() / both.sum().clamp_min(1)
+    return mean
 
 
 class InverseDynamics(nn.Module):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from envs.episode import EpisodeDataset
@@ -38,7 +39,7 @@ __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 SECTION = "world_model"
 PRECISIONS = ("float32", "bfloat16")
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
-_SPLIT, _INITIAL, _TRAIN, _VALIDATION = range(4)
+_SPLIT, _INITIAL, _TRAIN, _VALIDATION, _DROPOUT = range(5)
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,17 @@ def train_world_model(
     return fit(task, settings=settings, identity=identity, output=output, description="training")
 
 
+def split_of_training(
+    dataset: EpisodeDataset, *, validation_fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the episodes that a world model of that seed learns from, and those that it is validated on.
+
+    Raises:
+        DatasetError: There are fewer than two episodes.
+    """
+    return split_episodes(dataset.num_episodes, validation_fraction=validation_fraction, rng=_rng(seed, _SPLIT, 0))
+
+
 class WorldModelTask:
     """The world model's losses, monitors and checkpoint.
 
@@ -170,9 +182,7 @@ class WorldModelTask:
         self._model, self._regularizer, self._settings, self._seed = model, regularizer, settings, seed
         self._alarm = Alarm.from_config(settings.alarm)
         self._augmentation = Augmentation.from_config(settings.augmentation)
-        learned, held_out = split_episodes(
-            dataset.num_episodes, validation_fraction=settings.validation_fraction, rng=_rng(seed, _SPLIT, 0)
-        )
+        learned, held_out = split_of_training(dataset, validation_fraction=settings.validation_fraction, seed=seed)
         self._train, validation = (
             WindowSampler(
                 dataset,
@@ -237,7 +247,9 @@ class WorldModelTask:
             name: self._augmentation(readings, rng) if is_image(readings.shape[2:]) else readings
             for name, readings in windows.observation.items()
         }
-        return self._losses(replace(windows, observation=observation), rng)
+        with torch.random.fork_rng(devices=[]):  # of dropout
+            torch.manual_seed(int(_rng(self._seed, _DROPOUT, step).integers(2**63)))
+            return self._losses(replace(windows, observation=observation), rng)
 
     def finish_step(self) -> None:
         """Lets the regulariser follow the model."""

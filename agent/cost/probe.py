@@ -30,7 +30,7 @@ class PositionProbe(nn.Module):
     ) -> None:
         super().__init__()
         if sensor not in sensors:
-            raise ValueError(f"sensor must be one of {sorted(sensors)}, got '{sensor}'")
+            raise ValueError(f"sensor must be among the numbers that the agent sees, {sorted(sensors)}, got '{sensor}'")
         if not 0.0 <= ridge < math.inf:
             raise ValueError(f"ridge must be at least 0 and finite, got {ridge}")
         self.sensor = sensor

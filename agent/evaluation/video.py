@@ -1,4 +1,7 @@
-"""Films of episodes, for human eyes: the goal is marked in them, and no agent ever sees them."""
+"""Films of episodes, for human eyes: the goal is marked in them, and no agent ever sees them.
+
+Beside an agent that sees by a camera they show what goes on in it; see `AgentView`.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,34 +15,49 @@ from numpy.typing import NDArray
 from agent.actor import Actor
 from agent.evaluation.episodes import WatchedPolicy
 from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
+from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy, rollout
 from envs.vision import Vision
+from world_model.interpreter import Interpreter
 
 FRAME_SIZE = 320
 """Width and height of a film, pixels."""
 
 
 class FilmedPolicy:
-    """A policy that is filmed while it acts."""
+    """A policy that is filmed while it acts.
 
-    def __init__(self, policy: Policy, env: MujocoEnv) -> None:
+    Args:
+        policy: Who acts.
+        env: Where.
+        view: Adds to each frame what goes on in the agent; None for what people see alone.
+
+    Attributes:
+        frames: One a control step, `[height, width, 3]`.
+    """
+
+    def __init__(self, policy: Policy, env: MujocoEnv, *, view: AgentView | None) -> None:
         self._policy = policy
         self._env = env
+        self._view = view
         self.frames: list[NDArray[np.uint8]] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
         self._policy.reset(goal, seed=seed)
+        if self._view is not None:
+            self._view.begin(goal)
 
     def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Takes a picture and returns the policy's action."""
         frame = self._env.render()
         assert frame is not None
-        self.frames.append(frame)
-        return self._policy.act(observation)
+        action = self._policy.act(observation)
+        self.frames.append(frame if self._view is None else self._view.compose(frame, observation))
+        return action
 
 
 def film_episodes(
@@ -48,11 +66,22 @@ def film_episodes(
     agent: str,
     env_id: str,
     vision: Vision | None = None,
+    interpreter: Interpreter | None = None,
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
     folder: Path,
 ) -> list[Path]:
     """Writes a GIF of each episode, in real time, and beside it the picture of what an actor chose at each step.
+
+    Args:
+        seeds: Of the episodes.
+        agent: Who acts.
+        env_id: Where.
+        vision: The agent's cameras.
+        interpreter: Of what an actor imagines, or None.
+        make_policy: Makes the agent.
+        make_scenario: Makes what happens beside its own doing.
+        folder: Of the films.
 
     Raises:
         RuntimeError: Nothing renders on this machine; the message names the fix.
@@ -62,13 +91,16 @@ def film_episodes(
     env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE, **cameras).unwrapped
     assert isinstance(env, MujocoEnv)
     policy, scenario = make_policy(agent, env), make_scenario(env.description)
+    view = None
+    if vision is not None and isinstance(policy, Actor):
+        view = AgentView(policy, env, vision=vision, interpreter=interpreter)
     paths = []
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for seed in seeds:
             staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
             watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
-            filmed = FilmedPolicy(watched, env)
+            filmed = FilmedPolicy(watched, env, view=view)
             rollout(staged_env, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.gif"
             duration = 1e3 * env.description.control_dt  # ms

@@ -33,8 +33,7 @@ from agent.run.loading import build_actor, checkpoint_path, load_modules
 from agent.run.lock import locked
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
-from agent.run.vision import make_vision
-from envs.collection import make_env
+from agent.run.vision import configured_env, make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy
 from world_model.checkpoint import file_sha256
@@ -91,7 +90,7 @@ def compare(
     configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
-    seconds = _try_all(settings, factory, make_env(config.values.env.env_id, make_vision(config)), seeds[0])
+    seconds = _try_all(settings, factory, configured_env(config), seeds[0])
     print(
         f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "

@@ -28,7 +28,8 @@ _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a k
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
 _LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
 _MODEL = ("world_model", "encoder", "image_encoder", "predictor", "regularizer", "training")
-_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, "learning", "policy")  # what a run was made with
+_LEARNING = ("learning", "policy", "pictures")
+_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, *_LEARNING)  # what a run was made with
 _TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
 
 

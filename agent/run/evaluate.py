@@ -30,18 +30,18 @@ from agent.run.config import Config, compose_config
 from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.loading import build_actor, checkpoint_path, load_modules, recorded_experience
 from agent.run.lock import locked
+from agent.run.pictures import load_interpreter
 from agent.run.saved_config import save_config
 from agent.run.validation import validate
 from agent.run.vision import make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from envs.spec import EnvSpec
-from envs.vision import Vision
 from world_model.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
-_NOT_OF_A_RECORD = ("output", "evaluate", "compare", "collect", "train")
+_NOT_OF_A_RECORD = ("output", "evaluate", "compare", "collect", "train", "pictures")
 _SOURCES = ("agent", "envs", "planners", "world_model")
 
 
@@ -115,7 +115,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     if learn_online and values.videos:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
-        _film(seeds[: values.videos], env_id, vision, make_policy, make_scenario, output / "videos")
+        _film(config, seeds[: values.videos], run_folder, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
         print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")
@@ -153,9 +153,9 @@ class PolicyFactory:
 
 
 def _film(
+    config: Config,
     seeds: Sequence[int],
-    env_id: str,
-    vision: Vision | None,
+    run_folder: Path,
     make_policy: PolicyFactory,
     make_scenario: ScenarioMaker,
     folder: Path,
@@ -166,8 +166,9 @@ def _film(
         paths = film_episodes(
             seeds,
             agent="actor",
-            env_id=env_id,
-            vision=vision,
+            env_id=str(config.values.env.env_id),
+            vision=make_vision(config),
+            interpreter=load_interpreter(config, load_modules(config, checkpoint_path(run_folder)), run_folder),
             make_policy=make_policy,
             make_scenario=make_scenario,
             folder=folder,

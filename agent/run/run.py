@@ -14,10 +14,10 @@ from agent.run.evaluate import evaluate_run
 from agent.run.learn import learn
 from agent.run.loading import DATA_FOLDER
 from agent.run.lock import locked
+from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.validation import validate, validate_learning
-from agent.run.vision import make_vision
-from envs.collection import make_env
+from agent.run.vision import configured_env
 from envs.episode import open_dataset
 
 SECTION = None
@@ -30,7 +30,7 @@ def main(overrides: Sequence[str]) -> int:
     output = output_folder(config, "run")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
-    validate(config, make_env(config.values.env.env_id, make_vision(config)).description)
+    validate(config, configured_env(config).description)
     validate_learning(config, config.values.collect.num_steps)
     print(f"everything of this run lies in {output}")
     with locked(output):
@@ -38,7 +38,9 @@ def main(overrides: Sequence[str]) -> int:
         print("1/3 collect")
         collect_data(config, output / DATA_FOLDER)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-        learn(config, open_dataset(output / DATA_FOLDER), output)
+        dataset = open_dataset(output / DATA_FOLDER)
+        learn(config, dataset, output)
+        draw_pictures(config, dataset, output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
         code = evaluate_run(config, output, output)
     print(f"done in {perf_counter() - start:.0f} s")

@@ -13,11 +13,11 @@ from agent.run.collect import output_folder
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.learn import learn
 from agent.run.lock import locked
+from agent.run.pictures import draw_pictures
 from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from agent.run.validation import validate, validate_learning
-from agent.run.vision import make_vision
-from envs.collection import make_env
+from agent.run.vision import configured_env
 from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 
@@ -45,6 +45,7 @@ def main(overrides: Sequence[str]) -> int:
         if not (output / CONFIG_FILE).exists():
             save_config(config, output)
         learn(config, dataset, output)
+        draw_pictures(config, dataset, output)
     print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0
 
@@ -52,7 +53,7 @@ def main(overrides: Sequence[str]) -> int:
 def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
     """Refuses episodes that were recorded in another observation mode, or with other cameras."""
     recorded = _shown(dataset.manifest.env)
-    asked = _shown(make_env(config.values.env.env_id, make_vision(config)).description)
+    asked = _shown(configured_env(config).description)
     if recorded != asked:
         raise ConfigError(
             f"the episodes in '{dataset.folder}' were recorded for an agent that sees {recorded}, with "

@@ -5,8 +5,7 @@ from agent.run.building import build
 from agent.run.config import Config, ConfigError
 from agent.run.loading import build_actor, critic_learning, steps_critic
 from agent.run.modules import build_modules, model_configs
-from agent.run.vision import make_vision
-from envs.collection import make_env
+from agent.run.vision import configured_env
 from envs.policies import Zero
 from envs.spec import EnvSpec
 
@@ -38,6 +37,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
     build(values.training)
     build(values.learning)
     build(values.online)
+    build(values.pictures)
     if values.policy is not None:
         if steps_critic(config) is None:
             raise ConfigError(
@@ -53,10 +53,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
 
 def _stage_once(config: Config, spec: EnvSpec) -> None:
     """Sets the scene of the first evaluated episode."""
-    env, seed = (
-        make_env(config.values.env.env_id, make_vision(config)),
-        episode_seeds(config.values.evaluate.split, 1)[0],
-    )
+    env, seed = configured_env(config), episode_seeds(config.values.evaluate.split, 1)[0]
     staged, _ = build(config.values.scenario)(spec).stage(env, Zero(spec), seed=seed)
     staged.reset(seed=seed)
 

@@ -3,8 +3,23 @@
 from functools import cache
 
 from agent.run.config import Config, ConfigError
+from envs.collection import make_env
 from envs.rendering import choose_backend
+from envs.rollout import GoalConditionedEnv
 from envs.vision import Vision
+
+
+def configured_env(config: Config) -> GoalConditionedEnv:
+    """Returns the environment that a config asks for, with its cameras.
+
+    Raises:
+        ConfigError: It has no such camera, or see `make_vision`.
+    """
+    vision = make_vision(config)
+    try:
+        return make_env(config.values.env.env_id, vision)
+    except ValueError as error:
+        raise ConfigError(f"observation.{error}") from None
 
 
 def make_vision(config: Config) -> Vision | None:
@@ -15,6 +30,11 @@ def make_vision(config: Config) -> Vision | None:
     """
     observation, backends = config.values.observation, config.values.renderer.backends
     if not observation.cameras:
+        if config.choices["observation"] != "state":
+            raise ConfigError(
+                f"observation.cameras must name a camera where observation={config.choices['observation']}, got []: "
+                "choose observation=state for none"
+            )
         return None
     try:
         return Vision(

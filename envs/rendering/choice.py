@@ -4,7 +4,8 @@ import os
 import sys
 
 from envs.rendering.opengl import FIXES
-from envs.rendering.probe import SIZE, Probe, probe_backend
+from envs.rendering.probe import Probe, probe_backend
+from envs.rendering.speed import SIZE
 
 BACKENDS = (*FIXES, "raycast")
 

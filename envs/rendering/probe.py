@@ -1,4 +1,4 @@
-"""Whether a backend renders on this machine, and how fast: tried in a process of its own."""
+"""Whether a backend renders on this machine, and how fast."""
 
 import os
 import subprocess
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from functools import cache
 
 from envs.rendering.opengl import failure
+from envs.rendering.raycast import RaycastRenderer
+from envs.rendering.speed import SIZE, frames_per_second
 
 TIMEOUT = 60
 """s."""
 
-SIZE = 64
-"""Width and height of the frames that are timed, pixels."""
-
 
 @dataclass(frozen=True)
 class Probe:
-    """What became of a few frames that were rendered in a process of its own.
+    """What became of a few frames.
 
     Attributes:
         backend: Its name.
@@ -37,7 +36,9 @@ class Probe:
 
 @cache
 def probe_backend(backend: str) -> Probe:
-    """Renders in a subprocess, where a crash of a graphics driver hurts nobody. The answer is kept."""
+    """Renders, with OpenGL in a subprocess, where a crash of a graphics driver hurts nobody. The answer is kept."""
+    if backend == "raycast":
+        return _success(backend, frames_per_second(RaycastRenderer))
     # MuJoCo would fail at import where the variable names a backend that is not there.
     environment = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
     command = [sys.executable, "-m", "envs.rendering", backend]
@@ -46,7 +47,11 @@ def probe_backend(backend: str) -> Probe:
     except subprocess.TimeoutExpired:
         return Probe(backend, None, failure(backend, f"no picture within {TIMEOUT} s"))
     if result.returncode == 0:
-        rate = float(result.stdout)
-        return Probe(backend, rate, f"{backend} renders {rate:,.0f} frames/s at {SIZE} pixels")
-    told = [line for line in result.stderr.splitlines() if line.startswith(f"{backend} does not render")]
-    return Probe(backend, None, told[-1] if told else failure(backend, f"exit status {result.returncode}"))
+        return _success(backend, float(result.stdout))
+    lines = result.stderr.splitlines() or [f"exit status {result.returncode}"]
+    told = [line for line in lines if line.startswith(f"{backend} does not render")]
+    return Probe(backend, None, told[-1] if told else failure(backend, lines[-1]))
+
+
+def _success(backend: str, rate: float) -> Probe:
+    return Probe(backend, rate, f"{backend} renders {rate:,.0f} frames/s at {SIZE} pixels")

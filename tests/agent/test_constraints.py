@@ -135,7 +135,7 @@ def test_every_value_of_the_speed_matters(speed, statistics, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sensor": "tpi"}, r"sensor must be one of \['camera_pose', 'object', 'tip'\], got 'tpi'"),
+        ({"sensor": "tpi"}, r"sensor must be among .* \['camera_pose', 'object', 'tip'\], got 'tpi'"),
         ({"low": [0.0, 0.0]}, r"as many numbers as the sensor 'tip', 3, got \[0.0, 0.0\] and"),
         ({"low": [-1.0, 2.5, 0.0]}, r"low must nowhere be above high, got \[-1.0, 2.5, 0.0\]"),
         ({"low": [-1.0, float("nan"), 0.0]}, "low must nowhere be above high"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -10,12 +12,16 @@ from agent.evaluation.scenarios.shove import Shove
 from agent.evaluation.scenarios.tour import Tour
 from agent.evaluation.scenarios.types import ScenarioError
 from agent.evaluation.scenarios.undisturbed import Undisturbed
+from envs.collection import make_env
 from envs.policies import UniformRandom, Zero
 from envs.push import BLOCK_AREA
 from envs.rollout import policy_seed, rollout
+from envs.vision import Vision
 
 BLOCK_SENSORS = ["block_position", "block_orientation", "block_velocity"]
 TOUR = {"num_targets": 3, "touch_radius": 0.02, "min_spacing": 0.1, "block_clearance": 0.09, "steps_per_target": 20}
+
+PIXELS = Vision(cameras=("fixed",), image_size=16, proprioception=False, backends=("raycast",))
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +265,7 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
     [
         (
             lambda spec: HiddenSensors(spec, sensors=["camera"], start=1.0, duration=0.5),
-            r"jepa-mpc/Reach-v0 has the sensors .*'tip'\], so \['camera'\] cannot be hidden",
+            r"the agent sees .*'tip'\] of jepa-mpc/Reach-v0, so \['camera'\] cannot be hidden",
         ),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5), "before the end .* at 2.5 s"),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5), "at least 0 .*, got -1.0 s"),
@@ -272,6 +278,38 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
 def test_a_mistake_gives_one_clear_sentence(reach, make, message):
     with pytest.raises(ValueError, match=message):
         make(reach.description)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda spec: HiddenSensors(spec, sensors=["block_position"], start=1.0, duration=0.5),
+            r"the agent sees \['fixed_camera'\] of jepa-mpc/Push-v0, so \['block_position'\] cannot be hidden",
+        ),
+        (lambda spec: Tour(spec, **TOUR), r"the agent must feel where it is, .* and it sees \['fixed_camera'\]"),
+    ],
+)
+def test_what_an_agent_does_not_see_is_neither_hidden_from_it_nor_its_goal(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(make_env("jepa-mpc/Push-v0", PIXELS).description)
+    felt = make_env("jepa-mpc/Push-v0", replace(PIXELS, proprioception=True)).description
+    Tour(felt, **TOUR)
+    HiddenSensors(felt, sensors=["fixed_camera", "tip"], start=1.0, duration=0.5)
+
+
+def test_scenarios_show_camera_frames_and_goals_that_are_pictures():
+    env = make_env("jepa-mpc/Push-v0", PIXELS)
+    spec, actor = env.description, Witness(UniformRandom(env.description))
+    plain = run(Undisturbed(spec), env, UniformRandom(spec), seed=3)
+    hidden = run(HiddenSensors(spec, sensors=["fixed_camera"], start=1.0, duration=0.5), env, actor, seed=3)
+    assert_same(hidden, plain)
+    assert actor.goal.keys() == {"fixed_camera"} and actor.goal["fixed_camera"].shape == (16, 16, 3)
+    lacking = [step for step, seen in enumerate(actor.seen) if "fixed_camera" not in seen]
+    assert lacking == list(range(20, 30))
+    shoved = run(Shove(spec, start=1.0, distance=0.05), env, UniformRandom(spec), seed=3)
+    frames = [episode.observations["fixed_camera"] for episode in (plain, shoved)]
+    assert np.array_equal(*(it[:20] for it in frames)) and not np.array_equal(frames[0][21], frames[1][21])
 
 
 def test_a_shove_in_another_environment_is_one_sentence(push, reach):

@@ -5,17 +5,18 @@ import torch
 from omegaconf import OmegaConf
 
 from agent.run.building import build
-from agent.run.config import ConfigError, compose_config, group_names
+from agent.run.config import compose_config, group_names
 
 EMBED_DIM, ROWS = 4, 16
 OTHER = {"cls": "mean", "mean": "cls"}
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         pytest.param(name, marks=pytest.mark.slow if name.endswith("_base") else ())
         for name in group_names()["image_encoder"]
-    ]
+    ],
 )
 def config(request):
     return compose_config([f"image_encoder={request.param}"]).values.image_encoder
@@ -62,10 +63,8 @@ def test_an_image_alone_is_embedded_as_in_a_batch(config):
 def test_every_parameter_learns(config):
     encoder = make(config)
     targets = torch.randn(ROWS, EMBED_DIM, generator=torch.Generator().manual_seed(2))
-    largest = {name: 0.0 for name, _ in encoder.named_parameters()}
     (encoder(images()) - targets).square().mean().backward()
-    for name, parameter in encoder.named_parameters():
-        largest[name] = float(parameter.grad.abs().max())
+    largest = {name: float(parameter.grad.abs().max()) for name, parameter in encoder.named_parameters()}
     assert min(largest.values()) > 1e-7, largest
 
 
@@ -87,5 +86,5 @@ def test_every_value_of_the_yaml_matters(config):
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (3, 64, 64), (64, 50, 3), (0, 64, 3)], ids=str)
 def test_a_sensor_that_is_no_image_of_a_fitting_size_is_refused_in_a_sentence(config, shape):
-    with pytest.raises((ValueError, ConfigError), match=r"image encoder needs .*, got "):
+    with pytest.raises(ValueError, match=r"image encoder needs .*, got "):
         build(config)(input_shape=shape, embed_dim=EMBED_DIM)

@@ -15,8 +15,8 @@ SCENE = """
     <headlight ambient="0.2 0.3 0.4" diffuse="0.4 0.3 0.2" specular="0 0 0"/>
   </visual>
   <worldbody>
-    <light directional="true" castshadow="false" dir="1 2 -3" diffuse="0.3 0.4 0.3" ambient="0.05 0 0.1" specular="0 0 0"/>
-    <light directional="true" castshadow="false" dir="-2 1 -1" diffuse="0.2 0.1 0.2" specular="0 0 0"/>
+    <light directional="true" dir="1 2 -3" diffuse="0.3 0.4 0.3" ambient="0.1 0 0.1" specular="0 0 0"/>
+    <light directional="true" dir="-2 1 -1" diffuse="0.2 0.1 0.2" specular="0 0 0"/>
     <light directional="true" active="false" dir="0 0 -1"/>
     <camera name="still" pos="0 -2 1.2" xyaxes="1 0 0 0 0.5 1" fovy="50"/>
     <geom type="plane" size="1 0.7 0.1" rgba="0.4 0.6 0.8 1"/>
@@ -69,7 +69,7 @@ def test_every_shape_is_drawn_as_opengl_draws_it() -> None:
                 images = [renderer.image(data, markers=markers) for renderer in by_backend.values()]
                 off = difference(*images)
                 assert np.median(off) == 0
-                assert off.mean() < 1
+                assert off.mean() < 0.3
                 assert (off > 8).mean() < 0.008, "only outlines may fall on the next pixel"
         for renderer in by_backend.values():
             renderer.close()
@@ -128,13 +128,15 @@ def test_a_sphere_is_a_disc_of_the_right_size() -> None:
 
 def test_every_ray_that_meets_a_box_is_among_its_pixels() -> None:
     pinhole, generator = Pinhole(fovy=np.radians(50), width=30, height=20), np.random.default_rng(2)
-    rays, signs = pinhole.rays(), np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    for _ in range(300):
-        center, sides = generator.normal(size=3), generator.uniform(0.01, 0.6, size=3)
-        bounds = np.stack([(center - sides) / rays, (center + sides) / rays])
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    for _ in range(1000):
+        frame = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        center, sides = generator.normal(size=3) * (1, 1, 0.5), generator.uniform(0.01, 0.8, size=3)
+        rays, middle = pinhole.rays() @ frame, center @ frame
+        bounds = np.stack([(middle - sides) / rays, (middle + sides) / rays])
         enters, leaves = bounds.min(axis=0).max(axis=1), bounds.max(axis=0).min(axis=1)
         met = np.flatnonzero((enters <= leaves) & (leaves > 0))
-        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs)[None]).tolist())
+        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs @ frame.T)[None]).tolist())
 
 
 def test_what_is_behind_or_beside_the_camera_has_no_pixels() -> None:

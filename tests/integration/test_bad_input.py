@@ -17,6 +17,10 @@ from agent import load_agent
 from agent.run.cli import main
 from agent.run.config import ConfigError
 from agent.run.lock import locked
+from envs.rendering import FIXES, available_backends
+
+SMALL = ["renderer=raycast", "observation.image_size=16"]
+PIXELS = ["run", "observation=pixels", "renderer=raycast", "output=out"]
 
 
 def copy(run, tmp_path):
@@ -58,6 +62,30 @@ def complaint(capsys, arguments):
         (["run", "env=push", "critic=[]", "output=out"], "a policy learns from a critic"),
         (["run", "env=push", "cost=[goal_distance]", "cost.novelty.weight=1", "output=out"], "cost.novelty.weight"),
         (["run", "scenario=shove", "output=out"], "shove"),
+        ([*PIXELS, "observation.image_size=10"], "image_size must be in 16..512 pixels, got 10"),
+        ([*PIXELS, "observation.image_size=18"], "height and width that are multiples of 4 pixels, got 18 x 18"),
+        ([*PIXELS, "image_encoder=vit", "observation.image_size=36"], "multiples of 8 pixels, got 36 x 36"),
+        ([*PIXELS, "observation.cameras=[front]"], "observation.cameras must be among ['fixed', 'wrist'], got 'front'"),
+        ([*PIXELS, "observation.cameras=[fixed,fixed]"], "cameras must be a list of different names"),
+        (
+            [*PIXELS, "observation.cameras=[]"],
+            "observation.cameras must name a camera where observation=pixels, got []",
+        ),
+        ([*PIXELS, "renderer.backends=[vulkan]"], "backend must be one of egl, osmesa, glfw, raycast, got 'vulkan'"),
+        ([*PIXELS, "renderer.backends=[]"], "backends must be a list of different names, got ()"),
+        (
+            [*PIXELS, "world_model.embed_dims={tip: 3}"],
+            "embed_dims must name sensors among ['fixed_camera'], got 'tip'",
+        ),
+        ([*PIXELS, "cost=[goal_distance,workspace]"], "among the numbers that the agent sees, [], got 'tip'"),
+        ([*PIXELS, "cost=[goal_distance,speed]"], "among the numbers that the agent sees, [], got 'tip'"),
+        ([*PIXELS, "scenario=tour"], "a tour asks for places of the tip, so the agent must feel where it is"),
+        (
+            [*PIXELS, "env=push", "scenario=hidden_sensor"],
+            "so ['block_orientation', 'block_position', 'block_velocity']",
+        ),
+        ([*PIXELS, "training.augmentation.max_shift=-1"], "training.augmentation.max_shift must be at least 0, got -1"),
+        (["collect", *PIXELS[1:-1], "observation.cameras=[front]", "output=out"], "cameras must be among ['fixed'"),
         (["collect", "num_episodes=0"], "num_episodes must be in 1..1000000, got 0"),
         (["collect", "num_workers=0"], "num_workers"),
         (["train"], "train needs a folder of episodes"),
@@ -179,6 +207,62 @@ def test_a_manifest_that_points_elsewhere_is_refused(capsys, smoke_run, tmp_path
 
 def test_a_sound_dataset_passes_its_check(capsys, smoke_run):
     assert main(["check-data", str(smoke_run / "data")]) == 0
+
+
+@pytest.mark.parametrize("command", ["run", "collect"])
+def test_a_renderer_that_is_not_there_is_one_sentence_with_its_fix(capfd, tmp_path, command):
+    absent = [backend for backend in FIXES if backend not in available_backends()]
+    if not absent:
+        pytest.skip("everything renders here")
+    arguments = [command, "observation=pixels", f"renderer={absent[0]}", f"output={tmp_path}/out"]
+    sentence = complaint(capfd, arguments)
+    assert f"{absent[0]} does not render (" in sentence
+    assert sentence.endswith(f"{FIXES[absent[0]]}; raycast renders everywhere")
+    assert not (tmp_path / "out" / "config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ([], "with observation=state it sees tip [3], joint_position [7], joint_velocity [7]"),
+        (["observation=pixels", *SMALL, "observation.image_size=32"], "it sees fixed_camera [32, 32, 3]"),
+        (["observation=pixels", *SMALL, "observation.cameras=[wrist]"], "it sees wrist_camera [16, 16, 3]"),
+        (
+            ["observation=pixels+proprio", *SMALL],
+            "it sees fixed_camera [16, 16, 3], tip [3], joint_position [7], joint",
+        ),
+    ],
+)
+def test_episodes_of_another_observation_are_not_trained_on(capsys, smoke_pixels_run, tmp_path, changes, seen):
+    data = smoke_pixels_run / "data"
+    sentence = complaint(capsys, ["train", f"data={data}", f"output={tmp_path}/model", *changes])
+    assert f"the episodes in '{data}' were recorded for an agent that sees fixed_camera [16, 16, 3]" in sentence
+    assert seen in sentence
+    assert not (tmp_path / "model").exists()
+
+
+def test_pictures_are_not_learned_from_numbers(capsys, smoke_run, tmp_path):
+    command = ["train", f"data={smoke_run}/data", f"output={tmp_path}/model", "observation=pixels", *SMALL]
+    sentence = complaint(capsys, command)
+    assert "were recorded for an agent that sees tip [3], joint_position [7], joint_velocity [7], with" in sentence
+
+
+@pytest.mark.parametrize("change", ["observation=state", "observation.image_size=32", "image_encoder=strided_conv"])
+def test_a_finished_run_sees_as_it_was_trained_to(capsys, smoke_pixels_run, tmp_path, change):
+    command = ["evaluate", f"run={smoke_pixels_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1", change]
+    assert "the run was made with" in complaint(capsys, command)
+
+
+def test_a_sound_dataset_of_pictures_passes_its_check_and_a_changed_frame_is_found(capsys, smoke_pixels_run, tmp_path):
+    assert main(["check-data", str(smoke_pixels_run / "data")]) == 0
+    assert "10 of them equal bit for bit" in capsys.readouterr().out
+    folder = copy(smoke_pixels_run, tmp_path) / "data"
+    path = folder / "observations" / "fixed_camera.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 255
+    path.write_bytes(content)
+    assert main(["check-data", str(folder)]) == 1
+    assert "fixed_camera.npy was changed" in capsys.readouterr().out
 
 
 def test_an_output_that_is_a_file_is_refused(capsys, tmp_path):

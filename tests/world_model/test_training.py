@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from envs.episode import DatasetError
 from envs.spec import EnvSpec
 from world_model.checkpoint import CheckpointError, load_checkpoint
 from world_model.data import WindowSampler
+from world_model.encoders.keypoints import KeypointEncoder
 from world_model.fit import TrainingStopped
 from world_model.losses import imagine
 from world_model.monitors import Alarm, measure
@@ -224,6 +226,7 @@ def test_another_training_is_not_continued(train, tmp_path):
         {"weight_decay": 0.1},
         {"clip_norm": 0.01},
         {"inverse_dynamics_weight": 0.1},
+        {"straightening_weight": 0.1},
         {"validation_fraction": 0.2},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -241,6 +244,8 @@ def test_intervals_and_monitors_do_not_change_what_is_learned(train, tmp_path):
         "keep_every": 18,
         "log_every": 1,
         "num_validation_windows": 128,
+        "num_probe_frames": 16,
+        "augmentation": {"max_shift": 3, "max_brightness": 0.5, "max_contrast": 0.5},  # of what is no camera
     }
     assert torch.equal(weights(train(tmp_path / "changed", **changes)), ordinary)
 
@@ -438,3 +443,92 @@ def test_no_file_of_a_training_lies_elsewhere(train, tmp_path, monkeypatch):
     monkeypatch.chdir(elsewhere)
     train(tmp_path / "output")
     assert not list(Path.cwd().iterdir())
+
+
+@pytest.fixture(scope="session")
+def build_seeing(build_model):
+    """Builds a model that sees pictures of 16 pixels and nothing else."""
+    encoder = partial(KeypointEncoder, channels=4, num_keypoints=4, temperature=0.1, hidden_dim=16)
+    return partial(build_model, sensors={"camera": (16, 16, 3)}, embed_dims={"camera": 2}, encoder=encoder)
+
+
+AUGMENTED = {"augmentation": {"max_shift": 2, "max_brightness": 0.1, "max_contrast": 0.1}}
+
+
+def interrupt(monkeypatch, step):
+    """Stops the next training behind a step of the optimiser."""
+    finish, count = WorldModelTask.finish_step, iter(range(1, 100))
+
+    def stop(task):
+        finish(task)
+        if next(count) == step:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorldModelTask, "finish_step", stop)
+
+
+@pytest.mark.parametrize("step", [1, 17, 20])
+def test_a_training_from_pictures_interrupted_at_any_step_ends_with_the_same_bytes(
+    train, filmed, build_seeing, tmp_path, monkeypatch, step
+):
+    changes = {"dataset": filmed, "build": build_seeing, "num_steps": 30, "straightening_weight": 0.1, **AUGMENTED}
+    train(tmp_path / "whole", **changes)
+    interrupt(monkeypatch, step)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", **changes)
+    monkeypatch.undo()
+    train(tmp_path / "parts", **changes)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["max_shift", "max_brightness", "max_contrast"])
+def test_every_change_of_pictures_changes_what_is_learned(train, filmed, build_seeing, settings, tmp_path, name):
+    ordinary = {"max_shift": 0, "max_brightness": 0.0, "max_contrast": 0.0}
+    changes = {"dataset": filmed, "build": build_seeing, "num_steps": 10}
+    plain = weights(train(tmp_path / "plain", augmentation=ordinary, **changes))
+    augmented = train(tmp_path / "augmented", augmentation=ordinary | {name: 1}, **changes)
+    assert not torch.equal(weights(augmented), plain)
+
+
+def test_pictures_that_are_validated_on_are_as_they_were_recorded(filmed, build_seeing, settings):
+    def validate(**changes):
+        torch.manual_seed(0)
+        task = WorldModelTask(
+            model=build_seeing(),
+            regularizer=sigreg(),
+            dataset=filmed,
+            settings=settings(**changes),
+            configs={},
+            seed=0,
+        )
+        return task.validate(0)
+
+    assert validate(**AUGMENTED) == validate()
+
+
+def test_where_things_are_is_learned_from_pictures_and_told_at_every_validation(train, filmed, build_seeing, tmp_path):
+    changes = {"num_steps": 300, "batch_size": 64, "inverse_dynamics_weight": 1.0, "learning_rate": 1e-2}
+    train(
+        tmp_path,
+        dataset=filmed,
+        build=build_seeing,
+        validation_every=150,
+        checkpoint_every=300,
+        keep_every=300,
+        **changes,
+    )
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    told = [line["validation/probe/place"] for line in lines if "validation/loss" in line]
+    assert len(told) == 2
+    assert told[-1] > 0.9
+    assert not any("probe/camera" in key for line in lines for key in line)
+
+
+def test_a_camera_that_sees_nothing_that_moves_stops_the_training_before_it_starts(
+    train, record, build_seeing, tmp_path
+):
+    readings = [{"camera": np.full((21, 16, 16, 3), 9, np.uint8)} for _ in range(3)]
+    dataset = record(tmp_path / "data", readings, [np.ones((20, 2)) for _ in range(3)])
+    with pytest.raises(DatasetError, match=r"the camera 'camera' of the dataset .* shows the same picture"):
+        train(tmp_path / "output", dataset=dataset, build=build_seeing)
+    assert not (tmp_path / "output").exists()

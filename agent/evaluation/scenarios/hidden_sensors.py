@@ -25,8 +25,8 @@ class HiddenSensors:
     note: str | None = "baselines see what is hidden from the actor"
 
     def __init__(self, spec: EnvSpec, *, sensors: Sequence[str], start: float, duration: float) -> None:
-        if unknown := sorted(set(sensors) - set(spec.sensors)):
-            raise ValueError(f"{spec.env_id} has the sensors {sorted(spec.sensors)}, so {unknown} cannot be hidden")
+        if unseen := sorted(set(sensors) - set(spec.perceived)):
+            raise ValueError(f"the agent sees {sorted(spec.perceived)} of {spec.env_id}, so {unseen} cannot be hidden")
         first = first_step(start, spec)
         if first < 1:
             raise ValueError(

@@ -50,6 +50,11 @@ class Tour:
                 f"num_targets must be at least 1 and steps_per_target at least 0, got {num_targets} and "
                 f"{steps_per_target}"
             )
+        if "tip" not in spec.perceived:
+            raise ValueError(
+                "a tour asks for places of the tip, so the agent must feel where it is, as with "
+                f"observation=pixels+proprio, and it sees {sorted(spec.perceived)}"
+            )
         if not 0 < 2 * touch_radius < min_spacing or block_clearance < 0:
             raise ValueError(
                 "touch_radius must be above 0, min_spacing more than twice as much and block_clearance at least 0, "

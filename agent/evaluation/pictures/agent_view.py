@@ -1,0 +1,143 @@
+"""What an agent sees, wants and imagines, beside what people see: one frame of a film."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agent.actor import Actor
+from agent.evaluation.pictures.drawing import (
+    GAP,
+    Picture,
+    below,
+    beside,
+    blank,
+    captioned,
+    enlarged,
+    with_attention,
+    with_inset,
+    with_keypoints,
+    with_path,
+)
+from agent.evaluation.pictures.projection import Lens
+from envs.mujoco_env import MujocoEnv
+from envs.vision import Vision
+from world_model.interpreter import Interpreter
+from world_model.jepa import JEPA
+from world_model.types import is_image
+
+_SIZE = 320
+_INSET_SIZE = 96
+_NUM_IMAGINED = 3
+"""Imagined frames that are shown, of however many: the first, the last, and between them."""
+
+
+class AgentView:
+    """Composes film frames with what goes on in an agent that sees by a camera.
+
+    On the left is the film, in which people see the goal; on the right what the agent sees, with the goal's picture in
+    a corner, the places that its encoder looks at, and the path of the tip that it plans. Below, with an interpreter,
+    are the present and the imagined frames of the plan. The path and the imagined frames are read off embeddings, for
+    people alone: the agent knows neither.
+
+    Args:
+        actor: The agent.
+        env: Where it acts.
+        vision: Its cameras.
+        interpreter: Reads embeddings, or None for no path and no imagined frames.
+    """
+
+    def __init__(self, actor: Actor, env: MujocoEnv, *, vision: Vision, interpreter: Interpreter | None) -> None:
+        self._actor, self._env, self._interpreter = actor, env, interpreter
+        self._camera = next(name for name in actor.world_model.blocks if is_image(actor.spec.sensors[name]))
+        self._camera_of_env = vision.sensors[self._camera]
+        self._goal: Mapping[str, NDArray[Any]] = {}
+        self._future: Tensor | None = None
+
+    def begin(self, goal: Mapping[str, NDArray[Any]]) -> None:
+        """Starts an episode."""
+        self._goal, self._future = goal, None
+
+    def compose(self, film: Picture, observation: Mapping[str, NDArray[Any]]) -> Picture:
+        """Returns the frame of a control step, once the actor has acted.
+
+        Args:
+            film: What people see, `[320, 320, 3]`.
+            observation: What the sensors read.
+        """
+        self._imagine()
+        frame = observation[self._camera]
+        rows = [
+            beside(
+                [
+                    captioned(film, "for people: the goal is green"),
+                    captioned(self._agents_frame(frame), "what the agent sees, and where it means to go"),
+                ]
+            )
+        ]
+        if self._interpreter is not None:
+            rows.append(self._imagined(frame, self._interpreter))
+        return below(rows)
+
+    def _imagine(self) -> None:
+        """Notes where the plan leads that was just made, if one was; until the next decision it stands."""
+        state = self._actor.state
+        choice = state.choices[-1]
+        if choice.step != state.step - 1:
+            return
+        self._future = None
+        if choice.num_evaluations and state.plan is not None:
+            context = state.memory.context(self._actor.world_model.context_length)
+            action_repeat = context.actions.shape[2] // state.plan.actions.shape[2]
+            with torch.no_grad():
+                imagined = self._actor.world_model.rollout(
+                    context, state.plan.actions[:, None].repeat(1, 1, 1, action_repeat)
+                )
+            self._future = torch.cat([imagined.start, imagined.embeddings[0, 0]])  # [1 + horizon, embed_dim]
+
+    def _agents_frame(self, frame: Picture) -> Picture:
+        percept = self._actor.state.percept
+        if percept is None or self._camera in percept.filled:
+            picture = blank(_SIZE, text="nothing:\nthe agent goes on\nin imagination")
+        else:
+            picture = self._looked_at(frame)
+        if self._interpreter is not None and self._future is not None:
+            lens = Lens.of(self._env, self._camera_of_env)
+            picture = with_path(picture, lens.project(self._interpreter.tips(self._future)))
+        if self._camera in self._goal:
+            picture = with_inset(picture, enlarged(self._goal[self._camera], _INSET_SIZE), caption="goal")
+        return picture
+
+    def _looked_at(self, frame: Picture) -> Picture:
+        """Returns the agent's frame and where its encoder looks, if that can be said."""
+        picture, model = enlarged(frame, _SIZE), self._actor.world_model
+        if not isinstance(model, JEPA):
+            return picture
+        encoder: Any = model.encoders[self._camera]
+        images = model.normalizers[self._camera](torch.from_numpy(frame)[None])
+        with torch.no_grad():
+            if hasattr(encoder, "keypoints"):
+                return with_keypoints(picture, encoder.keypoints(images)[0].double().numpy())
+            if hasattr(encoder, "attention"):
+                return with_attention(picture, encoder.attention(images)[0].double().numpy())
+        return picture
+
+    def _imagined(self, frame: Picture, interpreter: Interpreter) -> Picture:
+        """Returns the present frame beside imagined ones."""
+        size = (2 * _SIZE + GAP - _NUM_IMAGINED * GAP) // (1 + _NUM_IMAGINED)
+        tiles = [captioned(enlarged(frame, size), "now")]
+        if self._future is not None:
+            steps = np.unique(np.linspace(1, len(self._future) - 1, _NUM_IMAGINED).round().astype(int))
+            for step, picture in zip(steps, interpreter.pictures(self._future[steps]), strict=True):
+                tiles.append(captioned(enlarged(picture, size), f"imagined, +{step * self._seconds:.2f} s"))
+        missing = 1 + _NUM_IMAGINED - len(tiles)
+        return beside([*tiles, *[captioned(blank(size, text="no plan"), "imagined")] * missing])
+
+    @property
+    def _seconds(self) -> float:
+        """Of a model step."""
+        spec, memory = self._actor.spec, self._actor.state.memory
+        return spec.control_dt * len(memory.moments[-1].previous_action) / spec.action_dim

@@ -1,0 +1,155 @@
+"""What a run leaves for people to look at, where the agent sees by a camera; nothing that acts ever uses it.
+
+decoder/              how the decoder learned
+decoder.safetensors   what draws embeddings, and reads the tip off them
+pictures/             held-out episodes beside what is imagined of them, and maps of how far goals seem to be
+"""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.evaluation.pictures.distance_map import map_distances, write_distance_maps
+from agent.evaluation.pictures.imagined_episode import (
+    ImaginedEpisode,
+    imagine_episode,
+    write_imagined_episode,
+)
+from agent.evaluation.seeds import episode_seeds
+from agent.run.building import build
+from agent.run.config import Config
+from agent.run.finished_run import load_modules_for
+from agent.run.loading import checkpoint_path, steps_critic
+from agent.run.modules import WORLD_MODEL, Modules, bond
+from agent.run.randomness import first_weights, rng
+from agent.run.vision import make_vision
+from envs.collection import make_env
+from envs.episode import EpisodeDataset
+from envs.mujoco_env import MujocoEnv
+from world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
+from world_model.fit import fit
+from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
+from world_model.training import split_of_training
+
+DECODER_FOLDER = "decoder"
+DECODER = "decoder.safetensors"
+PICTURES_FOLDER = "pictures"
+
+
+def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> None:
+    """Draws what a finished training has learned to see, if that was by a camera; what is there is not drawn again.
+
+    Raises:
+        CheckpointError: The folder holds another decoder, or a damaged one.
+    """
+    settings: PictureSettings = build(config.values.pictures)
+    if make_vision(config) is None or not settings.num_examples:
+        return
+    folder = run_folder / PICTURES_FOLDER
+    _, held_out = _split(config, dataset)
+    episodes = {folder / f"imagined_{index}.png": int(index) for index in held_out[: settings.num_examples]}
+    maps = folder / "distance.png"
+    if not all(path.is_file() for path in [run_folder / DECODER, *episodes, maps]):
+        folder.mkdir(parents=True, exist_ok=True)
+        env = _make_env(config)
+        try:
+            modules = load_modules_for(env, config, run_folder)
+            interpreter = _learn_interpreter(config, settings, modules, dataset, run_folder)
+            for path, index in episodes.items():
+                write_imagined_episode(_imagine(modules, interpreter, dataset, index), path)
+            _draw_maps(config, modules, env, settings.num_examples, maps)
+        except (OSError, RuntimeError) as error:  # nothing depends on them
+            print(f"no pictures: {' '.join(str(error).split())}")
+            return
+        finally:
+            env.close()
+    print(f"pictures: {', '.join(map(str, [*episodes, maps]))}")
+
+
+def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Interpreter | None:
+    """Returns what reads the embeddings of a run's world model, or None where the run has left none.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    path = run_folder / DECODER
+    if not path.is_file():
+        return None
+    checkpoint = load_checkpoint(path)
+    sections = {WORLD_MODEL: modules.world_model.state_dict(), **checkpoint.sections}
+    if checkpoint.metadata.bonds.get(SECTION) != bond(sections, SECTION):
+        return None
+    interpreter = Interpreter.of(modules.world_model, build(config.values.pictures))
+    checkpoint.restore(SECTION, interpreter)
+    return interpreter.eval().requires_grad_(False)
+
+
+def _learn_interpreter(
+    config: Config, settings: PictureSettings, modules: Modules, dataset: EpisodeDataset, run_folder: Path
+) -> Interpreter:
+    """Trains what reads embeddings, or goes on with it; see `world_model.fit`."""
+    interpreter = load_interpreter(config, modules, run_folder)
+    if interpreter is not None:
+        return interpreter
+    learned, held_out = _split(config, dataset)
+    with first_weights(config, SECTION):
+        interpreter = Interpreter.of(modules.world_model, settings)
+    seed = int(rng(config, SECTION).integers(2**31))
+    metadata = replace(load_checkpoint(checkpoint_path(run_folder)).metadata, bonds={})
+    task = InterpreterTask(
+        interpreter=interpreter,
+        model=modules.world_model,
+        dataset=dataset,
+        learned=learned,
+        held_out=held_out,
+        settings=settings,
+        metadata=metadata,
+        seed=seed,
+    )
+    world_model = modules.world_model.state_dict()
+    identity = {
+        "seed": seed,
+        "data": dataset.fingerprint,
+        "world_model": section_sha256(world_model),
+        "pictures": asdict(settings),
+    }
+    path = fit(task, settings=settings, identity=identity, output=run_folder / DECODER_FOLDER, description="decoder")
+    learnt = load_checkpoint(path)
+    learnt.restore(SECTION, interpreter)
+    bonds = {SECTION: bond({WORLD_MODEL: world_model, **learnt.sections}, SECTION)}
+    save_checkpoint(run_folder / DECODER, Checkpoint(learnt.sections, replace(learnt.metadata, bonds=bonds)))
+    return interpreter.eval().requires_grad_(False)
+
+
+def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> ImaginedEpisode:
+    observations, actions = dataset.episode(index)
+    return imagine_episode(
+        modules.world_model,
+        interpreter,
+        observations=observations,
+        actions=actions,
+        control_dt=modules.spec.control_dt,
+    )
+
+
+def _draw_maps(config: Config, modules: Modules, env: MujocoEnv, num_goals: int, path: Path) -> None:
+    """Draws how far goals of the validation episodes seem to be."""
+    judge = steps_critic(config)
+    critic = None if judge is None else modules.critics[judge]
+    goals = [env.reset(seed=seed)[0]["desired_goal"] for seed in episode_seeds("validation", num_goals)]
+    write_distance_maps([map_distances(env, modules.world_model, critic, goal=goal) for goal in goals], path)
+
+
+def _split(config: Config, dataset: EpisodeDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the episodes that the world model has learned from, and those that it has not."""
+    return split_of_training(
+        dataset, validation_fraction=config.values.training.validation_fraction, seed=config.values.seed
+    )
+
+
+def _make_env(config: Config) -> MujocoEnv:
+    env = make_env(config.values.env.env_id, make_vision(config))
+    assert isinstance(env, MujocoEnv)
+    return env

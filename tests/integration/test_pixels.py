@@ -1,0 +1,147 @@
+"""An agent that sees nothing but pictures: what reaches it, and that its records are its own."""
+
+import json
+import random
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import envs  # noqa: F401
+from agent import load_agent
+from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
+from agent.evaluation.oracle import OracleModel
+from agent.run.config import compose_config
+from agent.run.evaluate import PolicyFactory, fingerprint
+from agent.run.loading import build_actor
+from agent.run.modules import build_modules, model_configs
+from agent.run.saved_config import read_config
+from agent.run.vision import configured_env
+from envs.rollout import policy_seed, rollout
+from envs.vision import Vision
+from world_model.types import LatentContext
+
+VISION = Vision(cameras=("fixed",), image_size=16, proprioception=False, backends=("raycast",))
+SEEDS = [2_000_000_000 + index for index in range(4)]
+TASKS = [EpisodeTask(agent, seed) for seed in SEEDS for agent in ("actor", "zero")]
+
+
+@pytest.fixture(scope="module")
+def factory(smoke_pixels_run):
+    return PolicyFactory(run_folder=smoke_pixels_run, config=read_config(smoke_pixels_run))
+
+
+@pytest.fixture
+def env():
+    made = gymnasium.make("jepa-mpc/Reach-v0", vision=VISION).unwrapped
+    yield made
+    made.close()
+
+
+def test_a_run_from_pictures_leaves_what_a_run_leaves(smoke_pixels_run):
+    results = json.loads((smoke_pixels_run / "results.json").read_text())
+    assert (results["observation"], results["renderer"]) == ("pixels", ["raycast"])
+    assert results["agents"]["expert"]["success_at_end"]["rate"] == 1.0
+    manifest = json.loads((smoke_pixels_run / "data" / "manifest.json").read_text())
+    assert manifest["env"]["perceived"] == manifest["env"]["asked"] == ["fixed_camera"]
+    log = [json.loads(line) for line in (smoke_pixels_run / "training" / "log.jsonl").read_text().splitlines()]
+    assert {"validation/probe/tip", "validation/probe/joint_position"} <= log[-1].keys()
+
+
+def test_records_are_identical_at_any_parallelism_and_in_any_order(factory, tmp_path):
+    def run(tasks, num_workers):
+        output = tmp_path / f"{num_workers}_{tasks[0].agent}_{tasks[0].seed}"
+        output.mkdir()
+        episodes = evaluate(
+            tasks,
+            env_id="jepa-mpc/Reach-v0",
+            vision=VISION,
+            make_policy=factory,
+            num_workers=num_workers,
+            fingerprint="",
+            output=output,
+        )
+        return {task: episode.record for task, episode in episodes}
+
+    reference = run(TASKS, 1)
+    assert len({record.final_distance_m for record in reference.values()}) == len(TASKS)
+    assert run(TASKS, 2) == reference
+    shuffled = random.Random(0).sample(TASKS, len(TASKS))
+    assert shuffled[0] != TASKS[0] and run(shuffled, 2) == reference
+
+
+def test_recorded_frames_and_the_tip_alone_give_a_fresh_actor_the_same_actions(smoke_pixels_run, factory, env):
+    actor = factory("actor", env)
+    episode = rollout(env, actor, seed=SEEDS[0], num_steps=30)
+    goal = env.goal_readings(env.reset(seed=SEEDS[0])[0]["desired_goal"])
+    assert goal.keys() == {"fixed_camera"}
+
+    fresh = load_agent(smoke_pixels_run)
+    fresh.reset(goal, seed=policy_seed(SEEDS[0]))
+    for time, action in enumerate(episode.actions):
+        seen = {name: episode.observations[name][time] for name in ("fixed_camera", "tip")}
+        assert np.array_equal(fresh.act(seen), action)
+    assert len(np.unique(episode.actions, axis=0)) > 20
+
+
+def test_the_tip_reaches_the_guardrails_and_not_the_planner(smoke_pixels_run, env):
+    state = env.reset(seed=SEEDS[1])[0]
+    goal, readings = env.goal_readings(state["desired_goal"]), env.sensor_readings(state)
+    commands, actions = [], []
+    for tip in (readings["tip"], readings["tip"] + np.float32(0.05), None):
+        agent = load_agent(smoke_pixels_run)
+        agent.reset(goal, seed=3)
+        actions.append(agent.act({"fixed_camera": readings["fixed_camera"], "tip": tip}))
+        commands.append(agent.state.command)
+        assert (agent.state.guarded.interventions == ("blind",)) == (tip is None)
+    assert np.array_equal(commands[0], commands[1]) and np.array_equal(commands[0], commands[2])
+    assert commands[0].any() and not actions[2].any()
+
+
+def test_a_goal_that_is_what_is_seen_now_is_reached_already(smoke_pixels_run, env):
+    state = env.reset(seed=SEEDS[2])[0]
+    agent = load_agent(smoke_pixels_run)
+    agent.reset({"fixed_camera": state["fixed_camera"]}, seed=0)
+    agent.act(env.sensor_readings(state))
+    assert agent.state.memory.moments[0].intrinsic_cost == 0.0
+
+
+def test_baselines_draw_nothing(factory, monkeypatch):
+    monkeypatch.setattr("envs.mujoco_env.make_renderer", lambda *_, **__: pytest.fail("a renderer was made"))
+    runner = EpisodeRunner("jepa-mpc/Reach-v0", VISION, factory)
+    for agent in ("zero", "random", "expert"):
+        runner(EpisodeTask(agent, SEEDS[0]))
+
+
+def test_the_oracle_model_embeds_what_the_camera_will_see(factory, env):
+    model = factory("actor", env).world_model
+    env.reset(seed=SEEDS[0])
+    oracle = OracleModel(world_model=model, env=env, simulator=env.another(), action_repeat=1)
+    context = LatentContext(embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 1, 3))
+    actions = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 1, 3, 3)).astype(np.float32))
+    foreseen = oracle.rollout(context, actions).embeddings[0, 0]
+    frames = [torch.from_numpy(env.step(action)[0]["fixed_camera"].copy()) for action in actions[0, 0].numpy()]
+    torch.testing.assert_close(foreseen, model.encode({"fixed_camera": torch.stack(frames)[None]})[0])
+
+
+def test_records_of_what_another_renderer_drew_are_others(smoke_pixels_run, monkeypatch):
+    config = compose_config(["renderer=auto"], base=read_config(smoke_pixels_run))
+
+    def found(backend):
+        monkeypatch.setattr("agent.run.vision._drawing", lambda preferred: backend)
+        return fingerprint(config, "")
+
+    assert found("egl") == found("egl") != found("raycast")
+
+
+def test_with_proprioception_the_body_is_embedded_beside_the_picture_and_goals_stay_pictures():
+    config = compose_config(["observation=pixels+proprio", "renderer=raycast", "observation.image_size=16"])
+    env = configured_env(config)
+    agent = build_actor(config, build_modules(config, model_configs(config), env.description))
+    assert set(agent.world_model.blocks) == {"fixed_camera", "tip", "joint_position", "joint_velocity"}
+    goal = env.goal_readings(env.reset(seed=0)[0]["desired_goal"])
+    agent.world_model.eval()
+    agent.reset(goal, seed=0)
+    asked = {name for name, block in agent.world_model.blocks.items() if agent.state.goal.mask[0, block].any()}
+    assert asked == set(goal) == {"fixed_camera"}
