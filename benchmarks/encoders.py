@@ -39,7 +39,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=240, help="of training, each")
     parser.add_argument("--output", type=Path, default=Path("runs/encoders"))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     rows, probed = [], []
     for name in arguments.encoders:

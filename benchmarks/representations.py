@@ -7,6 +7,9 @@ trained for as many steps as fit into the seconds on this machine: steps of all 
 else the machine does slows all alike. Validations come on top, as many for each; the alarm is off. Prints frames/s in
 training, R² of linear probes on held-out episodes, the seconds of training after which that of the tip was reached
 and stayed, and success; writes representations.json. The same command goes on where it was interrupted.
+
+What the ways share (encoder, learning rate, inverse dynamics) was tuned for SIGReg; the weights of the other two were
+chosen from a handful of short trainings. `training.inverse_dynamics_weight=0` leaves each to its own objective.
 """
 
 import argparse
@@ -80,7 +83,7 @@ def main() -> None:
     parser.add_argument("--num-episodes", type=int, default=200, help="that are evaluated")
     parser.add_argument("--data", type=Path, default=None, help="folder of a collection")
     parser.add_argument("--level", type=float, default=0.99, help="R² of the tip whose time is told")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     overrides = ("observation=pixels", *arguments.overrides)
     if arguments.data is None:

@@ -39,7 +39,7 @@ __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 SECTION = "world_model"
 PRECISIONS = ("float32", "bfloat16")
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
-_SPLIT, _INITIAL, _TRAIN, _VALIDATION = range(4)
+_SPLIT, _INITIAL, _TRAIN, _VALIDATION, _DROPOUT = range(5)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,9 @@ class WorldModelTask:
             name: self._augmentation(readings, rng) if is_image(readings.shape[2:]) else readings
             for name, readings in windows.observation.items()
         }
-        return self._losses(replace(windows, observation=observation), rng)
+        with torch.random.fork_rng(devices=[]):  # of dropout
+            torch.manual_seed(int(_rng(self._seed, _DROPOUT, step).integers(2**63)))
+            return self._losses(replace(windows, observation=observation), rng)
 
     def finish_step(self) -> None:
         """Lets the regulariser follow the model."""

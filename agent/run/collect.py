@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
 from agent.run.lock import locked
-from agent.run.vision import make_vision
+from agent.run.vision import configured_env, make_vision
 from envs.collection import collect
 from envs.manifest import DatasetError, Manifest
 
@@ -22,6 +22,7 @@ def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config = compose_config(overrides, section=SECTION)
     output = output_folder(config, "data")
+    configured_env(config)  # refuses a camera that is not there, before anything is written
     with locked(output):
         collect_data(config, output)
     print(f"the episodes lie in {output}; next: jepa-mpc train data={output}")

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"GPU           {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}")
     for backend in BACKENDS:
         print(f"{backend.ljust(13)} {probe_backend(backend).message}")
-    print("State observations need no renderer; films of episodes do.")
+    print("Camera frames and films take the first of these that renders; state observations need none.")
     return 0
 
 

@@ -1,5 +1,6 @@
 """From a config to what an environment shows: which cameras, and what draws them."""
 
+from dataclasses import replace
 from functools import cache
 
 from agent.run.config import Config, ConfigError
@@ -37,12 +38,14 @@ def make_vision(config: Config) -> Vision | None:
             )
         return None
     try:
-        return Vision(
+        vision = Vision(
             cameras=tuple(observation.cameras),
             image_size=observation.image_size,
             proprioception=observation.proprioception,
-            backends=tuple(_drawing(backend) for backend in ([None] if backends is None else backends)),
+            backends=("auto",) if backends is None else tuple(backends),
         )
+        drawing = [None] if backends is None else backends
+        return replace(vision, backends=tuple(_drawing(backend) for backend in drawing))
     except (ValueError, RuntimeError) as error:
         raise ConfigError(str(error)) from None
 

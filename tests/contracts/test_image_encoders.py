@@ -12,10 +12,11 @@ OTHER = {"cls": "mean", "mean": "cls"}
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         pytest.param(name, marks=pytest.mark.slow if name.endswith("_base") else ())
         for name in group_names()["image_encoder"]
-    ]
+    ],
 )
 def config(request):
     return compose_config([f"image_encoder={request.param}"]).values.image_encoder

@@ -18,7 +18,7 @@ def shipped(name):
     return compose_config([f"predictor={name}"]).values.predictor
 
 
-@pytest.fixture(params=[*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
+@pytest.fixture(scope="module", params=[*SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def config(request):
     return shipped(request.param)
 

@@ -63,8 +63,8 @@ def test_every_shape_is_drawn_as_opengl_draws_it() -> None:
         }
         for _ in range(3):
             move(model, data, generator)
-            marker = Marker(position=data.geom_xpos[-1].astype(np.float32) - [0, 0.05, 0], radius=0.12)
-            other = Marker(position=np.array([0.2, -0.1, 0.5], np.float32), radius=0.2)
+            marker = Marker(position=data.geom_xpos[-1].astype(np.float32) - [0, 0.05, 0], radius=0.25)
+            other = Marker(position=marker.position + np.float32([0.1, 0.7, 0.1]), radius=0.4)
             for markers in ([], [marker, other], [other, marker]):
                 images = [renderer.image(data, markers=markers) for renderer in by_backend.values()]
                 off = difference(*images)
@@ -128,13 +128,15 @@ def test_a_sphere_is_a_disc_of_the_right_size() -> None:
 
 def test_every_ray_that_meets_a_box_is_among_its_pixels() -> None:
     pinhole, generator = Pinhole(fovy=np.radians(50), width=30, height=20), np.random.default_rng(2)
-    rays, signs = pinhole.rays(), np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    for _ in range(300):
-        center, sides = generator.normal(size=3), generator.uniform(0.01, 0.6, size=3)
-        bounds = np.stack([(center - sides) / rays, (center + sides) / rays])
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    for _ in range(1000):
+        frame = np.linalg.qr(generator.normal(size=(3, 3)))[0]
+        center, sides = generator.normal(size=3) * (1, 1, 0.5), generator.uniform(0.01, 0.8, size=3)
+        rays, middle = pinhole.rays() @ frame, center @ frame
+        bounds = np.stack([(middle - sides) / rays, (middle + sides) / rays])
         enters, leaves = bounds.min(axis=0).max(axis=1), bounds.max(axis=0).min(axis=1)
         met = np.flatnonzero((enters <= leaves) & (leaves > 0))
-        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs)[None]).tolist())
+        assert set(met.tolist()) <= set(pinhole.pixels((center + sides * signs @ frame.T)[None]).tolist())
 
 
 def test_what_is_behind_or_beside_the_camera_has_no_pixels() -> None:

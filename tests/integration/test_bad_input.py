@@ -38,7 +38,8 @@ def copy(run, tmp_path):
 def complaint(capsys, arguments):
     """Returns the one sentence that a user's mistake gets."""
     assert main(arguments) == 2
-    sentence = capsys.readouterr().err.strip()
+    told = capsys.readouterr().err.strip().splitlines()
+    sentence = "\n".join(line for line in told if not line.startswith("rendering with "))  # which says what draws
     assert sentence.startswith("jepa-mpc") and "\n" not in sentence and "Traceback" not in sentence
     return sentence
 

@@ -142,7 +142,7 @@ def test_with_proprioception_the_body_is_embedded_beside_the_picture_and_goals_s
     config = compose_config(["observation=pixels+proprio", "renderer=raycast", "observation.image_size=16"])
     env = configured_env(config)
     agent = build_actor(config, build_modules(config, model_configs(config), env.description))
-    assert set(agent.world_model.blocks) == {"fixed_camera", "tip", "joint_position", "joint_velocity"}
+    assert set(agent.world_model.blocks) == {"fixed_camera", "tip"}
     goal = env.goal_readings(env.reset(seed=0)[0]["desired_goal"])
     agent.world_model.eval()
     agent.reset(goal, seed=0)

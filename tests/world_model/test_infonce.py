@@ -29,6 +29,15 @@ def test_the_contrast_is_the_cross_entropy_of_squared_distances():
     torch.testing.assert_close(info_nce(predictions, targets, temperature=0.7), expected)
 
 
+def test_the_gradient_through_predictions_and_targets_is_that_of_finite_differences():
+    def contrast(predictions, targets):
+        return info_nce(predictions, targets, temperature=0.7)
+
+    assert torch.autograd.gradcheck(
+        contrast, (normal(0, 2, 5, 3).requires_grad_(), normal(1, 2, 5, 3).requires_grad_())
+    )
+
+
 def test_it_compares_predictions_with_targets_and_each_block_counts_alike():
     """One block can be told apart, the other not at all: the weighted mean of 0 and the logarithm of the batch."""
     clear, point = 30 * normal(0, 16, 3, 3), torch.zeros(16, 3, 2)

@@ -176,16 +176,17 @@ def test_a_decoder_draws_images_of_any_size(size):
     assert decoder(normal(2, 5)).shape == (2, *size, 3)
 
 
-def test_a_decoder_learns_to_draw_two_pictures():
-    pictures = 2 * torch.rand(2, 12, 8, 3, generator=torch.Generator().manual_seed(0)) - 1
+def test_a_decoder_learns_to_draw_what_lies_on_no_line():
+    """Three pictures along one number; what is linear in it would draw the middle one as a mean of the others."""
+    pictures = 2 * torch.rand(3, 12, 8, 3, generator=torch.Generator().manual_seed(0)) - 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         decoder = ImageDecoder(embed_dim=1, output_shape=(12, 8, 3), channels=[16, 16])
-    sides = torch.tensor([[-1.0], [1.0]])
+    places = torch.tensor([[-1.0], [0.0], [1.0]])
     loss = minimise(
-        [*decoder.parameters()], lambda _: (decoder(sides) - pictures).square().mean(), lr=1e-2, num_steps=300
+        [*decoder.parameters()], lambda _: (decoder(places) - pictures).square().mean(), lr=1e-2, num_steps=300
     )
-    assert loss < 0.01 * pictures.var()
+    assert loss < 0.02 * pictures.var()
 
 
 @pytest.fixture(scope="session")

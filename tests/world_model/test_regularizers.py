@@ -18,14 +18,14 @@ def normal(*shape, dtype=torch.float32):
 
 
 def of_blocks(blocks):
-    """Returns a batch of embeddings, sensor name to `[time, batch, block_dim]`, each of which predicts itself."""
+    """Returns a batch of embeddings, sensor name to `[time, batch, block_dim]`; the rest is of no use."""
     ends = np.cumsum([block.shape[2] for block in blocks.values()]).tolist()
     embeddings = torch.cat(list(blocks.values()), dim=2).transpose(0, 1)
     return LatentBatch(
         observation={},
         embeddings=embeddings,
-        predictions=embeddings[:, 1:],
-        targets=embeddings[:, 1:],
+        predictions=torch.full_like(embeddings[:, 1:], torch.nan),
+        targets=torch.full_like(embeddings[:, 1:], torch.nan),
         blocks={name: slice(start, end) for name, start, end in zip(blocks, [0, *ends], ends, strict=False)},
     )
 

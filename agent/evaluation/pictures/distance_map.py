@@ -29,6 +29,7 @@ class DistanceMap:
     """A slice through the places where the task's goals lie, at the height of one of them.
 
     Attributes:
+        sensor: That should read the goal's place.
         x: `[num_x]`, m.
         y: `[num_y]`, m.
         goal: `[goal_dim]`; its first two numbers are its place in the slice, m.
@@ -37,6 +38,7 @@ class DistanceMap:
         cost_to_go: `[num_x, num_y]`, model steps, the mean of the critic's ensemble; None without one.
     """
 
+    sensor: str
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     goal: NDArray[np.float32]
@@ -64,8 +66,8 @@ def map_distances(
     """
     shown = env.goal_readings(goal)
     latent_goal = world_model.encode_goal(make_goal(shown, env.description, sensors=world_model.blocks))
-    box = next(iter(env.goal_parts.values())).box
-    x, y = (_places(low, high) for low, high in zip(box.low[:2], box.high[:2], strict=True))
+    sensor, part = next(iter(env.goal_parts.items()))
+    x, y = (_places(low, high) for low, high in zip(part.box.low[:2], part.box.high[:2], strict=True))
     goals = np.tile(goal, (len(x), len(y), 1))
     goals[..., 0], goals[..., 1] = np.meshgrid(x, y, indexing="ij")
     embeddings = _embed(env, world_model, goals.reshape(-1, len(goal)))
@@ -74,6 +76,7 @@ def map_distances(
     )
     opinions = None if critic is None else critic(embeddings[None], latent_goal).mean(dim=0)[0].double()
     return DistanceMap(
+        sensor=sensor,
         x=x,
         y=y,
         goal=goal,
@@ -97,17 +100,16 @@ def plot_distance_maps(maps: Sequence[DistanceMap]) -> Figure:
     Brighter is nearer; lines join places at the same distance. The cross is the goal, and rank correlation is
     Spearman's, of what the map says with the true distance.
     """
-    with_picture, with_critic = maps[0].picture is not None, maps[0].cost_to_go is not None
-    num_columns = with_picture + 1 + with_critic
-    figure = Figure(figsize=(3.4 * num_columns, 3.2 * len(maps)), layout="constrained", facecolor="white")
-    axes = figure.subplots(len(maps), num_columns, squeeze=False)
+    widths = [0.6] * (maps[0].picture is not None) + [1.0] * (1 + (maps[0].cost_to_go is not None))
+    figure = Figure(figsize=(4.1 * sum(widths), 2.5 * len(maps)), layout="compressed", facecolor="white")
+    axes = figure.subplots(len(maps), len(widths), squeeze=False, width_ratios=widths)
     for row, shown in zip(axes, maps, strict=True):
         columns = list(row)
         if shown.picture is not None:
-            _show_goal(columns.pop(0), shown)
-        _show(columns.pop(0), shown, shown.distance, "distance in embedding space, rms")
+            _show_goal(columns.pop(0), shown.picture)
+        _show(columns.pop(0), shown, shown.distance, "distance in embedding\nspace, rms")
         if shown.cost_to_go is not None:
-            _show(columns.pop(0), shown, shown.cost_to_go, "cost-to-go by the critic, model steps")
+            _show(columns.pop(0), shown, shown.cost_to_go, "cost-to-go by the\ncritic, model steps")
     return figure
 
 
@@ -128,30 +130,29 @@ def _embed(env: MujocoEnv, world_model: WorldModel, goals: NDArray[np.float32]) 
     return torch.cat(chunks)
 
 
-def _show_goal(axes: Axes, shown: DistanceMap) -> None:
-    assert shown.picture is not None
-    axes.imshow(shown.picture, interpolation="nearest")
-    axes.set_title("the goal, as the agent is shown it", loc="left", fontsize=9, color=_INK)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
+def _show_goal(axes: Axes, picture: NDArray[np.uint8]) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set_title("the agent's goal", loc="left", fontsize=8.5, color=_INK)
+    axes.set_axis_off()
 
 
 def _show(axes: Axes, shown: DistanceMap, values: NDArray[np.float64], label: str) -> None:
     """Draws one map, y to the left and x upwards: as from behind the robot, which stands below the picture."""
+    correlation = shown.rank_correlation(values)
     mesh = axes.pcolormesh(100 * shown.y, 100 * shown.x, values, cmap="viridis_r", shading="nearest", rasterized=True)
     axes.contour(100 * shown.y, 100 * shown.x, values, levels=8, colors="white", linewidths=0.6, alpha=0.7)
     axes.plot(100 * shown.goal[1], 100 * shown.goal[0], "+", color="white", markersize=15, markeredgewidth=4)
     axes.plot(100 * shown.goal[1], 100 * shown.goal[0], "+", color="#d55e00", markersize=13, markeredgewidth=2)
     axes.set_aspect("equal")
     axes.invert_xaxis()
-    axes.set_title(f"rank correlation {shown.rank_correlation(values):.2f}", loc="left", fontsize=9, color=_INK)
-    axes.set_xlabel("y, cm", fontsize=8.5, color=_INK)
-    axes.set_ylabel("x, cm", fontsize=8.5, color=_INK)
+    axes.set_title(f"rank correlation with true distance {correlation:.2f}", loc="left", fontsize=8.5, color=_INK)
+    what = shown.sensor.replace("_", " ")
+    axes.set_xlabel(f"{what}: y, cm", fontsize=8.5, color=_INK)
+    axes.set_ylabel(f"{what}: x, cm", fontsize=8.5, color=_INK)
     axes.tick_params(labelsize=8, color="#888888", labelcolor=_INK)
     axes.spines[:].set_visible(False)
     assert axes.figure is not None
-    bar = axes.figure.colorbar(mesh, ax=axes, shrink=0.85)
+    bar = axes.figure.colorbar(mesh, ax=axes, pad=0.02)
     bar.set_label(label, fontsize=8.5, color=_INK)
     bar.ax.tick_params(labelsize=8, color="#888888", labelcolor=_INK)
     bar.outline.set_visible(False)

@@ -18,7 +18,8 @@ from world_model.losses import imagine
 
 _INK, _LINE = "#222222", "#0072b2"
 _NUM_COLUMNS = 9
-_COLUMN_WIDTH, _PANEL_HEIGHT = 1.15, 1.0  # inch
+_PITCH, _PANEL_HEIGHT = 1.1, 1.3  # inch, from picture to picture and from panel to panel
+_LEFT, _TOP, _MARGIN, _BOTTOM = 0.8, 0.3, 0.1, 0.55  # inch
 
 
 @dataclass(frozen=True)
@@ -91,58 +92,48 @@ def write_imagined_episode(episode: ImaginedEpisode, path: Path) -> Path:
 def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
     """Draws frames of an episode, evenly spaced in time: real, decoded from their embeddings, and imagined.
 
-    Below them are the surprise and how far the imagined tip is off, at every step, each below its frame.
+    Below them, each step below its frame, are the surprise and how far off the imagined tip is.
     """
     spacing = max(1, (len(episode.times) - 1) // (_NUM_COLUMNS - 1))
-    columns = np.arange(0, len(episode.times), spacing)[:_NUM_COLUMNS]
-    size = (_COLUMN_WIDTH * len(columns) + 0.9, 3 * _COLUMN_WIDTH + 2 * _PANEL_HEIGHT + 0.7)
-    figure = Figure(figsize=size, facecolor="white")
-    heights = [_COLUMN_WIDTH] * 3 + [0.25, _PANEL_HEIGHT, _PANEL_HEIGHT]
-    grid = figure.add_gridspec(
-        6,
-        len(columns),
-        height_ratios=heights,
-        hspace=0.06,
-        wspace=0.04,
-        left=0.9 / size[0],
-        right=0.995,
-        top=0.94,
-        bottom=0.09,
-    )
-    rows = {
-        "real": episode.real,
-        "decoded from\nits embedding": episode.embedded,
-        "imagined\nfrom the start": episode.imagined,
-    }
+    columns = range(0, len(episode.times), spacing)[:_NUM_COLUMNS]
+    width, height = _LEFT + _PITCH * len(columns) + _MARGIN, _TOP + 3 * _PITCH + 2 * _PANEL_HEIGHT + _BOTTOM
+    figure = Figure(figsize=(width, height), facecolor="white")
+
+    def axes_at(left: float, top: float, across: float, down: float) -> Axes:
+        """Returns axes at a place that is given in inches from the upper left corner."""
+        return figure.add_axes((left / width, 1 - (top + down) / height, across / width, down / height))
+
+    rows = {"real": episode.real, "decoded\nagain": episode.embedded, "imagined": episode.imagined}
     for row, (label, pictures) in enumerate(rows.items()):
         for column, index in enumerate(columns):
-            axes = figure.add_subplot(grid[row, column])
+            axes = axes_at(_LEFT + _PITCH * column, _TOP + _PITCH * row, 0.96 * _PITCH, 0.96 * _PITCH)
             axes.imshow(pictures[index], interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            axes.set_axis_off()
             if row == 0:
                 axes.set_title(f"{episode.times[index]:.2f} s", fontsize=8.5, color=_INK)
             if column == 0:
-                axes.set_ylabel(label, fontsize=8.5, color=_INK, rotation=0, ha="right", va="center")
-    upper = figure.add_subplot(grid[4, :])
-    lower = figure.add_subplot(grid[5, :], sharex=upper)
-    _draw(upper, episode, episode.surprise, "surprise")
-    _draw(lower, episode, 100 * episode.tip_error, "tip off, cm")
+                axes.text(-0.1, 0.5, label, fontsize=8.5, color=_INK, ha="right", va="center", transform=axes.transAxes)
+    panels = {
+        "surprise: mean squared error of the imagined embedding": episode.surprise,
+        "tip, as read off the imagined embedding: off by, cm": 100 * episode.tip_error,
+    }
     half = 0.5 * spacing * (episode.times[1] - episode.times[0])
-    upper.set_xlim(-half, episode.times[columns[-1]] + half)
-    upper.tick_params(labelbottom=False)
-    lower.set_xlabel("time, s", fontsize=8.5, color=_INK)
+    for panel, (label, values) in enumerate(panels.items()):
+        top = _TOP + 3 * _PITCH + _PANEL_HEIGHT * panel + 0.4
+        axes = axes_at(_LEFT, top, _PITCH * len(columns) - 0.04 * _PITCH, _PANEL_HEIGHT - 0.4)
+        _draw(axes, episode, values, label)
+        axes.set_xlim(-half, episode.times[columns[-1]] + half)
+        axes.tick_params(labelbottom=panel == 1)
+    axes.set_xlabel("time, s", fontsize=8.5, color=_INK)
     return figure
 
 
 def _draw(axes: Axes, episode: ImaginedEpisode, values: NDArray[np.float64], label: str) -> None:
     imagined = slice(episode.num_seen - 1, None)
-    axes.plot(episode.times[imagined], values[imagined], "o-", color=_LINE, linewidth=1.4, markersize=3)
-    axes.set_ylim(bottom=0.0)
-    axes.margins(y=0.15)
+    axes.plot(episode.times[imagined], values[imagined], "o-", color=_LINE, linewidth=1.4, markersize=3, clip_on=False)
+    axes.set_ylim(0.0, 1.15 * max(values[imagined].max(), 1e-9))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
-    axes.set_ylabel(label, fontsize=8.5, color=_INK, rotation=0, ha="right", va="center")
+    axes.set_title(label, loc="left", fontsize=8.5, color=_INK)
     axes.grid(axis="y", color="#ececec", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
