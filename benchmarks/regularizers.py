@@ -97,8 +97,9 @@ def ranks(model: JEPA, embeddings: torch.Tensor) -> str:
 def probe(name: str, embeddings: torch.Tensor, readings: torch.Tensor, half: int) -> str:
     moving = readings.std(dim=0) > 1e-3  # a block does not leave the table
     fitted = fit_probe(embeddings[:half], readings[:half][:, moving], ridge=RIDGE)
-    explained = r_squared(fitted(embeddings[half:]), readings[half:][:, moving])
-    return f"R² of {name} {explained.min():.4f}"
+    guesses, truth = fitted(embeddings[half:]), readings[half:][:, moving]
+    explained = min(r_squared(guess, number) for guess, number in zip(guesses.T, truth.T, strict=True))
+    return f"R² of {name} {explained:.4f}"
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class ProbedFrames:
 
     @torch.no_grad()
     def measure(self, model: JEPA) -> dict[str, float]:
-        """Returns `probe/<sensor>`: R² on held-out episodes, the mean over the numbers of a sensor that vary.
+        """Returns `probe/<sensor>`: R² on held-out episodes, of the numbers of a sensor that vary.
 
         Args:
             model: In evaluation mode.
@@ -70,8 +70,7 @@ class ProbedFrames:
             varying = torch.minimum(readings.std(dim=0), unseen.std(dim=0)) > LEAST_STD
             if bool(varying.any()):
                 probe = fit_probe(embeddings, readings[:, varying], ridge=_RIDGE)
-                share = r_squared(probe(held_out_embeddings), unseen[:, varying])
-                scores[f"probe/{name}"] = float(share.mean())
+                scores[f"probe/{name}"] = r_squared(probe(held_out_embeddings), unseen[:, varying])
         return scores
 
 

@@ -41,16 +41,18 @@ def fit_probe(embeddings: Tensor, targets: Tensor, *, ridge: float) -> LinearPro
     return LinearProbe(weight=weight, offset=offset - mean @ weight)
 
 
-def r_squared(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Returns the explained share of each target's variance, `[target_dim]`: 1 is perfect, 0 no better than the mean.
+def r_squared(predictions: Tensor, targets: Tensor) -> float:
+    """Returns the explained share of the variance of all targets together: 1 is perfect, 0 no better than the mean.
+
+    A number that hardly varies, as a block's tilt, counts for as little as it varies.
 
     Args:
-        predictions: `[rows, target_dim]`.
-        targets: `[rows, target_dim]`.
+        predictions: As `targets`.
+        targets: `[rows, target_dim]` or `[rows]`, in one unit.
     """
     outputs = targets.double()
-    residual = (outputs - predictions).square().sum(dim=0)
-    return 1 - residual / (outputs - outputs.mean(dim=0)).square().sum(dim=0)
+    residual = (outputs - predictions).square().sum()
+    return float(1 - residual / (outputs - outputs.mean(dim=0)).square().sum())
 
 
 def effective_rank(embeddings: Tensor) -> float:

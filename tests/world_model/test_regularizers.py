@@ -6,11 +6,17 @@ import torch
 
 from world_model.regularizers.base import LatentBatch
 from world_model.regularizers.ema_target import EMATarget
+from world_model.regularizers.gaussian_kl import GaussianKL, gaussian_kl
 from world_model.regularizers.none import NoRegularizer
 from world_model.regularizers.sigreg import SIGReg, epps_pulley
 from world_model.regularizers.vicreg import VICReg, covariance_energy, variance_hinge
 
 BATCH = 512
+SPREADING = [
+    SIGReg(weight=1.0, num_projections=64),
+    VICReg(variance_weight=1.0, covariance_weight=1.0),
+    GaussianKL(weight=1.0, least_variance=1e-3),
+]
 
 
 def normal(*shape, dtype=torch.float32):
@@ -37,9 +43,7 @@ def collapsed():
     return {"point": torch.zeros_like(gaussian), "line": line, "plane": plane}
 
 
-@pytest.mark.parametrize(
-    "regularizer", [SIGReg(weight=1.0, num_projections=64), VICReg(variance_weight=1.0, covariance_weight=1.0)]
-)
+@pytest.mark.parametrize("regularizer", SPREADING)
 @pytest.mark.parametrize("shape", ["point", "line", "plane"])
 def test_it_is_low_on_a_gaussian_and_high_on_what_has_collapsed(regularizer, shape):
     def loss(block):
@@ -48,9 +52,7 @@ def test_it_is_low_on_a_gaussian_and_high_on_what_has_collapsed(regularizer, sha
     assert loss(collapsed()[shape]) > 3 * loss(normal(4, BATCH, 3))
 
 
-@pytest.mark.parametrize(
-    "regularizer", [SIGReg(weight=1.0, num_projections=64), VICReg(variance_weight=1.0, covariance_weight=1.0)]
-)
+@pytest.mark.parametrize("regularizer", SPREADING)
 def test_blocks_may_depend_on_each_other(regularizer):
     block, other = normal(4, BATCH, 3), normal(8, BATCH, 3)[4:]
     twice, independent = (
@@ -87,6 +89,21 @@ def test_the_variance_and_covariance_terms_are_what_they_say():
     twins = block[..., :1].expand(-1, -1, 2)
     torch.testing.assert_close(covariance_energy(twins), torch.tensor([0.25**2]).double(), rtol=2e-2, atol=0)
     assert covariance_energy(block) < 1e-3
+
+
+def test_the_divergence_is_that_of_the_gaussian_with_the_samples_moments():
+    mean, std = torch.tensor([1.0, 0.0]).double(), torch.tensor([0.5, 2.0]).double()
+    samples = mean + std * normal(100_000, 2, dtype=torch.float64)
+    exact = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mean, std), torch.distributions.Normal(torch.zeros(2), torch.ones(2))
+    )
+    torch.testing.assert_close(gaussian_kl(samples, least_variance=1e-9), exact.mean(), rtol=2e-2, atol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"weight": 0.0}, {"least_variance": 0.0}])
+def test_the_divergence_refuses_what_means_nothing(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must"):
+        GaussianKL(**{"weight": 1.0, "least_variance": 1e-3} | wrong)
 
 
 def test_the_slow_copy_follows_by_its_decay(build_model):
