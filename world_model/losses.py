@@ -1,6 +1,7 @@
 """What a world model is trained to do well."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -33,16 +34,25 @@ def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     return trajectory.embeddings[:, 0]
 
 
-def prediction_loss(predictions: Tensor, targets: Tensor, blocks: Mapping[str, slice]) -> Tensor:
-    """Returns the squared error, its mean over everything but the blocks; they count alike, whatever their size.
+def prediction_loss(
+    predictions: Tensor,
+    targets: Tensor,
+    blocks: Mapping[str, slice],
+    *,
+    weights: Mapping[str, float] = MappingProxyType({}),
+) -> Tensor:
+    """Returns the squared error: the mean over a block, whatever its size, then the weighted mean over the blocks.
 
     Args:
         predictions: `[batch, horizon, embed_dim]`.
         targets: `[batch, horizon, embed_dim]`.
         blocks: Sensor name to its place in the embedding.
+        weights: Sensor name to the weight of its block; 1 where it is not named.
     """
     error = (predictions - targets).square()
-    return torch.stack([error[..., block].mean() for block in blocks.values()]).mean()
+    share = error.new_tensor([weights.get(name, 1.0) for name in blocks])
+    errors = torch.stack([error[..., block].mean() for block in blocks.values()])
+    return (errors * share).sum() / share.sum()
 
 
 def curvature(embeddings: Tensor) -> Tensor:

@@ -53,6 +53,8 @@ class TrainingSettings(FitSettings):
         num_validation_windows: Windows that are validated on, the same at every validation.
         inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
+        proprioception_weight: Of the prediction of each sensor that is no camera, beside 1 of a camera. It decides how
+            much of a shared predictor what the arm feels takes up; without cameras it changes nothing.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
@@ -67,6 +69,7 @@ class TrainingSettings(FitSettings):
     num_validation_windows: int
     inverse_dynamics_weight: float
     inverse_dynamics_dim: int
+    proprioception_weight: float
     straightening_weight: float
     num_probe_frames: int
     augmentation: Mapping[str, Any]
@@ -81,6 +84,7 @@ class TrainingSettings(FitSettings):
             check_count(f"training.{name}", getattr(self, name), least=1)
         for name in ("inverse_dynamics_weight", "straightening_weight"):
             check_number(f"training.{name}", getattr(self, name), least=0)
+        check_number("training.proprioception_weight", self.proprioception_weight, above=0)
         check_number("training.validation_fraction", self.validation_fraction, above=0)
         if self.num_validation_windows < self.batch_size or self.num_validation_windows % self.batch_size:
             raise ValueError(
@@ -204,6 +208,7 @@ class WorldModelTask:
             rng=_rng(seed, _VALIDATION, 2),
         )
         numbers = [sensor for sensor, shape in model.sensors.items() if not is_image(shape)]
+        self._weights = dict.fromkeys(numbers, settings.proprioception_weight)
         for camera in model.sensors.keys() - set(numbers):
             check_camera(dataset, camera)
         moments, _ = (  # of the held-out side too, which must be as finite
@@ -292,7 +297,7 @@ class WorldModelTask:
         )
         generator = Generator().manual_seed(int(rng.integers(2**63)))
         parts = {
-            "prediction": prediction_loss(batch.predictions, batch.targets, model.blocks),
+            "prediction": prediction_loss(batch.predictions, batch.targets, model.blocks, weights=self._weights),
             "regularization": self._regularizer.loss(batch, generator),
         }
         if "inverse_dynamics" in self.module:

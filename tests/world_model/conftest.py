@@ -146,6 +146,7 @@ def settings() -> Callable[..., TrainingSettings]:
             "clip_norm": 1.0,
             "inverse_dynamics_weight": 0.0,
             "inverse_dynamics_dim": 8,
+            "proprioception_weight": 1.0,
             "straightening_weight": 0.0,
             "num_probe_frames": 64,
             "augmentation": {"max_shift": 0, "max_brightness": 0.0, "max_contrast": 0.0},

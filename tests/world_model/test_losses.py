@@ -33,6 +33,13 @@ def test_blocks_count_alike_whatever_their_size():
     assert prediction_loss(predictions, targets, {"small": slice(0, 1), "large": slice(1, 5)}) == 4.0
 
 
+def test_blocks_count_by_their_weights():
+    predictions, targets = torch.zeros(1, 1, 2), torch.tensor([[[1.0, 2.0]]])
+    blocks = {"camera": slice(0, 1), "tip": slice(1, 2)}
+    assert prediction_loss(predictions, targets, blocks, weights={"tip": 0.5}) == 2.0
+    assert prediction_loss(predictions, targets, blocks, weights={"tip": 0.5, "camera": 0.5}) == 2.5
+
+
 def test_inverse_dynamics_finds_an_action_that_moves_the_embedding():
     torch.manual_seed(0)
     inverse = InverseDynamics(embed_dim=2, action_dim=2, hidden_dim=32)

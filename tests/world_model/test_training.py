@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from envs.episode import DatasetError
 from envs.spec import EnvSpec
@@ -245,6 +246,7 @@ def test_intervals_and_monitors_do_not_change_what_is_learned(train, tmp_path):
         "log_every": 1,
         "num_validation_windows": 128,
         "num_probe_frames": 16,
+        "proprioception_weight": 0.5,  # beside no camera
         "augmentation": {"max_shift": 3, "max_brightness": 0.5, "max_contrast": 0.5},  # of what is no camera
     }
     assert torch.equal(weights(train(tmp_path / "changed", **changes)), ordinary)
@@ -488,6 +490,22 @@ def test_every_change_of_pictures_changes_what_is_learned(train, filmed, build_s
     plain = weights(train(tmp_path / "plain", augmentation=ordinary, **changes))
     augmented = train(tmp_path / "augmented", augmentation=ordinary | {name: 1}, **changes)
     assert not torch.equal(weights(augmented), plain)
+
+
+def test_beside_a_camera_the_weight_of_what_is_felt_changes_what_is_learned(train, filmed, build_model, tmp_path):
+    def encoder(*, input_shape, embed_dim):
+        if len(input_shape) == 1:
+            return nn.Linear(input_shape[0], embed_dim)
+        sizes = {"channels": 4, "num_keypoints": 4, "temperature": 0.1, "hidden_dim": 16}
+        return KeypointEncoder(input_shape=input_shape, embed_dim=embed_dim, **sizes)
+
+    def build():
+        sensors = {"camera": (16, 16, 3), "place": filmed.observations["place"].shape[1:]}
+        return build_model(sensors=sensors, embed_dims={"camera": 2, "place": 2}, encoder=encoder)
+
+    changes = {"dataset": filmed, "build": build, "num_steps": 10}
+    ordinary = weights(train(tmp_path / "ordinary", **changes))
+    assert not torch.equal(weights(train(tmp_path / "changed", proprioception_weight=0.5, **changes)), ordinary)
 
 
 def test_pictures_that_are_validated_on_are_as_they_were_recorded(filmed, build_seeing, settings):
