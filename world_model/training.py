@@ -51,7 +51,7 @@ class TrainingSettings(FitSettings):
         rollout_length: Imagined model steps of a window.
         validation_fraction: Share of the episodes that is validated on.
         num_validation_windows: Windows that are validated on, the same at every validation.
-        inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames; 0 leaves it out.
+        inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames, block by block; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
         proprioception_weight: Of the prediction of each sensor that is no camera, beside 1 of a camera. It decides how
             much of a shared predictor what the arm feels takes up; without cameras it changes nothing.
@@ -220,7 +220,7 @@ class WorldModelTask:
         self.module = nn.ModuleDict({"model": model, "regularizer": regularizer})
         if settings.inverse_dynamics_weight > 0:
             self.module["inverse_dynamics"] = InverseDynamics(
-                embed_dim=model.embed_dim, action_dim=model.action_dim, hidden_dim=settings.inverse_dynamics_dim
+                blocks=model.blocks, action_dim=model.action_dim, hidden_dim=settings.inverse_dynamics_dim
             )
         self._metadata = Metadata(
             configs=configs,
