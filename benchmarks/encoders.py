@@ -84,7 +84,7 @@ def speed(config: Config, dataset: EpisodeDataset) -> tuple[float, float]:
             train_step(task, optimizer, parameters, settings, step)
             times.append(perf_counter() - start)
     model = task.model.eval()
-    frame = {name: torch.from_numpy(dataset.observations[name][:1])[None] for name in model.sensors}
+    frame = {name: torch.from_numpy(np.array(dataset.observations[name][:1]))[None] for name in model.sensors}
     encodings = []
     with threads(1), torch.no_grad():
         for _ in range(NUM_ENCODINGS):
