@@ -121,7 +121,7 @@ def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
     for panel, (label, values) in enumerate(panels.items()):
         top = _TOP + 3 * _PITCH + _PANEL_HEIGHT * panel + 0.4
         axes = axes_at(_LEFT, top, _PITCH * len(columns) - 0.04 * _PITCH, _PANEL_HEIGHT - 0.4)
-        _draw(axes, episode, values, label)
+        _draw(axes, episode, values[: columns[-1] + 1], label)
         axes.set_xlim(-half, episode.times[columns[-1]] + half)
         axes.tick_params(labelbottom=panel == 1)
     axes.set_xlabel("time, s", fontsize=8.5, color=_INK)
@@ -130,7 +130,8 @@ def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
 
 def _draw(axes: Axes, episode: ImaginedEpisode, values: NDArray[np.float64], label: str) -> None:
     imagined = slice(episode.num_seen - 1, None)
-    axes.plot(episode.times[imagined], values[imagined], "o-", color=_LINE, linewidth=1.4, markersize=3, clip_on=False)
+    times = episode.times[: len(values)]
+    axes.plot(times[imagined], values[imagined], "o-", color=_LINE, linewidth=1.4, markersize=3, clip_on=False)
     axes.set_ylim(0.0, 1.15 * max(values[imagined].max(), 1e-9))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
     axes.set_title(label, loc="left", fontsize=8.5, color=_INK)
