@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from agent.goal import GoalError
 from envs.episode import EpisodeDataset
 from envs.spec import EnvSpec
 from world_model.types import is_image
+
+_COLOURS = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
+"""Kinds of pictures, as Pillow calls them, that become red, green and blue of 8 bits; P is a palette."""
 
 MAX_STRETCH = 0.02
 """By which width and height of a picture may be scaled differently."""
@@ -31,12 +34,12 @@ def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dic
     camera, shape = _camera(spec)
     try:
         with Image.open(path) as file:
-            picture = np.asarray(file)
+            mode, picture = file.mode, np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # a broken PNG is bad syntax
         raise GoalError(f"'{path}' must be a picture that can be read: {' '.join(str(error).split())}") from None
-    if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
-        raise GoalError(f"'{path}' must be one picture in 8-bit colours, got {picture.dtype} of shape {picture.shape}")
-    return {camera: _fitted(picture[..., :3], shape, path, resize=resize)}
+    if mode not in _COLOURS:
+        raise GoalError(f"'{path}' must be a picture in 8-bit colours, one of {', '.join(_COLOURS)}, got {mode}")
+    return {camera: _fitted(picture, shape, path, resize=resize)}
 
 
 def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step: int = -1) -> dict[str, NDArray[Any]]:

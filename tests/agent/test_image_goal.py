@@ -8,6 +8,7 @@ from functools import partial
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from PIL import Image
 
 from agent.goal import GoalError, make_goal
 from agent.image_goal import picture_goal, recorded_goal
@@ -129,10 +130,18 @@ def test_a_file_that_holds_no_picture_is_one_sentence(spec, tmp_path, content):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_picture_without_colours_is_refused(spec, tmp_path, dtype):
+@pytest.mark.parametrize("mode", ["P", "CMYK"])
+def test_colours_that_are_told_otherwise_are_the_same(spec, tmp_path, mode):
+    size, colour = spec.sensors["fixed_camera"][:2][::-1], (204, 51, 102)
+    path = tmp_path / ("goal.png" if mode == "P" else "goal.tiff")
+    Image.new("RGB", size, colour).convert(mode).save(path)
+    assert (picture_goal(path, spec)["fixed_camera"] == colour).all()
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint8, "L"), (np.uint16, "I;16")])
+def test_a_picture_without_colours_is_refused(spec, tmp_path, dtype, mode):
     iio.imwrite(tmp_path / "goal.png", np.arange(256).reshape(16, 16).astype(dtype))
-    with pytest.raises(GoalError, match=f"must be one picture in 8-bit colours, got {dtype.__name__} of shape"):
+    with pytest.raises(GoalError, match=f"must be a picture in 8-bit colours, .*, got {mode}"):
         picture_goal(tmp_path / "goal.png", spec)
 
 

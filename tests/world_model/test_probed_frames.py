@@ -57,9 +57,12 @@ def test_half_of_what_varies_is_half(measure, seen):
     assert measure(seen, num_frames=2000, sum=seen + noise)["probe/sum"] == pytest.approx(0.5, abs=0.1)
 
 
-def test_the_score_of_a_sensor_is_the_mean_over_its_numbers(measure, seen):
-    mixed = np.stack([seen[..., 0], np.random.default_rng(5).normal(size=seen.shape[:2])], axis=2)
-    assert measure(seen, mixed=mixed)["probe/mixed"] == pytest.approx(0.5, abs=0.1)
+@pytest.mark.parametrize(("size", "expected"), [(0.01, 1.0), (100.0, 0.0)])
+def test_the_numbers_of_a_sensor_count_for_as_much_as_they_vary(measure, seen, size, expected):
+    noise = size * np.random.default_rng(5).normal(size=seen.shape[:2])
+    known = seen[..., 0] / seen[..., 0].std()
+    mixed = np.stack([known, noise], axis=2)
+    assert measure(seen, mixed=mixed)["probe/mixed"] == pytest.approx(expected, abs=0.1)
 
 
 def test_constant_numbers_are_left_out(measure, seen):

@@ -1,5 +1,6 @@
 """A recorded episode beside the same episode imagined: only its beginning is seen, and all actions are known."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
 
     Below them, each step below its frame, are the surprise and how far off the imagined tip is.
     """
-    spacing = max(1, (len(episode.times) - 1) // (_NUM_COLUMNS - 1))
+    spacing = max(1, math.ceil((len(episode.times) - 1) / (_NUM_COLUMNS - 1)))
     columns = range(0, len(episode.times), spacing)[:_NUM_COLUMNS]
     width, height = _LEFT + _PITCH * len(columns) + _MARGIN, _TOP + 3 * _PITCH + 2 * _PANEL_HEIGHT + _BOTTOM
     figure = Figure(figsize=(width, height), facecolor="white")
