@@ -25,11 +25,13 @@ def choose_backend(preferred: str | None) -> str:
 
     Raises:
         RuntimeError: `preferred` does not render here; the message says what helps.
-        ValueError: No such backend.
+        ValueError: No such backend, `preferred` or in the environment variable.
     """
     if preferred is not None and preferred not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {preferred!r}")
-    chosen = os.environ.get(_CHOICE)
+    chosen = os.environ.get(_CHOICE) or None
+    if chosen not in (None, *BACKENDS):
+        raise ValueError(f"{_CHOICE} must be one of {', '.join(BACKENDS)}, or unset, got {chosen!r}")
     if chosen is not None and preferred in (None, chosen):
         return chosen
     probe = _first_that_renders() if preferred is None else probe_backend(preferred)

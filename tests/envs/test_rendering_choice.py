@@ -162,3 +162,17 @@ def test_a_backend_that_nobody_knows_is_refused() -> None:
     model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><camera name="a"/></worldbody></mujoco>')
     with pytest.raises(ValueError, match="one of egl, osmesa, glfw, raycast, got 'vulkan'"):
         make_renderer(model, camera="a", width=8, height=8, backend="vulkan")
+
+
+@pytest.mark.parametrize("preferred", [None, "raycast"])
+def test_a_variable_that_names_no_backend_is_refused_by_its_name(
+    unchosen: pytest.MonkeyPatch, preferred: str | None
+) -> None:
+    unchosen.setenv("JEPA_MPC_RENDERER", "foo")
+    with pytest.raises(ValueError, match=r"JEPA_MPC_RENDERER must be one of .*, or unset, got 'foo'"):
+        choose_backend(preferred)
+
+
+def test_an_empty_variable_is_unset(unchosen: pytest.MonkeyPatch) -> None:
+    unchosen.setenv("JEPA_MPC_RENDERER", "")
+    assert choose_backend("raycast") == "raycast"

@@ -16,7 +16,7 @@ class GaussianKL(Regularizer):
 
     Args:
         weight: Of the divergence beside the prediction loss.
-        least_variance: Below which a direction counts as this, above 0.
+        least_variance: Is added to the variance in each direction, above 0; see `gaussian_kl`.
     """
 
     def __init__(self, *, weight: float, least_variance: float) -> None:
