@@ -47,8 +47,9 @@ def main() -> None:
     encoding: list[float] = []
     for name, overrides in modes(config).items():
         agent = load_agent(arguments.run, [*arguments.overrides, *overrides])
-        encoding = time_encoding(agent)
-        deciding, others = latencies(agent, env, num_steps=arguments.num_steps)
+        encodings = time_encoding(agent)
+        deciding, others = latencies(agent, env, num_steps=arguments.num_steps, encodings=encodings)
+        encoding += encodings
         for which, times in (("decides", deciding), ("all", deciding + others)):
             shown = (f"{value:.2f}" for value in percentiles(times).values())
             rows.append([name, which, f"{len(times):,}", *shown])
@@ -93,11 +94,18 @@ def modes(config: Config) -> dict[str, list[str]]:
     return chosen
 
 
-def latencies(agent: Actor, env: MujocoEnv, *, num_steps: int) -> tuple[list[float], list[float]]:
-    """Returns the time of so many control steps at which the agent decides, and of the others among them, ms."""
+def latencies(
+    agent: Actor, env: MujocoEnv, *, num_steps: int, encodings: list[float]
+) -> tuple[list[float], list[float]]:
+    """Returns the time of so many control steps at which the agent decides, and of the others among them, ms.
+
+    The times in `encodings` are those of the same steps afterwards: the warm-up is taken out.
+    """
     deciding: list[float] = []
     others: list[float] = []
     for index, seed in enumerate(episode_seeds("validation", SPLIT_SIZE)):
+        if index == WARM_UP_EPISODES:
+            encodings.clear()
         state, _ = env.reset(seed=seed)
         agent.reset(env.goal_readings(state["desired_goal"]), seed=seed)
         for _ in range(env.description.num_steps):

@@ -10,7 +10,6 @@ encode one frame with one torch thread. What was trained is kept in `--output`, 
 import argparse
 import json
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from agent.run.config import Config, compose_config, group_names
 from agent.run.modules import build_world_model, model_configs
 from agent.run.tasks import env_name
 from benchmarks.tables import table
+from benchmarks.training import seconds
 from envs.episode import EpisodeDataset, open_dataset
 from world_model.fit import threads, train_step
 from world_model.training import TrainingStopped, WorldModelTask, train_world_model
@@ -46,8 +46,10 @@ def main() -> None:
         config = composed([*arguments.overrides, f"image_encoder={name}"])
         dataset = open_dataset(Path(config.values.train.data))
         frames_per_second, milliseconds = speed(config, dataset)
-        output = arguments.output / name
-        probes = trained_probes(config, dataset, output, seconds=arguments.seconds)
+        window = config.values.world_model.context_length + config.values.training.rollout_length
+        num_steps = round(arguments.seconds * frames_per_second / (config.values.training.batch_size * window))
+        output = arguments.output / f"{name}_{arguments.seconds:g}s"
+        probes = trained_probes(config, dataset, output, num_steps=num_steps)
         probed = sorted(probes)
         shown = [f"{probes[sensor]:.4f}" for sensor in probed]
         rows.append([name, *shown, f"{frames_per_second:,.0f}", f"{milliseconds:.2f}"])
@@ -66,7 +68,7 @@ def make_task(config: Config, dataset: EpisodeDataset) -> WorldModelTask:
         model=build_world_model(model_configs(config), dataset.manifest.env),
         regularizer=build(config.values.regularizer),
         dataset=dataset,
-        settings=build(config.values.training),
+        settings=build(config.values.training).on_this_machine(),
         configs={},
         seed=0,
     )
@@ -80,30 +82,23 @@ def speed(config: Config, dataset: EpisodeDataset) -> tuple[float, float]:
     times = []
     with threads(settings.num_threads):
         for step in range(1, NUM_TRIAL_STEPS + 1):
-            start = perf_counter()
-            train_step(task, optimizer, parameters, settings, step)
-            times.append(perf_counter() - start)
-    model = task.model.eval()
+            times.append(seconds(lambda step=step: train_step(task, optimizer, parameters, settings, step)))
+    model = task.model.cpu().eval()
     frame = {name: torch.from_numpy(np.array(dataset.observations[name][:1]))[None] for name in model.sensors}
     encodings = []
     with threads(1), torch.no_grad():
         for _ in range(NUM_ENCODINGS):
-            start = perf_counter()
-            model.encode(frame)
-            encodings.append(perf_counter() - start)
+            encodings.append(seconds(lambda: model.encode(frame)))
     frames = settings.batch_size * (model.context_length + settings.rollout_length)
     return frames / float(np.median(times[NUM_WARM_UP:])), 1e3 * float(np.median(encodings))
 
 
-def trained_probes(config: Config, dataset: EpisodeDataset, output: Path, *, seconds: float) -> dict[str, float]:
-    """Returns R² on held-out episodes after so much time, by sensor."""
+def trained_probes(config: Config, dataset: EpisodeDataset, output: Path, *, num_steps: int) -> dict[str, float]:
+    """Returns R² on held-out episodes after so many steps, or as many as an earlier call chose, by sensor."""
     plan = output / "steps.json"
     if plan.is_file():
         num_steps = json.loads(plan.read_text())
     else:
-        frames_per_second, _ = speed(config, dataset)
-        window = config.values.world_model.context_length + config.values.training.rollout_length
-        num_steps = round(seconds * frames_per_second / (config.values.training.batch_size * window))
         output.mkdir(parents=True, exist_ok=True)
         plan.write_text(json.dumps(num_steps))
     config.values.training.num_steps = num_steps

@@ -27,6 +27,11 @@ class Windows:
     observation: Mapping[str, Tensor]
     actions: Tensor
 
+    def to(self, device: torch.device) -> "Windows":
+        """Returns the windows on a device."""
+        readings = {name: tensor.to(device) for name, tensor in self.observation.items()}
+        return Windows(observation=readings, actions=self.actions.to(device))
+
     def split(self, batch_size: int) -> list["Windows"]:
         """Returns the windows in batches; the last may be smaller."""
         readings = {name: torch.split(tensor, batch_size) for name, tensor in self.observation.items()}

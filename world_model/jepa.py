@@ -71,6 +71,11 @@ class JEPA(nn.Module):
         return self._embed_dim
 
     @property
+    def device(self) -> torch.device:
+        """Where the weights are, and readings must be."""
+        return self.action_normalizer.mean.device
+
+    @property
     def context_length(self) -> int:
         """How many frames the predictor sees."""
         return self._context_length

@@ -75,10 +75,12 @@ class ProbedFrames:
 
 
 def _embed(model: JEPA, observation: Mapping[str, Tensor]) -> Tensor:
-    """Embeds frames `[rows, *shape]`, some at a time: `[rows, embed_dim]`."""
+    """Embeds frames `[rows, *shape]`, some at a time, wherever the model is: `[rows, embed_dim]`, on the CPU."""
     num_rows = len(next(iter(observation.values())))
     chunks = [
-        model.encode({name: readings[None, start : start + _CHUNK] for name, readings in observation.items()})[0]
+        model.encode(
+            {name: readings[None, start : start + _CHUNK].to(model.device) for name, readings in observation.items()}
+        )[0].cpu()
         for start in range(0, num_rows, _CHUNK)
     ]
     return torch.cat(chunks)

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +38,8 @@ from world_model.types import Observation, is_image
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 
 SECTION = "world_model"
-PRECISIONS = ("float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
 _SPLIT, _INITIAL, _TRAIN, _VALIDATION, _DROPOUT = range(5)
 
@@ -59,7 +61,8 @@ class TrainingSettings(FitSettings):
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
         augmentation: Random changes of camera frames.
-        precision: Of the encoders in training: "float32" or "bfloat16".
+        device: What trains: "cpu", "cuda", or "auto" for a CUDA GPU where there is one.
+        precision: Of the encoders in training: "float32", "bfloat16", or "auto" for bfloat16 on a GPU.
         alarm: When a training is stopped.
     """
 
@@ -73,6 +76,7 @@ class TrainingSettings(FitSettings):
     straightening_weight: float
     num_probe_frames: int
     augmentation: Mapping[str, Any]
+    device: str
     precision: str
     alarm: Mapping[str, Any]
 
@@ -93,10 +97,23 @@ class TrainingSettings(FitSettings):
             )
         if self.validation_fraction >= 1:
             raise ValueError(f"training.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"training.precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        for name, known in (("device", DEVICES), ("precision", PRECISIONS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {value!r}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("training.device=cuda, and torch finds no CUDA GPU here: choose cpu, or auto")
         Augmentation.from_config(self.augmentation)
         Alarm.from_config(self.alarm)
+
+    def on_this_machine(self) -> "TrainingSettings":
+        """Returns the settings with what "auto" stands for here."""
+        device, precision = self.device, self.precision
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if precision == "auto":
+            precision = "bfloat16" if device == "cuda" else "float32"
+        return replace(self, device=device, precision=precision)
 
 
 def train_world_model(
@@ -109,7 +126,7 @@ def train_world_model(
     seed: int,
     output: Path,
 ) -> Path:
-    """Trains a world model, or goes on with an interrupted training, to the same bytes.
+    """Trains a world model, or goes on with an interrupted training: on a CPU to the same bytes.
 
     Args:
         build_model: Builds it; its first weights come from torch's global generator, which is set to `seed` for that
@@ -130,6 +147,7 @@ def train_world_model(
         CheckpointError: The folder holds another training, or a damaged one.
         OSError: Something cannot be written.
     """
+    settings = settings.on_this_machine()
     identity = {
         "seed": seed,
         "data": dataset.fingerprint,
@@ -168,7 +186,7 @@ class WorldModelTask:
         model: With its first weights.
         regularizer: Keeps it from collapsing.
         dataset: What it learns from.
-        settings: How.
+        settings: How, without "auto".
         configs: For the checkpoint's metadata.
         seed: Of all randomness.
     """
@@ -184,6 +202,7 @@ class WorldModelTask:
         seed: int,
     ) -> None:
         self._model, self._regularizer, self._settings, self._seed = model, regularizer, settings, seed
+        self._device = torch.device(settings.device)
         self._alarm = Alarm.from_config(settings.alarm)
         self._augmentation = Augmentation.from_config(settings.augmentation)
         learned, held_out = split_of_training(dataset, validation_fraction=settings.validation_fraction, seed=seed)
@@ -198,6 +217,7 @@ class WorldModelTask:
             for episodes in (learned, held_out)
         )
         self._validation = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
+        self._validation = self._validation.to(self._device)
         self._batches = Prefetch(self._fetch)
         self._probes = ProbedFrames(
             dataset,
@@ -222,6 +242,7 @@ class WorldModelTask:
             self.module["inverse_dynamics"] = InverseDynamics(
                 blocks=model.blocks, action_dim=model.action_dim, hidden_dim=settings.inverse_dynamics_dim
             )
+        self.module.to(self._device)
         self._metadata = Metadata(
             configs=configs,
             env=dataset.manifest.env.to_json(),
@@ -240,7 +261,7 @@ class WorldModelTask:
     def encode(self, observation: Observation) -> Tensor:
         """Embeds frames in the precision of the training, to float32: what follows is cheap, and needs it."""
         lower = self._settings.precision == "bfloat16"
-        with torch.autocast(self._model.action_normalizer.mean.device.type, torch.bfloat16, enabled=lower):
+        with torch.autocast(self._device.type, torch.bfloat16) if lower else nullcontext():
             embeddings = self._model.encode(observation)
         return embeddings.float()
 
@@ -281,9 +302,9 @@ class WorldModelTask:
         return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
 
     def _fetch(self, step: int) -> tuple[Windows, np.random.Generator]:
-        """Returns the windows of a step, and what draws all else at that step."""
+        """Returns the windows of a step, where they are needed, and what draws all else at that step."""
         rng = _rng(self._seed, _TRAIN, step)
-        return self._train.sample(self._settings.batch_size, rng), rng
+        return self._train.sample(self._settings.batch_size, rng).to(self._device), rng
 
     def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
         model, context = self._model, self._model.context_length

@@ -72,7 +72,7 @@ class Split:
 
 
 def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
-    """Embeds every recorded frame with the frozen world model."""
+    """Embeds every recorded frame with the frozen world model, wherever that is; the embeddings are on the CPU."""
     num_frames = len(next(iter(dataset.observations.values())))
     sees_images = any(map(is_image, world_model.sensors.values()))
     size = _IMAGE_CHUNK if sees_images else _CHUNK
@@ -82,10 +82,12 @@ def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
             range(0, num_frames, size), desc="embed", unit="chunk", disable=None if sees_images else True
         ):
             readings = {
-                name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))[None]
+                name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))[None].to(
+                    world_model.device
+                )
                 for name in world_model.blocks
             }
-            chunks.append(world_model.encode(readings)[0])
+            chunks.append(world_model.encode(readings)[0].cpu())
     return Experience(
         embeddings=torch.cat(chunks),
         actions=torch.from_numpy(np.array(dataset.actions)),

@@ -72,10 +72,13 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     checkpoint = _learn_world_model(config, dataset, output)
     modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
     _take_over(modules.world_model, checkpoint, WORLD_MODEL)
+    modules.world_model.to(build(config.values.training).on_this_machine().device)
+    experience = embed(modules.world_model, dataset)
+    modules.world_model.cpu()  # all else is small
     later = _LaterStages(
         config=config,
         modules=modules,
-        experience=embed(modules.world_model, dataset),
+        experience=experience,
         split=Split.draw(
             dataset.num_episodes,
             validation_fraction=build(config.values.learning).validation_fraction,

@@ -132,11 +132,11 @@ def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
     sensors = {name: spec.sensors[name] for name in spec.perceived}
     embed_dims, camera_dim = groups["world_model"].embed_dims, groups["world_model"].pop("camera_dim")
     if embed_dims is None:
-        groups["world_model"].embed_dims = {
-            name: camera_dim if is_image(shape) else math.prod(shape) for name, shape in sensors.items()
-        }
+        embed_dims = {name: math.prod(shape) for name, shape in sensors.items() if not is_image(shape)}
     elif not isinstance(embed_dims, Mapping) or not all(isinstance(size, int) for size in embed_dims.values()):
         raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
+    cameras = {name: camera_dim for name, shape in sensors.items() if is_image(shape)}
+    groups["world_model"].embed_dims = {**cameras, **embed_dims}
     model = build(
         groups["world_model"],
         sensors=sensors,

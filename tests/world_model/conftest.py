@@ -158,6 +158,7 @@ def settings() -> Callable[..., TrainingSettings]:
             "log_every": 5,
             "num_threads": 1,
             "wandb": False,
+            "device": "cpu",
             "precision": "float32",
             "alarm": {
                 "grace_steps": 1000,

@@ -22,7 +22,10 @@ from world_model.fit import TrainingStopped
 from world_model.losses import imagine
 from world_model.monitors import Alarm, measure
 from world_model.regularizers.ema_target import EMATarget
+from world_model.regularizers.gaussian_kl import GaussianKL
+from world_model.regularizers.infonce import InfoNCE
 from world_model.regularizers.none import NoRegularizer
+from world_model.regularizers.reconstruction import Reconstruction
 from world_model.regularizers.sigreg import SIGReg
 from world_model.regularizers.vicreg import VICReg
 from world_model.training import WorldModelTask, train_world_model
@@ -550,3 +553,62 @@ def test_a_camera_that_sees_nothing_that_moves_stops_the_training_before_it_star
     with pytest.raises(DatasetError, match=r"the camera 'camera' of the dataset .* shows the same picture"):
         train(tmp_path / "output", dataset=dataset, build=build_seeing)
     assert not (tmp_path / "output").exists()
+
+
+@pytest.mark.parametrize(
+    "regularizer",
+    [
+        sigreg(),
+        GaussianKL(weight=0.1, least_variance=1e-3),
+        VICReg(variance_weight=1.0, covariance_weight=0.1),
+        EMATarget(decay=0.9),
+        InfoNCE(weight=0.1, temperature=0.1),
+        Reconstruction(weight=1.0, num_frames=1, channels=[4, 4], hidden_dim=8),
+    ],
+    ids=lambda regularizer: type(regularizer).__name__,
+)
+def test_all_of_a_step_happens_on_the_device_of_the_training(monkeypatch, filmed, build_seeing, settings, regularizer):
+    """The device "meta" has shapes without numbers, on every machine, and mixes with the CPU as little as a GPU."""
+    monkeypatch.setattr("world_model.training.DEVICES", ("meta",))
+    task = WorldModelTask(
+        model=build_seeing(),
+        regularizer=regularizer,
+        dataset=filmed,
+        settings=settings(device="meta", inverse_dynamics_weight=1.0, straightening_weight=0.0, **AUGMENTED),
+        configs={},
+        seed=0,
+    )
+    losses = task.losses(1)
+    losses["loss"].backward()
+    task.finish_step()
+    assert all(part.device.type == "meta" for part in losses.values())
+    gradients = [parameter.grad for parameter in task.module.parameters() if parameter.requires_grad]
+    assert gradients
+    assert all(gradient is not None and gradient.device.type == "meta" for gradient in gradients)
+
+
+def test_auto_is_the_cpu_in_full_precision_where_there_is_no_gpu_and_a_gpu_in_half_where_there_is(
+    monkeypatch, settings
+):
+    auto = settings(device="auto", precision="auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    without = auto.on_this_machine()
+    assert (without.device, without.precision) == ("cpu", "float32")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with_gpu = auto.on_this_machine()
+    assert (with_gpu.device, with_gpu.precision) == ("cuda", "bfloat16")
+    chosen = settings(device="cpu", precision="bfloat16").on_this_machine()
+    assert (chosen.device, chosen.precision) == ("cpu", "bfloat16")
+
+
+def test_a_gpu_that_is_not_there_is_told_at_once(monkeypatch, settings):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"training\.device=cuda, and torch finds no CUDA GPU here: choose cpu"):
+        settings(device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
+def test_what_a_gpu_has_learned_is_saved_for_any_machine(train, filmed, build_seeing, tmp_path):
+    changes = {"dataset": filmed, "build": build_seeing, "device": "cuda", "precision": "bfloat16"}
+    path = train(tmp_path, num_steps=20, **changes)
+    assert all(tensor.device.type == "cpu" for tensor in load_checkpoint(path).sections["world_model"].values())

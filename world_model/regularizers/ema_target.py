@@ -28,8 +28,9 @@ class EMATarget(Regularizer):
         return f"decay={self._decay}"
 
     def attach(self, model: JEPA) -> None:
-        """Copies the model."""
+        """Copies the encoders."""
         self.target = copy.deepcopy(model).requires_grad_(False)
+        del self.target.predictor
 
     @torch.no_grad()
     def targets(self, model: JEPA, observation: Observation, embeddings: Tensor) -> Tensor:  # noqa: ARG002
