@@ -32,13 +32,25 @@ def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dic
         GoalError: The task's goals are no pictures, the file holds none, or one of another shape.
     """
     camera, shape = _camera(spec)
+    if not isinstance(path, Path | str):
+        raise GoalError(
+            f"a picture is told by the path of its file, got {type(path).__name__}: "
+            f"pixels that you have are a goal by themselves, as {{'{camera}': pixels}}"
+        )
     try:
         with Image.open(path) as file:
-            mode, picture = file.mode, np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
+            upright = ImageOps.exif_transpose(file)
+            mode, see_through = upright.mode, _sees_through(upright)
+            picture = np.asarray(upright.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # a broken PNG is bad syntax
-        raise GoalError(f"'{path}' must be a picture that can be read: {' '.join(str(error).split())}") from None
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise GoalError(f"'{path}' must be a picture that can be read: {reason}") from None
     if mode not in _COLOURS:
         raise GoalError(f"'{path}' must be a picture in 8-bit colours, one of {', '.join(_COLOURS)}, got {mode}")
+    if see_through:
+        raise GoalError(
+            f"'{path}' must show something everywhere, and is transparent in places: lay it on a background"
+        )
     return {camera: _fitted(picture, shape, path, resize=resize)}
 
 
@@ -55,14 +67,19 @@ def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step:
         GoalError: The task's goals are no pictures, or the dataset has no such frame.
     """
     _camera(spec)
-    if not 0 <= episode < dataset.num_episodes:
-        raise GoalError(f"episode must be in 0..{dataset.num_episodes - 1}, got {episode}")
+    if episode not in range(dataset.num_episodes):
+        raise GoalError(f"episode must be in 0..{dataset.num_episodes - 1}, got {episode!r}")
     readings, actions = dataset.episode(episode)
-    if not -len(actions) - 1 <= step <= len(actions):
-        raise GoalError(f"step must be in {-len(actions) - 1}..{len(actions)}, got {step}")
+    if step not in range(-len(actions) - 1, len(actions) + 1):
+        raise GoalError(f"step must be in {-len(actions) - 1}..{len(actions)}, got {step!r}")
     if missing := sorted(set(spec.asked) - set(readings)):
         raise GoalError(f"the dataset {dataset.folder} must have recorded {missing}, it has {sorted(readings)}")
     return {camera: np.array(readings[camera][step]) for camera in spec.asked}
+
+
+def _sees_through(picture: Image.Image) -> bool:
+    """Returns whether a picture is transparent anywhere."""
+    return picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255
 
 
 def _camera(spec: EnvSpec) -> tuple[str, tuple[int, ...]]:

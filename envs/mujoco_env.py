@@ -328,7 +328,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self.render_mode is None:
             return None
         width, height = self._frame_size
-        return self._image("fixed", choose_backend(None), width, height, markers=self._markers())
+        backend = self._backend or choose_backend()
+        return self._image("fixed", backend, width, height, markers=self._markers())
 
     def close(self) -> None:
         """Frees the renderers, if there are any."""

@@ -22,7 +22,7 @@ def build(config: DictConfig, /, **arguments: Any) -> Any:
     `_partial_: true` describes a factory: it is returned with its values bound, and not called.
 
     Raises:
-        ConfigError: The values do not fit.
+        ConfigError: The values do not fit; a value that the sentence begins with has its place in the config before it.
     """
     called = OmegaConf.masked_copy(config, [str(key) for key in config if key != "_partial_"])
     try:
@@ -30,10 +30,17 @@ def build(config: DictConfig, /, **arguments: Any) -> Any:
         return factory if config.get("_partial_", False) else factory(**arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
-            raise ConfigError(str(error.__cause__)) from None
+            raise ConfigError(_placed(config, error.__cause__)) from None
         raise
     except ValueError as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(_placed(config, error)) from None
+
+
+def _placed(config: DictConfig, error: ValueError) -> str:
+    """Returns a sentence, as "weight must be ...", with the value's place: "regularizer.weight must be ..."."""
+    sentence = str(error)
+    place = config._get_full_key(None)
+    return f"{place}.{sentence}" if place and sentence.split()[0] in config else sentence
 
 
 def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:
@@ -62,4 +69,6 @@ def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:
             f"the checkpoint's {group} '{named['name']}' must have the values {sorted(map(str, keys))}, "
             f"got {sorted(named['values'])}"
         )
-    return OmegaConf.merge(config, {str(key): value for key, value in named["values"].items()})  # type: ignore[return-value]
+    merged = OmegaConf.merge(config, {str(key): value for key, value in named["values"].items()})
+    placed: DictConfig = OmegaConf.create({group: merged})[group]
+    return placed

@@ -2,7 +2,8 @@
 
 An interrupted collection goes on where it was, and ends with the same bytes.
 
-usage: jepa-mpc collect [env=reach|push] [num_episodes=N] [seed=N] [output=DIR] [key=value ...]
+usage: jepa-mpc collect [env=reach|push] [observation=state|pixels|pixels+proprio] [num_episodes=N] [seed=N]
+                        [output=DIR] [key=value ...]
 """
 
 from collections.abc import Sequence

@@ -156,7 +156,11 @@ def _build_encoder(
     **values: Any,
 ) -> nn.Module:
     """Returns the encoder of a sensor, by whether it is a camera."""
-    return (of_images if is_image(input_shape) else of_numbers)(input_shape=input_shape, **values)
+    group, encoder = ("image_encoder", of_images) if is_image(input_shape) else ("encoder", of_numbers)
+    try:
+        return encoder(input_shape=input_shape, **values)
+    except ValueError as error:
+        raise ConfigError(f"{group}: {error}") from None
 
 
 def _build_term(cost: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:

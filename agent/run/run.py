@@ -2,7 +2,8 @@
 
 The same command goes on where it was interrupted; a finished stage is not done again.
 
-usage: jepa-mpc run [env=reach|push] [observation=state] [seed=N] [output=DIR] [key=value ...] [-m]
+usage: jepa-mpc run [env=reach|push] [observation=state|pixels|pixels+proprio] [seed=N]
+                    [output=DIR] [key=value ...] [-m]
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def main(overrides: Sequence[str]) -> int:
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
     validate(config, configured_env(config).description)
-    validate_learning(config, config.values.collect.num_steps)
+    validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
     print(f"everything of this run lies in {output}")
     with locked(output):
         save_config(config, output)

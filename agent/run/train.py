@@ -18,7 +18,7 @@ from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
 from agent.run.tasks import env_name
 from agent.run.validation import validate, validate_learning
 from agent.run.vision import configured_env
-from envs.episode import EpisodeDataset, open_dataset
+from envs.episode import DatasetError, EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 
 SECTION = "train"
@@ -36,15 +36,21 @@ def main(overrides: Sequence[str]) -> int:
     config = compose_config([*overrides, f"env={env}"], section=SECTION)
     _check_observation(config, dataset)
     output = output_folder(config, "model")
-    if (output / CONFIG_FILE).exists():
+    is_new = not (output / CONFIG_FILE).exists()
+    if not is_new:
         check_same_run(config, output)
     validate(config, dataset.manifest.env)
-    validate_learning(config, int(dataset.lengths.max()))
+    validate_learning(config, dataset.num_episodes, int(dataset.lengths.max()))
     print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
     with locked(output):
-        if not (output / CONFIG_FILE).exists():
+        if is_new:
             save_config(config, output)
-        learn(config, dataset, output)
+        try:
+            learn(config, dataset, output)
+        except DatasetError:
+            if is_new:  # nothing is in the way of the same command with sound data
+                (output / CONFIG_FILE).unlink()
+            raise
         draw_pictures(config, dataset, output)
     print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
     return 0

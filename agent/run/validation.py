@@ -34,7 +34,12 @@ def validate(config: Config, spec: EnvSpec) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     build(values.regularizer)
-    build(values.training)
+    max_shift, size = build(values.training).augmentation["max_shift"], values.observation.image_size
+    if max_shift >= size:
+        raise ConfigError(
+            f"training.augmentation.max_shift must be below observation.image_size={size}, else nothing is left of a "
+            f"picture, got {max_shift}"
+        )
     build(values.learning)
     build(values.online)
     build(values.pictures)
@@ -58,16 +63,19 @@ def _stage_once(config: Config, spec: EnvSpec) -> None:
     staged.reset(seed=seed)
 
 
-def validate_learning(config: Config, longest: int) -> None:
-    """Checks what only learning asks for: episodes that are long enough, and plans for as many steps as are imitated.
+def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
+    """Checks what only learning asks for: enough episodes, that are long enough, and plans as long as what is imitated.
 
     Args:
         config: Of a run.
+        num_episodes: To learn from and to validate on.
         longest: Control steps of the longest episode.
 
     Raises:
         ConfigError: A value that does not fit.
     """
+    if num_episodes < 2:
+        raise ConfigError(f"training needs at least 2 episodes, one of them to validate on, got {num_episodes}")
     values = config.values
     repeat, horizon = values.world_model.action_repeat, values.configurator.horizon
     rollout, context = values.training.rollout_length, values.world_model.context_length

@@ -1,7 +1,6 @@
 """From a config to what an environment shows: which cameras, and what draws them."""
 
 from dataclasses import replace
-from functools import cache
 
 from agent.run.config import Config, ConfigError
 from envs.collection import make_env
@@ -42,15 +41,15 @@ def make_vision(config: Config) -> Vision | None:
             cameras=tuple(observation.cameras),
             image_size=observation.image_size,
             proprioception=observation.proprioception,
-            backends=("auto",) if backends is None else tuple(backends),
+            backends=tuple(backends),
         )
-        drawing = [None] if backends is None else backends
-        return replace(vision, backends=tuple(_drawing(backend) for backend in drawing))
-    except (ValueError, RuntimeError) as error:
+    except ValueError as error:
+        group = "renderer" if str(error).startswith("backends") else "observation"
+        raise ConfigError(f"{group}.{error}") from None
+    try:
+        drawing = [choose_backend(backend) for backend in backends]
+    except ValueError as error:
+        raise ConfigError(f"renderer.backends: {error}") from None
+    except RuntimeError as error:
         raise ConfigError(str(error)) from None
-
-
-@cache
-def _drawing(backend: str | None) -> str:
-    """Returns the name of what draws."""
-    return choose_backend(backend)
+    return replace(vision, backends=tuple(drawing))

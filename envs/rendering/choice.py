@@ -1,5 +1,6 @@
 """Which backend a command renders with: one choice, made once, and inherited by its worker processes."""
 
+import json
 import os
 import sys
 
@@ -12,34 +13,36 @@ BACKENDS = (*FIXES, "raycast")
 SLOW = 300
 """Frames/s at 64 pixels."""
 
-_CHOICE = "JEPA_MPC_RENDERER"
-"""The environment variable by which worker processes learn what was chosen."""
+_CHOICES = "_JEPA_MPC_RENDERERS"
+"""The environment variable by which worker processes learn what was chosen: what was asked for to what draws, JSON."""
+
+AUTO = "auto"
+"""Whatever renders here."""
 
 
-def choose_backend(preferred: str | None) -> str:
+def choose_backend(asked: str = AUTO) -> str:
     """Returns the backend to render with, and says on stderr which and how fast it is, once a command.
 
     Args:
-        preferred: Its name; None takes what was chosen before, else the OpenGL backend that `MUJOCO_GL` names or the
-            first that renders, else raycast.
+        asked: Its name; "auto" takes the OpenGL backend that `MUJOCO_GL` names or the first that renders, else
+            raycast.
 
     Raises:
-        RuntimeError: `preferred` does not render here; the message says what helps.
-        ValueError: No such backend, `preferred` or in the environment variable.
+        RuntimeError: It does not render here; the message says what helps.
+        ValueError: No such backend.
     """
-    if preferred is not None and preferred not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {preferred!r}")
-    chosen = os.environ.get(_CHOICE) or None
-    if chosen not in (None, *BACKENDS):
-        raise ValueError(f"{_CHOICE} must be one of {', '.join(BACKENDS)}, or unset, got {chosen!r}")
-    if chosen is not None and preferred in (None, chosen):
-        return chosen
-    probe = _first_that_renders() if preferred is None else probe_backend(preferred)
-    if not probe.works:
-        raise RuntimeError(probe.message)
-    os.environ[_CHOICE] = probe.backend
-    print(_announcement(probe), file=sys.stderr)
-    return probe.backend
+    if asked not in (*BACKENDS, AUTO):
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, or auto, got {asked!r}")
+    choices: dict[str, str] = json.loads(os.environ.get(_CHOICES, "{}"))
+    if asked not in choices:
+        probe = _first_that_renders() if asked == AUTO else probe_backend(asked)
+        if not probe.works:
+            raise RuntimeError(probe.message)
+        if probe.backend not in choices.values():
+            print(_announcement(probe, asked), file=sys.stderr)
+        choices[asked] = probe.backend
+        os.environ[_CHOICES] = json.dumps(choices)
+    return choices[asked]
 
 
 def available_backends() -> tuple[str, ...]:
@@ -54,9 +57,12 @@ def _first_that_renders() -> Probe:
     return next((probe for probe in probes if probe.works), None) or probe_backend("raycast")
 
 
-def _announcement(probe: Probe) -> str:
+def _announcement(probe: Probe, asked: str) -> str:
     assert probe.frames_per_second is not None
     told = f"rendering with {probe.backend}: {probe.frames_per_second:,.0f} frames/s at {SIZE} pixels"
+    named = os.environ.get("MUJOCO_GL")
+    if asked == AUTO and named and named != probe.backend:
+        told += f" (MUJOCO_GL={named} is none of {', '.join(FIXES)}, or does not render here)"
     if probe.frames_per_second >= SLOW:
         return told
     others = [probe_backend(backend) for backend in BACKENDS if backend != probe.backend]

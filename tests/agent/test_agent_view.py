@@ -22,11 +22,9 @@ GREY = 236
 
 @pytest.fixture(scope="module")
 def env():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JEPA_MPC_RENDERER", "raycast")
-        made = gymnasium.make("jepa-mpc/Reach-v0", vision=VISION, render_mode="rgb_array", width=SIZE, height=SIZE)
-        yield made.unwrapped
-        made.close()
+    made = gymnasium.make("jepa-mpc/Reach-v0", vision=VISION, render_mode="rgb_array", width=SIZE, height=SIZE)
+    yield made.unwrapped
+    made.close()
 
 
 @pytest.fixture

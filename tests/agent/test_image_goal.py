@@ -76,10 +76,25 @@ def test_a_file_of_the_cameras_size_is_the_goal_as_it_is(spec, noise, tmp_path):
     assert make_goal(goal, spec, sensors=spec.perceived).observation["fixed_camera"].shape == (1, 16, 16, 3)
 
 
-def test_what_shines_through_is_left_out(spec, noise, tmp_path):
+def test_a_picture_that_could_be_transparent_and_is_not_is_the_goal(spec, noise, tmp_path):
     image = noise((16, 16, 4))
+    image[..., 3] = 255
     iio.imwrite(tmp_path / "goal.png", image)
     np.testing.assert_array_equal(picture_goal(tmp_path / "goal.png", spec)["fixed_camera"], image[..., :3])
+
+
+def test_a_picture_that_is_transparent_in_places_is_refused(spec, noise, tmp_path):
+    image = noise((16, 16, 4))
+    image[..., 3] = 255
+    image[3, 4, 3] = 254
+    iio.imwrite(tmp_path / "goal.png", image)
+    with pytest.raises(GoalError, match=r"goal.png' must show something everywhere, and is transparent in places"):
+        picture_goal(tmp_path / "goal.png", spec)
+
+
+def test_pixels_instead_of_a_file_are_told_how_to_be_a_goal(spec, noise):
+    with pytest.raises(GoalError, match=r"by the path of its file, got ndarray: .* as \{'fixed_camera': pixels\}"):
+        picture_goal(noise((16, 16, 3)), spec)
 
 
 def test_a_larger_picture_is_resized_with_a_warning_to_the_mean_of_its_pixels(spec, noise, tmp_path):
@@ -128,6 +143,7 @@ def test_a_file_that_holds_no_picture_is_one_sentence(spec, tmp_path, content):
     with pytest.raises(GoalError, match=r"goal.png' must be a picture that can be read") as error:
         picture_goal(path, spec)
     assert "\n" not in str(error.value)
+    assert "Errno" not in str(error.value)
 
 
 @pytest.mark.parametrize("mode", ["P", "CMYK"])
@@ -168,6 +184,7 @@ def test_a_recorded_frame_is_the_goal_as_it_is(recorded, spec, step, row):
         ({"episode": -1}, r"episode must be in 0\.\.2, got -1"),
         ({"episode": 0, "step": 5}, r"step must be in -5\.\.4, got 5"),
         ({"episode": 0, "step": -6}, r"step must be in -5\.\.4, got -6"),
+        ({"episode": 0, "step": 1.5}, r"step must be in -5\.\.4, got 1.5"),
     ],
 )
 def test_a_frame_that_was_not_recorded_is_one_sentence(recorded, spec, where, message):

@@ -194,7 +194,7 @@ env = gymnasium.make("envs:jepa-mpc/Reach-v0", render_mode="rgb_array")
 env.reset(seed=0)
 env.render()
 """
-    environment = {name: value for name, value in os.environ.items() if name != "JEPA_MPC_RENDERER"}
+    environment = {name: value for name, value in os.environ.items() if name != "_JEPA_MPC_RENDERERS"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stderr.startswith("rendering with ")
     assert done.stderr.count("\n") == 1

@@ -20,14 +20,14 @@ def bare(tmp_path: Path) -> dict[str, str]:
     for package in ("OpenGL", "glfw"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise ImportError('there is none')")
-    kept = {name: value for name, value in os.environ.items() if name not in ("MUJOCO_GL", "JEPA_MPC_RENDERER")}
+    kept = {name: value for name, value in os.environ.items() if name not in ("MUJOCO_GL", "_JEPA_MPC_RENDERERS")}
     return {**kept, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
 
 
 @pytest.fixture
 def unchosen(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """As if this process had not rendered yet, with a say in what probes find."""
-    monkeypatch.delenv("JEPA_MPC_RENDERER", raising=False)
+    monkeypatch.delenv("_JEPA_MPC_RENDERERS", raising=False)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     return monkeypatch
 
@@ -65,15 +65,15 @@ def test_rays_render_everywhere() -> None:
 
 
 def test_without_a_graphics_library_rays_are_chosen_and_announced_once(bare: dict[str, str]) -> None:
-    done = run(f"{ENV}print(env.render().std() > 10, choose_backend(None))\nenv.close()\nenv.render()", bare)
+    done = run(f"{ENV}print(env.render().std() > 10, choose_backend())\nenv.close()\nenv.render()", bare)
     assert done.stdout == "True raycast\n"
     assert done.stderr.startswith("rendering with raycast: ")
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("named", "preferred"), [("egl", None), ("vulkan", "raycast")])
-def test_rays_render_whatever_mujoco_was_told(bare: dict[str, str], named: str, preferred: str | None) -> None:
-    script = f"print(choose_backend({preferred!r}))\n{ENV}print(env.render().std() > 10)"
+@pytest.mark.parametrize(("named", "asked"), [("egl", "auto"), ("vulkan", "raycast")])
+def test_rays_render_whatever_mujoco_was_told(bare: dict[str, str], named: str, asked: str) -> None:
+    script = f"print(choose_backend({asked!r}))\n{ENV}print(env.render().std() > 10)"
     done = run(script, {**bare, "MUJOCO_GL": named})
     assert done.stdout == "raycast\nTrue\n", done.stderr
 
@@ -95,13 +95,13 @@ for backend in FIXES:
 def test_workers_render_with_what_was_chosen_and_announce_nothing(bare: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "drawing.py").write_text(
         f"import gymnasium\nfrom envs.rendering import choose_backend\n{ENV}\n"
-        "def draw(seed):\n    env.reset(seed=seed)\n    return choose_backend(None), env.render().sum()\n"
+        "def draw(seed):\n    env.reset(seed=seed)\n    return choose_backend(), env.render().sum()\n"
         "def make_draw():\n    return draw\n"
     )
     script = """
 from envs.parallel import parallel_map
 from drawing import make_draw
-choose_backend(None)
+choose_backend()
 print(set(name for name, _ in parallel_map(
     make_draw, range(6), num_workers=2, chunk_size=1, description="drawing", unit="picture")))
 """
@@ -112,26 +112,37 @@ print(set(name for name, _ in parallel_map(
 
 def test_the_first_that_renders_is_chosen(unchosen: pytest.MonkeyPatch) -> None:
     unchosen.setattr(choice, "probe_backend", rates(osmesa=900, glfw=1000, raycast=2000))
-    assert choose_backend(None) == "osmesa"
+    assert choose_backend() == "osmesa"
 
 
 def test_mujoco_gl_decides_where_nothing_is_asked_for(unchosen: pytest.MonkeyPatch) -> None:
     unchosen.setattr(choice, "probe_backend", rates(egl=1000, osmesa=900, raycast=2000))
     unchosen.setenv("MUJOCO_GL", "osmesa")
-    assert choose_backend(None) == "osmesa"
+    assert choose_backend() == "osmesa"
     assert choose_backend("egl") == "egl"
 
 
-def test_a_choice_stands_until_another_is_asked_for(
+def test_a_backend_that_is_asked_for_changes_nothing_where_none_is(
     unchosen: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unchosen.setattr(choice, "probe_backend", rates(egl=1000, raycast=2000))
     assert choose_backend("raycast") == "raycast"
-    assert choose_backend(None) == "raycast"
     assert choose_backend("raycast") == "raycast"
     assert capsys.readouterr().err == "rendering with raycast: 2,000 frames/s at 64 pixels\n"
+    assert choose_backend() == "egl"
     assert choose_backend("egl") == "egl"
     assert capsys.readouterr().err == "rendering with egl: 1,000 frames/s at 64 pixels\n"
+
+
+@pytest.mark.parametrize("named", ["vulkan", "osmesa"])
+def test_where_mujoco_gl_names_nothing_that_renders_it_is_told(
+    unchosen: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], named: str
+) -> None:
+    unchosen.setattr(choice, "probe_backend", rates(egl=1000, raycast=2000))
+    unchosen.setenv("MUJOCO_GL", named)
+    assert choose_backend() == "raycast"
+    told = f"(MUJOCO_GL={named} is none of egl, osmesa, glfw, or does not render here)"
+    assert capsys.readouterr().err == f"rendering with raycast: 2,000 frames/s at 64 pixels {told}\n"
 
 
 @pytest.mark.parametrize(
@@ -152,27 +163,13 @@ def test_a_slow_backend_is_told_with_what_is_faster(
     unchosen: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], machine: dict[str, float], told: str
 ) -> None:
     unchosen.setattr(choice, "probe_backend", rates(**machine))
-    assert choose_backend(None) == "egl"
+    assert choose_backend() == "egl"
     assert capsys.readouterr().err == f"{told}\n"
 
 
 def test_a_backend_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of egl, osmesa, glfw, raycast, got 'vulkan'"):
+    with pytest.raises(ValueError, match="one of egl, osmesa, glfw, raycast, or auto, got 'vulkan'"):
         choose_backend("vulkan")
     model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><camera name="a"/></worldbody></mujoco>')
     with pytest.raises(ValueError, match="one of egl, osmesa, glfw, raycast, got 'vulkan'"):
         make_renderer(model, camera="a", width=8, height=8, backend="vulkan")
-
-
-@pytest.mark.parametrize("preferred", [None, "raycast"])
-def test_a_variable_that_names_no_backend_is_refused_by_its_name(
-    unchosen: pytest.MonkeyPatch, preferred: str | None
-) -> None:
-    unchosen.setenv("JEPA_MPC_RENDERER", "foo")
-    with pytest.raises(ValueError, match=r"JEPA_MPC_RENDERER must be one of .*, or unset, got 'foo'"):
-        choose_backend(preferred)
-
-
-def test_an_empty_variable_is_unset(unchosen: pytest.MonkeyPatch) -> None:
-    unchosen.setenv("JEPA_MPC_RENDERER", "")
-    assert choose_backend("raycast") == "raycast"

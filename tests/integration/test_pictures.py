@@ -34,7 +34,7 @@ FILM = "videos/actor_1000000000.gif"
 def seeing_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seeing") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("JEPA_MPC_RENDERER", raising=False)
+        patch.delenv("_JEPA_MPC_RENDERERS", raising=False)
         assert main([*RUN, f"output={folder}"]) == 0
     return folder
 

@@ -132,7 +132,7 @@ def test_records_of_what_another_renderer_drew_are_others(smoke_pixels_run, monk
     config = compose_config(["renderer=auto"], base=read_config(smoke_pixels_run))
 
     def found(backend):
-        monkeypatch.setattr("agent.run.vision._drawing", lambda preferred: backend)
+        monkeypatch.setattr("agent.run.vision.choose_backend", lambda asked: backend)
         return fingerprint(config, "")
 
     assert found("egl") == found("egl") != found("raycast")

@@ -77,7 +77,7 @@ def test_patches_are_told_apart_by_their_places():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"patch_size": 5}, r"needs height and width that are multiples of 5 pixels, got 16 x 24"),
+        ({"patch_size": 5}, r"height and width must be multiples of 5 pixels, got 16 x 24"),
         ({"num_heads": 5}, r"width must be a multiple of num_heads=5, got 12"),
         ({"pooling": "max"}, r"pooling must be one of cls, mean, got 'max'"),
         ({"num_layers": 0}, r"num_layers must be at least 1, got 0"),

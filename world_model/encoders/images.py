@@ -18,7 +18,8 @@ def check_image_shape(input_shape: tuple[int, ...], *, multiple: int) -> None:
     height, width, _ = input_shape
     if height % multiple or width % multiple or min(height, width) < multiple:
         raise ValueError(
-            f"this image encoder needs height and width that are multiples of {multiple} pixels, got {height} x {width}"
+            f"height and width must be multiples of {multiple} pixels, got {height} x {width}: "
+            "choose another image size, or another encoder"
         )
 
 

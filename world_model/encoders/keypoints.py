@@ -75,12 +75,13 @@ def spatial_softmax(heat_maps: Tensor) -> Tensor:
         its centre.
     """
     height, width = heat_maps.shape[2:]
-    x, y = _centres(width, like=heat_maps), _centres(height, like=heat_maps)
-    places = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)  # [cells, 2]
-    return heat_maps.flatten(2).softmax(dim=2) @ places
+    with torch.autocast(heat_maps.device.type, enabled=False):  # a place in half precision is off by a tenth of a pixel
+        x, y = _centres(width, like=heat_maps), _centres(height, like=heat_maps)
+        places = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)  # [cells, 2]
+        return heat_maps.flatten(2).float().softmax(dim=2) @ places
 
 
 def _centres(num_cells: int, like: Tensor) -> Tensor:
     """Returns the centres of equal cells that fill [-1, 1]."""
-    cells = torch.arange(num_cells, dtype=like.dtype, device=like.device)
+    cells = torch.arange(num_cells, dtype=torch.float32, device=like.device)
     return (2 * cells + 1) / num_cells - 1

@@ -4,6 +4,8 @@ import math
 
 from torch import Tensor, nn
 
+from world_model.ranges import check_count
+
 
 class MLPEncoder(nn.Module):
     """Embeds a reading by a multi-layer perceptron beside a linear map: what is linear in the sensor stays so.
@@ -14,13 +16,16 @@ class MLPEncoder(nn.Module):
         input_shape: Of one reading.
         embed_dim: Size of its embedding.
         hidden_dim: Width of every hidden layer.
-        num_layers: Hidden layers, at least 1.
+        num_layers: Hidden layers.
+
+    Raises:
+        ValueError: A size is below 1.
     """
 
     def __init__(self, *, input_shape: tuple[int, ...], embed_dim: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"an MLP encoder needs num_layers of at least 1, got {num_layers}")
+        check_count("hidden_dim", hidden_dim, least=1)
+        check_count("num_layers", num_layers, least=1)
         input_dim = math.prod(input_shape)
         layers: list[nn.Module] = []
         for layer in range(num_layers):

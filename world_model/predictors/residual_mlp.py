@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from world_model.ranges import check_count
+
 
 class ResidualMLPPredictor(nn.Module):
     """Predicts the change of the embedding by a multi-layer perceptron; untrained, it predicts that nothing changes.
@@ -12,15 +14,18 @@ class ResidualMLPPredictor(nn.Module):
         action_dim: Size of a model action.
         context_length: Frames that it sees.
         hidden_dim: Width of every hidden layer.
-        num_layers: Hidden layers, at least 1.
+        num_layers: Hidden layers.
+
+    Raises:
+        ValueError: A size is below 1.
     """
 
     def __init__(
         self, *, embed_dim: int, action_dim: int, context_length: int, hidden_dim: int, num_layers: int
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"a residual MLP predictor needs num_layers of at least 1, got {num_layers}")
+        check_count("hidden_dim", hidden_dim, least=1)
+        check_count("num_layers", num_layers, least=1)
         input_dim = context_length * (embed_dim + action_dim)
         layers: list[nn.Module] = []
         for layer in range(num_layers):
