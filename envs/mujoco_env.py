@@ -127,7 +127,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._cameras: dict[str, str] = {} if vision is None else vision.sensors
         self._frame_size = (width, height)
         self._renderers: dict[tuple[str, str, int, int], Renderer] = {}
-        self._backend = "" if vision is None else vision.backends[0]
+        self.backend = "" if vision is None else vision.backends[0]
 
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
         self.data = mujoco.MjData(self.model)
@@ -224,7 +224,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """
         super().reset(seed=seed)
         if self._vision is not None and seed is not None:
-            self._backend = self._vision.backends[seed % len(self._vision.backends)]
+            self.backend = self._vision.backends[seed % len(self._vision.backends)]
         options = options or {}
         if unknown := set(options) - {"goal", "state"}:
             raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
@@ -247,12 +247,20 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         Raises:
             ValueError: An action that is not finite, or of another shape.
         """
-        self._command(action)
-        mujoco.mj_step(self.model, self.data, NUM_SUBSTEPS)
-        self.control.refresh()
+        self.advance(action)
         observation = self._observe()
         is_success = self._is_success(observation)
         return self._with_goals(observation), 0.0 if is_success else -1.0, False, False, {"is_success": is_success}
+
+    def advance(self, action: NDArray[np.float32]) -> None:
+        """Does what `step` does to the world, and looks at nothing.
+
+        Raises:
+            ValueError: An action that is not finite, or of another shape.
+        """
+        self._command(action)
+        mujoco.mj_step(self.model, self.data, NUM_SUBSTEPS)
+        self.control.refresh()
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> NDArray[np.float32]:  # noqa: ARG002
         """Returns 0 where the goal is reached and -1 elsewhere, for goals `[..., goal_dim]`; `info` is not used."""
@@ -289,9 +297,13 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         state = self.get_state()
         self._place_goal(np.asarray(desired_goal, np.float32))
         self.control.refresh()
-        readings = {**self.split_observation(self._observe()), **self.frames()}
+        readings = self.readings()
         self.set_state(state)
         return readings
+
+    def readings(self) -> Readings:
+        """Returns what all sensors read now, cameras included."""
+        return {**self.split_observation(self._observe()), **self.frames()}
 
     def split_observation(self, observation: NDArray[np.float32]) -> Readings:
         """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""
@@ -328,7 +340,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self.render_mode is None:
             return None
         width, height = self._frame_size
-        backend = self._backend or choose_backend()
+        backend = self.backend or choose_backend()
         return self._image("fixed", backend, width, height, markers=self._markers())
 
     def close(self) -> None:
@@ -342,7 +354,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self._vision is None:
             return {}
         size = self._vision.image_size
-        return {name: self._image(camera, self._backend, size, size) for name, camera in self._cameras.items()}
+        return {name: self._image(camera, self.backend, size, size) for name, camera in self._cameras.items()}
 
     def _image(
         self, camera: str, backend: str, width: int, height: int, *, markers: Sequence[Marker] = ()

@@ -111,7 +111,7 @@ class _Worker:
         with far_end:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", f"from envs.parallel import _serve; _serve({far_end.fileno()})"],
-                env={**os.environ, **dict.fromkeys(_THREAD_COUNTS, "1"), "PYTHONPATH": _import_path()},
+                env={**os.environ, **dict.fromkeys(_THREAD_COUNTS, "1"), "PYTHONPATH": import_path()},
                 pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,
@@ -155,7 +155,8 @@ class _Worker:
         raise WorkerError(f"{self._description}: worker process {self._process.pid} {cause}")
 
 
-def _import_path() -> str:
+def import_path() -> str:
+    """Returns the `PYTHONPATH` with which another Python finds what this one does, wherever it starts."""
     return os.pathsep.join(path or "." for path in sys.path)
 
 

@@ -65,7 +65,7 @@ class FitSettings:
         if not isinstance(self.wandb, bool):
             raise ValueError(f"{self.section}.wandb must be true or false, got {self.wandb!r}")
         if self.wandb:
-            require_wandb()
+            require_wandb(self.section)
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, the first being 1."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from world_model.data import Windows
+from world_model.embedding import embed
 from world_model.fit import TrainingStopped
 from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
@@ -31,8 +32,9 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
         - `rank/<sensor>`: effective rank of a block;
         - `rank_possible/<sensor>`: what it could be, given what the sensor varies and the block's size.
     """
-    embeddings = model.encode(windows.observation)
     actions = windows.actions
+    frames = {name: readings.flatten(0, 1) for name, readings in windows.observation.items()}
+    embeddings = embed(model, frames).view(len(actions), -1, model.embed_dim)
     future = embeddings[:, model.context_length :]
     predicted = imagine(model, embeddings, actions)
     shuffled = imagine(model, embeddings, actions.roll(1, dims=0))[:, -1:]

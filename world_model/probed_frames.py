@@ -1,19 +1,18 @@
 """What an embedding tells of the truth: linear probes of all that was recorded, for those who judge the model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from envs.episode import EpisodeDataset
+from world_model.embedding import embed
 from world_model.jepa import JEPA
 from world_model.probes import fit_probe, r_squared
 from world_model.types import is_image
 
 _RIDGE = 1e-6
-_CHUNK = 512
 
 LEAST_STD = 1e-3
 """A number that varies less is constant, in its own unit."""
@@ -63,7 +62,7 @@ class ProbedFrames:
             model: In evaluation mode.
         """
         (learned, truth), (held_out, held_out_truth) = self._sides
-        embeddings, held_out_embeddings = _embed(model, learned), _embed(model, held_out)
+        embeddings, held_out_embeddings = embed(model, learned), embed(model, held_out)
         scores = {}
         for name, readings in truth.items():
             unseen = held_out_truth[name]
@@ -72,15 +71,3 @@ class ProbedFrames:
                 probe = fit_probe(embeddings, readings[:, varying], ridge=_RIDGE)
                 scores[f"probe/{name}"] = r_squared(probe(held_out_embeddings), unseen[:, varying])
         return scores
-
-
-def _embed(model: JEPA, observation: Mapping[str, Tensor]) -> Tensor:
-    """Embeds frames `[rows, *shape]`, some at a time, wherever the model is: `[rows, embed_dim]`, on the CPU."""
-    num_rows = len(next(iter(observation.values())))
-    chunks = [
-        model.encode(
-            {name: readings[None, start : start + _CHUNK].to(model.device) for name, readings in observation.items()}
-        )[0].cpu()
-        for start in range(0, num_rows, _CHUNK)
-    ]
-    return torch.cat(chunks)

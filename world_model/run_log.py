@@ -48,14 +48,14 @@ class RunLog:
             self._wandb.finish()
 
 
-def require_wandb() -> None:
-    """Raises `ValueError` if Weights & Biases is not installed."""
+def require_wandb(section: str) -> None:
+    """Raises `ValueError` if Weights & Biases is not installed, and says which section of a config asks for it."""
     try:
         import_module("wandb")
     except ImportError:
         raise ValueError(
-            "training.wandb must be false where the package wandb is missing, got true: "
-            "pip install 'jepa-mpc[wandb]' or training.wandb=false"
+            f"{section}.wandb must be false where the package wandb is missing, got true: "
+            f"pip install 'jepa-mpc[wandb]' or {section}.wandb=false"
         ) from None
 
 

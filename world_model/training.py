@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -260,8 +259,7 @@ class WorldModelTask:
 
     def encode(self, observation: Observation) -> Tensor:
         """Embeds frames in the precision of the training, to float32: what follows is cheap, and needs it."""
-        lower = self._settings.precision == "bfloat16"
-        with torch.autocast(self._device.type, torch.bfloat16) if lower else nullcontext():
+        with self._precision():
             embeddings = self._model.encode(observation)
         return embeddings.float()
 
@@ -301,6 +299,9 @@ class WorldModelTask:
         metadata = replace(self._metadata, training_step=step)
         return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
 
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.precision == "bfloat16")
+
     def _fetch(self, step: int) -> tuple[Windows, np.random.Generator]:
         """Returns the windows of a step, where they are needed, and what draws all else at that step."""
         rng = _rng(self._seed, _TRAIN, step)
@@ -309,11 +310,13 @@ class WorldModelTask:
     def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
         model, context = self._model, self._model.context_length
         embeddings = self.encode(windows.observation)
+        with self._precision():
+            targets = self._regularizer.targets(model, windows.observation, embeddings).float()
         batch = LatentBatch(
             observation=windows.observation,
             embeddings=embeddings,
             predictions=imagine(model, embeddings, windows.actions),
-            targets=self._regularizer.targets(model, windows.observation, embeddings)[:, context:],
+            targets=targets[:, context:],
             blocks=model.blocks,
         )
         generator = Generator().manual_seed(int(rng.integers(2**63)))

@@ -74,12 +74,13 @@ class OracleModel:
         start = self._env.get_state()
         candidates = actions[0].numpy().reshape(actions.shape[1], actions.shape[2], self._action_repeat, -1)
         readings: dict[str, list[Tensor]] = {name: [] for name in self.blocks}
+        self._simulator.backend = self._env.backend
         for candidate in candidates:
             self._simulator.set_state(start)
             for model_action in candidate:
                 for action in model_action:
-                    observation = self._simulator.step(action)[0]
-                sensors = self._simulator.sensor_readings(observation)
+                    self._simulator.advance(action)
+                sensors = self._simulator.readings()
                 for name, values in readings.items():
                     values.append(torch.from_numpy(sensors[name].copy()))
         embeddings = self._world_model.encode({name: torch.stack(values)[None] for name, values in readings.items()})

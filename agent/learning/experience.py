@@ -10,11 +10,8 @@ from tqdm import tqdm
 
 from envs.episode import EpisodeDataset
 from world_model.data import split_episodes
+from world_model.embedding import MAX_PICTURES, embed, largest_part
 from world_model.jepa import JEPA
-from world_model.types import is_image
-
-_CHUNK = 32_768
-_IMAGE_CHUNK = 512
 
 
 @dataclass(frozen=True)
@@ -71,23 +68,18 @@ class Split:
         return cls(learned=torch.from_numpy(learned), held_out=torch.from_numpy(held_out))
 
 
-def embed(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
+def embed_episodes(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
     """Embeds every recorded frame with the frozen world model, wherever that is; the embeddings are on the CPU."""
-    num_frames = len(next(iter(dataset.observations.values())))
-    sees_images = any(map(is_image, world_model.sensors.values()))
-    size = _IMAGE_CHUNK if sees_images else _CHUNK
+    num_frames, size = len(next(iter(dataset.observations.values()))), largest_part(world_model)
     chunks = []
-    with torch.no_grad():
-        for start in tqdm(
-            range(0, num_frames, size), desc="embed", unit="chunk", disable=None if sees_images else True
-        ):
-            readings = {
-                name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))[None].to(
-                    world_model.device
-                )
-                for name in world_model.blocks
-            }
-            chunks.append(world_model.encode(readings)[0].cpu())
+    for start in tqdm(
+        range(0, num_frames, size), desc="embed", unit="chunk", disable=None if size == MAX_PICTURES else True
+    ):
+        frames = {
+            name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))
+            for name in world_model.sensors
+        }
+        chunks.append(embed(world_model, frames))
     return Experience(
         embeddings=torch.cat(chunks),
         actions=torch.from_numpy(np.array(dataset.actions)),

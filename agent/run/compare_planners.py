@@ -12,6 +12,7 @@ usage: jepa-mpc compare-planners run=DIR [planners=[NAME,...]] [budgets=[N,...,n
 import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def compare(
     configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
-    seconds = _try_all(settings, factory, configured_env(config), seeds[0])
+    with closing(configured_env(config)) as env:
+        seconds = _try_all(settings, factory, env, seeds[0])
     print(
         f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "

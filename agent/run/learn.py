@@ -23,7 +23,7 @@ from agent.cost.statistics import TrainingStatistics
 from agent.cost.types import CostModule
 from agent.guardrails import Guardrails
 from agent.learning.critic import CriticTask
-from agent.learning.experience import Experience, Split, embed
+from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations, practise
@@ -73,7 +73,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
     _take_over(modules.world_model, checkpoint, WORLD_MODEL)
     modules.world_model.to(build(config.values.training).on_this_machine().device)
-    experience = embed(modules.world_model, dataset)
+    experience = embed_episodes(modules.world_model, dataset)
     modules.world_model.cpu()  # all else is small
     later = _LaterStages(
         config=config,

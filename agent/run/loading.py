@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.actor import Actor
 from agent.learning.critic import CriticLearning
-from agent.learning.experience import Experience, embed
+from agent.learning.experience import Experience, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.building import build
 from agent.run.config import Config, ConfigError, compose_config
@@ -116,7 +116,7 @@ def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> E
     for folder in filter(Path.is_dir, folders):
         dataset = open_dataset(folder)
         check_learned_from(dataset, checkpoint_path(run_folder))
-        return embed(modules.world_model, dataset)
+        return embed_episodes(modules.world_model, dataset)
     return None
 
 

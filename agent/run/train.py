@@ -57,14 +57,20 @@ def main(overrides: Sequence[str]) -> int:
 
 
 def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
-    """Refuses episodes that were recorded in another observation mode, or with other cameras."""
+    """Refuses episodes that were recorded in another observation mode, with other cameras, or of another scene."""
     recorded = _shown(dataset.manifest.env)
-    asked = _shown(configured_env(config).description)
+    here = configured_env(config).description
+    asked = _shown(here)
     if recorded != asked:
         raise ConfigError(
             f"the episodes in '{dataset.folder}' were recorded for an agent that sees {recorded}, with "
             f"observation={config.choices['observation']} it sees {asked}: choose the observation that they were "
             "recorded with, or record others"
+        )
+    if (drawn := dataset.manifest.env.xml_hash) != here.xml_hash:
+        raise ConfigError(
+            f"the episodes in '{dataset.folder}' were recorded in a scene of XML hash {drawn[:12]}, here it is "
+            f"{here.xml_hash[:12]}: record others"
         )
 
 

@@ -1,5 +1,7 @@
 """All values of a config are tried before the first long stage, so that no work is lost to a mistake in the last."""
 
+from contextlib import closing
+
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.run.building import build
 from agent.run.config import Config, ConfigError
@@ -51,16 +53,17 @@ def validate(config: Config, spec: EnvSpec) -> None:
         build(values.policy.learning)
     try:
         _stage_once(config, spec)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:  # the latter where a scene cannot be drawn
         raise ConfigError(str(error)) from None
     build_actor(config, build_modules(config, model_configs(config), spec))
 
 
 def _stage_once(config: Config, spec: EnvSpec) -> None:
     """Sets the scene of the first evaluated episode."""
-    env, seed = configured_env(config), episode_seeds(config.values.evaluate.split, 1)[0]
-    staged, _ = build(config.values.scenario)(spec).stage(env, Zero(spec), seed=seed)
-    staged.reset(seed=seed)
+    seed = episode_seeds(config.values.evaluate.split, 1)[0]
+    with closing(configured_env(config)) as env:
+        staged, _ = build(config.values.scenario)(spec).stage(env, Zero(spec), seed=seed)
+        staged.reset(seed=seed)
 
 
 def validate_learning(config: Config, num_episodes: int, longest: int) -> None:

@@ -36,6 +36,11 @@ def make_vision(config: Config) -> Vision | None:
                 "choose observation=state for none"
             )
         return None
+    if config.choices["observation"] == "state":
+        raise ConfigError(
+            f"observation.cameras must be [] where observation=state, got {list(observation.cameras)}: "
+            "choose observation=pixels or pixels+proprio for cameras"
+        )
     try:
         vision = Vision(
             cameras=tuple(observation.cameras),
@@ -52,4 +57,4 @@ def make_vision(config: Config) -> Vision | None:
         raise ConfigError(f"renderer.backends: {error}") from None
     except RuntimeError as error:
         raise ConfigError(str(error)) from None
-    return replace(vision, backends=tuple(drawing))
+    return replace(vision, backends=tuple(dict.fromkeys(drawing)))

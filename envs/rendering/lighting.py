@@ -25,7 +25,9 @@ class Lighting:
 
     def __init__(self, model: Any) -> None:
         if other := [index for index in range(model.nlight) if model.light_type[index] != _DIRECTIONAL]:
-            raise ValueError(f"raycast knows directional lights only, light {other[0]} is of another type: use OpenGL")
+            raise RuntimeError(
+                f"raycast knows directional lights only, light {other[0]} is of another type: use OpenGL"
+            )
         headlight = model.vis.headlight
         self._active = np.flatnonzero(model.light_active)
         self._diffuse = np.stack([headlight.active * headlight.diffuse, *model.light_diffuse[self._active]])

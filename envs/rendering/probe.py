@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
+from envs.parallel import import_path
 from envs.rendering.opengl import failure
 from envs.rendering.raycast import RaycastRenderer
 from envs.rendering.speed import SIZE, frames_per_second
@@ -40,8 +41,9 @@ def probe_backend(backend: str) -> Probe:
     if backend == "raycast":
         return _success(backend, frames_per_second(RaycastRenderer))
     # MuJoCo would fail at import where the variable names a backend that is not there.
-    environment = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
-    command = [sys.executable, "-m", "envs.rendering", backend]
+    kept = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    environment = {**kept, "PYTHONPATH": import_path()}
+    command = [sys.executable, "-P", "-m", "envs.rendering", backend]
     try:
         result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:

@@ -66,6 +66,7 @@ class RaycastRenderer:
         self._still_model = copy.copy(model)
         self._still_model.geom_group[self._moving] = _HIDDEN_GROUP
         self._keeps_still = _keeps_still(model, self._camera)
+        self._has_mocap = model.nmocap > 0  # mujoco counts bodies that are moved by hand among what stands still
         self._still: _Picture | None = None
 
     def image(self, data: Any, *, markers: Sequence[Marker] = ()) -> NDArray[np.uint8]:
@@ -74,7 +75,7 @@ class RaycastRenderer:
         if self._still is None or not self._keeps_still:
             self._still = self._draw_still(data)
         picture = _Picture(self._still.colors.copy(), self._still.distances.copy())
-        self._draw(data, picture, model=self._model, pixels=self._pixels_of_moving(data), with_static=False)
+        self._draw(data, picture, model=self._model, pixels=self._pixels_of_moving(data), with_static=self._has_mocap)
         origin = data.cam_xpos[self._camera]
         for marker in sorted(markers, key=lambda marker: -float(np.linalg.norm(marker.position - origin))):
             self._draw_marker(data, picture, marker)
@@ -132,7 +133,7 @@ def _geom_colors(model: Any) -> NDArray[np.float32]:
     colors[from_material] = model.mat_rgba[model.geom_matid[from_material]]
     shown = model.geom_group < _NUM_SHOWN_GROUPS
     if model.ntex or (colors[shown, 3] < 1).any():
-        raise ValueError("raycast draws neither textures nor translucent geoms, and the model has some: use OpenGL")
+        raise RuntimeError("raycast draws neither textures nor translucent geoms, and the model has some: use OpenGL")
     plain: NDArray[np.float32] = colors[:, :3]
     return plain
 
@@ -146,5 +147,8 @@ def _keeps_still(model: Any, camera: int) -> bool:
 
 
 def _moving_bodies(model: Any) -> NDArray[np.bool_]:
+    """Returns which bodies move: by joints, by hand, or with a parent that is moved by hand, `[num_bodies]`."""
     moves: NDArray[np.bool_] = (model.body_weldid != 0) | (model.body_mocapid >= 0)
+    for body, parent in enumerate(model.body_parentid):
+        moves[body] |= moves[parent]
     return moves

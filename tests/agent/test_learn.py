@@ -11,9 +11,9 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
-from agent.learning import experience, task
+from agent.learning import task
 from agent.learning.critic import CriticTask
-from agent.learning.experience import embed
+from agent.learning.experience import embed_episodes
 from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.refinement import RefinementTask
@@ -26,6 +26,7 @@ from agent.run.validation import validate
 from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
 from envs.spec import Box, EnvSpec
+from world_model import embedding
 from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training import WorldModelTask
 
@@ -146,7 +147,7 @@ def interrupt(monkeypatch, owner, name, call):
 INTERRUPTIONS = {
     "before the world model's first checkpoint": (WorldModelTask, "finish_step", 2),
     "after the world model's first checkpoint": (WorldModelTask, "finish_step", 5),
-    "before the frames are embedded": (stages, "embed", 1),
+    "before the frames are embedded": (stages, "embed_episodes", 1),
     "before the cost terms are fitted": (stages, "TrainingStatistics", 1),
     "before the first critic": (stages, "CriticTask", 1),
     "in the first critic": (CriticTask, "finish_step", 5),
@@ -175,7 +176,7 @@ def test_a_pipeline_interrupted_anywhere_ends_with_the_same_bytes(dataset, whole
 def test_a_pipeline_interrupted_at_every_stage_in_turn_ends_with_the_same_bytes(dataset, whole, tmp_path, monkeypatch):
     for owner, name, call in (
         (WorldModelTask, "finish_step", 5),
-        (stages, "embed", 1),
+        (stages, "embed_episodes", 1),
         (CriticTask, "finish_step", 5),
         (stages, "practise", 1),
         (PolicyTask, "finish_step", 5),
@@ -207,7 +208,7 @@ def test_no_finished_stage_is_done_again(dataset, whole, unfinished, monkeypatch
 
 def test_what_is_finished_is_left_as_it_is(dataset, whole, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
-    interrupt(monkeypatch, stages, "embed", 1)
+    interrupt(monkeypatch, stages, "embed_episodes", 1)
     assert learn(configure(), dataset, whole) == whole / "agent.safetensors"
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
@@ -296,8 +297,8 @@ def test_another_seed_learns_other_weights_in_every_part(dataset, whole, tmp_pat
 
 def test_frames_are_embedded_as_the_world_model_sees_each_alone(dataset, whole, monkeypatch):
     world_model = load_modules(configure(), whole / "agent.safetensors").world_model
-    monkeypatch.setattr(experience, "_CHUNK", 7)
-    remembered = embed(world_model, dataset)
+    monkeypatch.setattr(embedding, "MAX_FRAMES", 7)
+    remembered = embed_episodes(world_model, dataset)
     assert remembered.action_repeat == 2 and remembered.lengths.tolist() == [10] * 12
     for index in range(dataset.num_episodes):
         readings, actions = dataset.episode(index)
@@ -309,7 +310,7 @@ def test_frames_are_embedded_as_the_world_model_sees_each_alone(dataset, whole, 
 
 def test_cost_terms_are_fitted_to_embeddings_and_readings_of_the_same_frames(dataset, whole):
     modules = load_modules(configure(), whole / "agent.safetensors")
-    embeddings = embed(modules.world_model, dataset).embeddings
+    embeddings = embed_episodes(modules.world_model, dataset).embeddings
     tip = torch.from_numpy(np.array(dataset.observations["tip"]))
     error = modules.terms["workspace"].probe(embeddings) - tip
     assert error.square().mean() < 0.05 * tip.var()

@@ -36,6 +36,15 @@ SCENE = """
 </mujoco>
 """
 
+MOVED_BY_HAND = """
+    <body mocap="true" pos="-0.2 -0.5 0.3">
+      <geom type="sphere" size="0.08" rgba="0.9 0.8 0.1 1"/>
+      <body pos="0.15 0 0">
+        <geom type="box" size="0.05 0.05 0.05" rgba="0.1 0.8 0.9 1"/>
+      </body>
+    </body>
+"""
+
 
 def scene(xml: str = SCENE):
     model = mujoco.MjModel.from_xml_string(xml)
@@ -44,6 +53,7 @@ def scene(xml: str = SCENE):
 
 def move(model, data, generator: np.random.Generator) -> None:
     data.qpos[:] = generator.uniform(-0.5, 0.5, model.nq)
+    data.mocap_pos[:] += generator.uniform(-0.1, 0.1, (model.nmocap, 3))
     mujoco.mj_kinematics(model, data)
 
 
@@ -78,7 +88,7 @@ def test_every_shape_is_drawn_as_opengl_draws_it() -> None:
 @pytest.mark.parametrize("camera", ["still", "riding"])
 def test_no_pixel_of_what_moves_is_left_out(camera: str) -> None:
     """Against one ray at a time through all that there is, without any of the short cuts."""
-    model, data = scene()
+    model, data = scene(SCENE.replace("</worldbody>", f"{MOVED_BY_HAND}</worldbody>"))
     generator, width, height = np.random.default_rng(1), 24, 18
     index, shown, one = model.camera(camera).id, np.array([1, 1, 1, 0, 0, 0], np.uint8), np.zeros(1, np.int32)
     tangent = np.tan(np.radians(model.cam_fovy[index]) / 2)
@@ -160,7 +170,7 @@ def test_what_is_behind_or_beside_the_camera_has_no_pixels() -> None:
 def test_what_rays_would_draw_otherwise_than_opengl_is_refused(change: tuple[str, str], message: str) -> None:
     xml = '<mujoco><worldbody><camera name="a"/><geom size=".5"/></worldbody></mujoco>'
     make_renderer(scene(xml)[0], camera="a", width=8, height=8, backend="raycast")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(RuntimeError, match=message):
         make_renderer(scene(xml.replace(*change))[0], camera="a", width=8, height=8, backend="raycast")
 
 

@@ -60,6 +60,15 @@ def test_a_probe_measures_what_renders_and_says_what_helps_where_nothing_is_draw
         assert probe.message.endswith(f"): {FIXES[backend]}; raycast renders everywhere")
 
 
+def test_a_folder_of_the_users_that_is_called_as_ours_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "__init__.py").touch()
+    script = "from envs.rendering import *; print(probe_backend('egl').message)"
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "envs.rendering" not in done.stdout
+
+
 def test_rays_render_everywhere() -> None:
     assert probe_backend("raycast").works
 

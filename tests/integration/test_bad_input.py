@@ -78,6 +78,10 @@ def complaint(capsys, arguments):
         ([*PIXELS, "observation.cameras=[front]"], "observation.cameras must be among ['fixed', 'wrist'], got 'front'"),
         ([*PIXELS, "observation.cameras=[fixed,fixed]"], "observation.cameras must be a list of different names"),
         (
+            ["run", "observation.cameras=[fixed]", "output=out"],
+            "observation.cameras must be [] where observation=state, got ['fixed']",
+        ),
+        (
             [*PIXELS, "observation.cameras=[]"],
             "observation.cameras must name a camera where observation=pixels, got []",
         ),

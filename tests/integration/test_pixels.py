@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -20,6 +21,7 @@ from agent.run.loading import build_actor
 from agent.run.modules import build_modules, model_configs
 from agent.run.saved_config import read_config
 from agent.run.vision import configured_env
+from envs.rendering import available_backends
 from envs.rollout import policy_seed, rollout
 from envs.vision import Vision
 from world_model.types import LatentContext
@@ -117,15 +119,31 @@ def test_baselines_draw_nothing(factory, monkeypatch):
         runner(EpisodeTask(agent, SEEDS[0]))
 
 
-def test_the_oracle_model_embeds_what_the_camera_will_see(factory, env):
+@pytest.mark.parametrize("backends", [("raycast",), ("egl", "raycast")], ids="+".join)
+def test_the_oracle_model_embeds_what_the_camera_will_see(factory, backends):
+    if not set(backends) <= set(available_backends()):
+        pytest.skip("EGL does not render on this machine")
+    env = gymnasium.make("jepa-mpc/Reach-v0", vision=replace(VISION, backends=backends)).unwrapped
     model = factory("actor", env).world_model
-    env.reset(seed=SEEDS[0])
+    env.reset(seed=SEEDS[0] + 1)
     oracle = OracleModel(world_model=model, env=env, simulator=env.another(), action_repeat=1)
     context = LatentContext(embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 1, 3))
     actions = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 1, 3, 3)).astype(np.float32))
     foreseen = oracle.rollout(context, actions).embeddings[0, 0]
     frames = [torch.from_numpy(env.step(action)[0]["fixed_camera"].copy()) for action in actions[0, 0].numpy()]
+    env.close()
     torch.testing.assert_close(foreseen, model.encode({"fixed_camera": torch.stack(frames)[None]})[0])
+
+
+def test_the_oracle_model_draws_what_it_embeds_and_no_more(factory, env, monkeypatch):
+    model, simulator = factory("actor", env).world_model, env.another()
+    env.reset(seed=SEEDS[0])
+    drawn, draw = [], simulator.frames
+    monkeypatch.setattr(simulator, "frames", lambda: drawn.append(None) or draw())
+    oracle = OracleModel(world_model=model, env=env, simulator=simulator, action_repeat=4)
+    context = LatentContext(embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 1, 12))
+    oracle.rollout(context, torch.zeros(1, 2, 3, 12))
+    assert len(drawn) == 2 * 3
 
 
 def test_records_of_what_another_renderer_drew_are_others(smoke_pixels_run, monkeypatch):

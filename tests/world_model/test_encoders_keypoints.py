@@ -40,6 +40,13 @@ def test_two_peaks_point_between_them_by_their_shares():
     torch.testing.assert_close(spatial_softmax(heat_maps), torch.tensor([[[-0.375, -0.5]]]))
 
 
+def test_places_are_as_exact_where_the_encoder_works_in_half_precision():
+    heat_maps = 10 * torch.rand(1, 8, 24, 24, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        places = spatial_softmax(heat_maps)
+    assert torch.equal(places, spatial_softmax(heat_maps.float()))
+
+
 def test_an_even_heat_map_points_at_the_middle():
     torch.testing.assert_close(spatial_softmax(torch.ones(2, 3, 6, 10)), torch.zeros(2, 3, 2))
 

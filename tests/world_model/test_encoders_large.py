@@ -7,6 +7,7 @@ from agent.run.building import build
 from agent.run.config import compose_config
 from world_model.jepa import JEPA
 from world_model.losses import imagine, prediction_loss
+from world_model.regularizers.base import LatentBatch
 from world_model.regularizers.sigreg import SIGReg
 from world_model.types import LatentContext
 
@@ -58,9 +59,15 @@ def test_it_takes_a_training_step_and_imagines_finite_futures():
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         embeddings = model.encode({"camera": frames})
         predictions = imagine(model, embeddings, actions)
-        loss = prediction_loss(predictions, embeddings[:, CONTEXT:], model.blocks) + SIGReg(
-            weight=0.1, num_projections=8
-        ).loss({"camera": embeddings.transpose(0, 1)}, torch.Generator().manual_seed(0))
+        batch = LatentBatch(
+            observation={"camera": frames},
+            embeddings=embeddings,
+            predictions=predictions,
+            targets=embeddings[:, CONTEXT:],
+            blocks=model.blocks,
+        )
+        loss = prediction_loss(predictions, batch.targets, model.blocks)
+        loss = loss + SIGReg(weight=0.1, num_projections=8).loss(batch, torch.Generator().manual_seed(0))
         loss.backward()
         assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
         before = model.encoders["camera"].patches.weight.clone()

@@ -4,9 +4,9 @@ import torch
 
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder
+from world_model.image_decoder import ImageDecoder
 from world_model.losses import imagine
 from world_model.regularizers.base import LatentBatch
-from world_model.regularizers.decoders import ImageDecoder
 from world_model.regularizers.none import NoRegularizer
 from world_model.regularizers.reconstruction import Reconstruction
 from world_model.tensor_file import read_tensors

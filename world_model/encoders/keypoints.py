@@ -76,12 +76,13 @@ def spatial_softmax(heat_maps: Tensor) -> Tensor:
     """
     height, width = heat_maps.shape[2:]
     with torch.autocast(heat_maps.device.type, enabled=False):  # a place in half precision is off by a tenth of a pixel
+        heat_maps = heat_maps.to(torch.promote_types(heat_maps.dtype, torch.float32))
         x, y = _centres(width, like=heat_maps), _centres(height, like=heat_maps)
         places = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)  # [cells, 2]
-        return heat_maps.flatten(2).float().softmax(dim=2) @ places
+        return heat_maps.flatten(2).softmax(dim=2) @ places
 
 
 def _centres(num_cells: int, like: Tensor) -> Tensor:
     """Returns the centres of equal cells that fill [-1, 1]."""
-    cells = torch.arange(num_cells, dtype=torch.float32, device=like.device)
+    cells = torch.arange(num_cells, dtype=like.dtype, device=like.device)
     return (2 * cells + 1) / num_cells - 1

@@ -8,10 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from world_model.encoders.mlp import MLPEncoder
+from world_model.image_decoder import ImageDecoder
 from world_model.jepa import JEPA
 from world_model.ranges import check_count, check_number
 from world_model.regularizers.base import LatentBatch, Regularizer
-from world_model.regularizers.decoders import ImageDecoder
 from world_model.types import Observation, is_image
 
 
@@ -55,7 +55,11 @@ class Reconstruction(Regularizer):
         )
 
     def attach(self, model: JEPA) -> None:
-        """Builds a decoder for each sensor, and copies the normalisers that say what it should give."""
+        """Builds a decoder for each sensor, and copies the normalisers that say what it should give.
+
+        Raises:
+            ValueError: There are more `channels` than a camera's images can be halved.
+        """
         self.normalizers = copy.deepcopy(model.normalizers)
         self.decoders = nn.ModuleDict(
             {name: self._decoder(model.blocks[name], shape) for name, shape in model.sensors.items()}
@@ -80,6 +84,12 @@ class Reconstruction(Regularizer):
     def _decoder(self, block: slice, shape: tuple[int, ...]) -> nn.Module:
         embed_dim = block.stop - block.start
         if is_image(shape):
+            most = max(shape[:2]).bit_length() - 1  # more than that double a single cell beyond the picture
+            if len(self._channels) > most:
+                raise ValueError(
+                    f"channels must name the sizes of at most {most} images for a camera of {shape[1]} x {shape[0]} "
+                    f"pixels, got {len(self._channels)}"
+                )
             return ImageDecoder(embed_dim=embed_dim, output_shape=shape, channels=self._channels)
         numbers = MLPEncoder(
             input_shape=(embed_dim,), embed_dim=math.prod(shape), hidden_dim=self._hidden_dim, num_layers=1

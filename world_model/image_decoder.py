@@ -1,4 +1,4 @@
-"""From an embedding back to a picture: what reconstruction trains beside the model."""
+"""From an embedding back to a picture."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ class ImageDecoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Draws images `[rows, height, width, 3]`, as `PixelScale` scales them, from `[rows, embed_dim]`."""
+        """Draws images `[rows, height, width, 3]`, on the scale that it is trained on, from `[rows, embed_dim]`."""
         first = self.first(embeddings).view(-1, *self._first_shape)
         images: Tensor = self.convolutions(first.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         return images[:, : self._height, : self._width]
