@@ -1,10 +1,6 @@
 """Images as encoders take them."""
 
-import torch
-from torch import Tensor, nn
-
-STRIDE = 4
-"""Pixels from one cell of a map to the next."""
+from torch import Tensor
 
 
 def check_image_shape(input_shape: tuple[int, ...], *, multiple: int) -> None:
@@ -33,27 +29,3 @@ def channels_first(images: Tensor) -> Tensor:
     torch calls such memory channels_last: convolutions are fastest on it, and stay in it.
     """
     return images.permute(0, 3, 1, 2)
-
-
-def map_layers(channels: int, num_maps: int) -> nn.Sequential:
-    """Returns convolutions from images `[rows, 3, height, width]` to maps, one cell for `STRIDE` by `STRIDE` pixels.
-
-    Args:
-        channels: Of every convolution but the last.
-        num_maps: What the last one gives.
-    """
-    return nn.Sequential(
-        nn.Conv2d(3, channels, kernel_size=4, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(channels, channels, kernel_size=4, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(channels, channels, kernel_size=3, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(channels, num_maps, kernel_size=1, bias=False),
-    )
-
-
-def centres(num_cells: int, like: Tensor) -> Tensor:
-    """Returns the centres of equal cells that fill [-1, 1], in the dtype and on the device of another tensor."""
-    cells = torch.arange(num_cells, dtype=like.dtype, device=like.device)
-    return (2 * cells + 1) / num_cells - 1

@@ -3,9 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from world_model.encoders.images import STRIDE, centres, channels_first, check_image_shape, map_layers
+from world_model.encoders.images import channels_first, check_image_shape
 from world_model.encoders.projector import Projector
 from world_model.ranges import check_count, check_number
+
+STRIDE = 4
+"""Pixels from one cell of a heat map to the next."""
 
 
 class KeypointEncoder(nn.Module):
@@ -40,7 +43,15 @@ class KeypointEncoder(nn.Module):
         check_number("temperature", temperature, above=0)
         check_count("hidden_dim", hidden_dim, least=1)
         self._temperature = temperature
-        self.heat_maps = map_layers(channels, num_keypoints)
+        self.heat_maps = nn.Sequential(
+            nn.Conv2d(3, channels, kernel_size=4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, kernel_size=4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, kernel_size=3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, num_keypoints, kernel_size=1, bias=False),  # softmax would take a bias away again
+        )
         self.projector = Projector(input_dim=2 * num_keypoints, hidden_dim=hidden_dim, embed_dim=embed_dim)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -66,6 +77,12 @@ def spatial_softmax(heat_maps: Tensor) -> Tensor:
     height, width = heat_maps.shape[2:]
     with torch.autocast(heat_maps.device.type, enabled=False):  # a place in half precision is off by a tenth of a pixel
         heat_maps = heat_maps.to(torch.promote_types(heat_maps.dtype, torch.float32))
-        x, y = centres(width, like=heat_maps), centres(height, like=heat_maps)
+        x, y = _centres(width, like=heat_maps), _centres(height, like=heat_maps)
         places = torch.stack([x.repeat(height), y.repeat_interleave(width)], dim=1)  # [cells, 2]
         return heat_maps.flatten(2).softmax(dim=2) @ places
+
+
+def _centres(num_cells: int, like: Tensor) -> Tensor:
+    """Returns the centres of equal cells that fill [-1, 1]."""
+    cells = torch.arange(num_cells, dtype=like.dtype, device=like.device)
+    return (2 * cells + 1) / num_cells - 1
