@@ -35,7 +35,6 @@ def validate(config: Config, spec: EnvSpec) -> None:
         build(values.exploration)(spec)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    build(values.regularizer)
     max_shift, size = build(values.training).augmentation["max_shift"], values.observation.image_size
     if max_shift >= size:
         raise ConfigError(
@@ -55,7 +54,12 @@ def validate(config: Config, spec: EnvSpec) -> None:
         _stage_once(config, spec)
     except (ValueError, RuntimeError) as error:  # the latter where a scene cannot be drawn
         raise ConfigError(str(error)) from None
-    build_actor(config, build_modules(config, model_configs(config), spec))
+    modules = build_modules(config, model_configs(config), spec)
+    try:
+        build(values.regularizer).attach(modules.world_model)
+    except ValueError as error:
+        raise ConfigError(f"regularizer.{error}") from None
+    build_actor(config, modules)
 
 
 def _stage_once(config: Config, spec: EnvSpec) -> None:

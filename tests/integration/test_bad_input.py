@@ -106,6 +106,10 @@ def complaint(capsys, arguments):
         ([*PIXELS, "image_encoder.channels=0"], "image_encoder: channels must be at least 1, got 0"),
         (["run", "predictor.hidden_dim=0", "output=out"], "hidden_dim must be at least 1, got 0"),
         (["run", "regularizer=infonce", "regularizer.weight=0", "output=out"], "regularizer.weight must be above 0"),
+        (
+            [*PIXELS, "regularizer=reconstruction", "regularizer.channels=[8,8,8,8,8,8,8,8]"],
+            "regularizer.channels must name the sizes of at most 7 images for a camera of 64 x 64 pixels, got 8",
+        ),
         (["run", "collect.num_episodes=1", "output=out"], "training needs at least 2 episodes"),
         (["run", "training.device=tpu", "output=out"], "training.device must be one of auto, cpu, cuda, got 'tpu'"),
         (["collect", "num_episodes=0"], "num_episodes must be in 1..1000000, got 0"),

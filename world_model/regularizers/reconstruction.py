@@ -58,7 +58,7 @@ class Reconstruction(Regularizer):
         """Builds a decoder for each sensor, and copies the normalisers that say what it should give.
 
         Raises:
-            ValueError: There are more `channels` than a camera's images can be halved.
+            ValueError: There are so many `channels` that more than twice a camera's image would be drawn.
         """
         self.normalizers = copy.deepcopy(model.normalizers)
         self.decoders = nn.ModuleDict(
@@ -84,7 +84,7 @@ class Reconstruction(Regularizer):
     def _decoder(self, block: slice, shape: tuple[int, ...]) -> nn.Module:
         embed_dim = block.stop - block.start
         if is_image(shape):
-            most = max(shape[:2]).bit_length() - 1  # more than that double a single cell beyond the picture
+            most = max(shape[:2]).bit_length()  # from a single cell to twice the picture
             if len(self._channels) > most:
                 raise ValueError(
                     f"channels must name the sizes of at most {most} images for a camera of {shape[1]} x {shape[0]} "
