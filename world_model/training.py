@@ -100,14 +100,18 @@ class TrainingSettings(FitSettings):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"training.{name} must be one of {', '.join(known)}, got {value!r}")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("training.device=cuda, and torch finds no CUDA GPU here: choose cpu, or auto")
         Augmentation.from_config(self.augmentation)
         Alarm.from_config(self.alarm)
 
     def on_this_machine(self) -> "TrainingSettings":
-        """Returns the settings with what "auto" stands for here."""
+        """Returns the settings with what "auto" stands for here.
+
+        Raises:
+            ValueError: A GPU is asked for, and there is none; what was trained on one elsewhere is of use all the same.
+        """
         device, precision = self.device, self.precision
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("training.device=cuda, and torch finds no CUDA GPU here: choose cpu, or auto")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if precision == "auto":
@@ -215,8 +219,8 @@ class WorldModelTask:
             )
             for episodes in (learned, held_out)
         )
-        self._validation = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
-        self._validation = self._validation.to(self._device)
+        windows = validation.sample(settings.num_validation_windows, _rng(seed, _VALIDATION, 0))
+        self._validation = windows.to(self._device)
         self._batches = Prefetch(self._fetch)
         self._probes = ProbedFrames(
             dataset,

@@ -71,7 +71,7 @@ def _stage_once(config: Config, spec: EnvSpec) -> None:
 
 
 def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
-    """Checks what only learning asks for: enough episodes, that are long enough, and plans as long as what is imitated.
+    """Checks what only learning asks for: what trains, episodes enough and long enough, plans as long as is imitated.
 
     Args:
         config: Of a run.
@@ -84,6 +84,10 @@ def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
     if num_episodes < 2:
         raise ConfigError(f"training needs at least 2 episodes, one of them to validate on, got {num_episodes}")
     values = config.values
+    try:
+        build(values.training).on_this_machine()
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     repeat, horizon = values.world_model.action_repeat, values.configurator.horizon
     rollout, context = values.training.rollout_length, values.world_model.context_length
     window = (context + rollout - 1) * repeat

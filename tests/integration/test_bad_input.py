@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from agent import load_agent
 from agent.run.cli import main
@@ -127,6 +128,19 @@ def test_a_mistake_on_the_command_line(capsys, tmp_path, monkeypatch, arguments,
     monkeypatch.chdir(tmp_path)
     assert message in complaint(capsys, arguments)
     assert not (tmp_path / "out").exists()  # nothing is in the way of the same command, corrected
+
+
+def test_a_gpu_that_is_not_there_stops_a_training_and_no_evaluation(capsys, smoke_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    out = tmp_path / "out"
+    assert "torch finds no CUDA GPU here" in complaint(capsys, ["run", "training.device=cuda", f"output={out}"])
+    assert not out.exists()
+    trained_elsewhere = copy(smoke_run, tmp_path)
+    config = trained_elsewhere / "config.yaml"
+    config.write_text(config.read_text().replace("device: auto", "device: cuda"))
+    assert "device: cuda" in config.read_text()
+    command = ["evaluate", f"run={trained_elsewhere}", f"output={out}", "num_episodes=1", "num_workers=1", "videos=0"]
+    assert main(command) == 0
 
 
 @pytest.mark.parametrize(

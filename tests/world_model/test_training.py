@@ -606,7 +606,7 @@ def test_auto_is_the_cpu_in_full_precision_where_there_is_no_gpu_and_a_gpu_in_ha
 def test_a_gpu_that_is_not_there_is_told_at_once(monkeypatch, settings):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"training\.device=cuda, and torch finds no CUDA GPU here: choose cpu"):
-        settings(device="cuda")
+        settings(device="cuda").on_this_machine()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
