@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from planners.types import is_whole
-from world_model.tensor_file import CheckpointError, read_tensors, write_tensors
+from world_model.training.tensor_file import CheckpointError, read_tensors, write_tensors
 from world_model.types import LatentContext, LatentGoal
 
 SCHEMA = 1

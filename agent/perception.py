@@ -12,7 +12,7 @@ from torch import Tensor
 from agent.readings import as_numbers, flaw
 from envs.spec import EnvSpec
 from planners.types import is_whole
-from world_model.tensor_file import one_line
+from world_model.training.tensor_file import one_line
 from world_model.types import WorldModel
 
 MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"

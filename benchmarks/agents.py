@@ -26,7 +26,7 @@ from agent.run.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.loading import checkpoint_path, load_modules
 from agent.run.saved_config import read_config
 from agent.run.validation import validate
-from world_model.checkpoint import file_sha256
+from world_model.training.checkpoint import file_sha256
 
 SETTINGS: Mapping[str, Any] = {"run": "???", "output": None, "num_episodes": 300, "num_workers": 2}
 """What every such benchmark takes as key=value: a finished run, where findings go (null: RUN/benchmarks), ..."""

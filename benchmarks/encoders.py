@@ -21,8 +21,8 @@ from agent.run.tasks import env_name
 from benchmarks.tables import table
 from benchmarks.training import seconds
 from envs.episode import EpisodeDataset, open_dataset
-from world_model.fit import threads, train_step
-from world_model.training import TrainingStopped, WorldModelTask, train_world_model
+from world_model.training.fit import threads, train_step
+from world_model.training.train import TrainingStopped, WorldModelTask, train_world_model
 
 NUM_TRIAL_STEPS = 15
 NUM_WARM_UP = 5

@@ -29,8 +29,8 @@ from benchmarks.encoders import composed, make_task
 from benchmarks.regularizers import SILENCED, quiet
 from benchmarks.tables import table
 from envs.episode import EpisodeDataset, open_dataset
-from world_model.fit import threads, train_step
-from world_model.training import TrainingSettings, WorldModelTask
+from world_model.training.fit import threads, train_step
+from world_model.training.train import TrainingSettings, WorldModelTask
 
 WAYS = ("sigreg", "reconstruction", "infonce")
 SENSOR = "tip"

@@ -19,10 +19,10 @@ from agent.run.config import compose_config
 from agent.run.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from envs.episode import open_dataset
-from world_model.data import Windows, WindowSampler
-from world_model.fit import threads, train_step
-from world_model.losses import imagine, prediction_loss
-from world_model.training import TrainingSettings, WorldModelTask
+from world_model.objectives.prediction import imagine, prediction_loss
+from world_model.training.data import Windows, WindowSampler
+from world_model.training.fit import threads, train_step
+from world_model.training.train import TrainingSettings, WorldModelTask
 
 NUM_STEPS = 60
 NUM_WARM_UP = 10

@@ -1,7 +1,7 @@
 """How fast random training windows come from a dataset of 1 GB.
 
 `python -m benchmarks.windows` writes the dataset into a temporary folder, draws batches of windows of all sensors and
-actions through `world_model.data` on one thread, prints windows/s, and removes the folder.
+actions through `world_model.training.data` on one thread, prints windows/s, and removes the folder.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ import envs  # noqa: F401 - registers the tasks
 from envs.episode import Episode, open_dataset
 from envs.recording import Recording, draft_manifest
 from envs.spec import EnvSpec
-from world_model.data import WindowSampler
+from world_model.training.data import WindowSampler
 
 NUM_EPISODES = 250_000
 NUM_STEPS = 50

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from envs.episode import EpisodeDataset
-from world_model.checkpoint import Checkpoint, Metadata
 from world_model.decoder import Decoder, as_pictures, check_decoder
-from world_model.fit_settings import FitSettings
 from world_model.jepa import JEPA
 from world_model.probes import fit_probe
 from world_model.ranges import check_count
+from world_model.training.checkpoint import Checkpoint, Metadata
+from world_model.training.fit_settings import FitSettings
 from world_model.types import is_image
 
 SECTION = "interpreter"
@@ -134,7 +134,7 @@ class _Frames:
 
 
 class InterpreterTask:
-    """What an interpreter learns from frames of a frozen model, as `world_model.fit` trains it.
+    """What an interpreter learns from frames of a frozen model, as `world_model.training.fit` trains it.
 
     Args:
         interpreter: With its first weights.

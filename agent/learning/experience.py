@@ -9,9 +9,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from envs.episode import EpisodeDataset
-from world_model.data import split_episodes
 from world_model.embedding import MAX_PICTURES, embed, largest_part
 from world_model.jepa import JEPA
+from world_model.training.data import split_episodes
 
 
 @dataclass(frozen=True)

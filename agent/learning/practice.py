@@ -12,9 +12,9 @@ from agent.cost.types import CostModule
 from agent.learning.hindsight import HindsightSampler
 from agent.objective import ImaginedCost
 from planners.types import ActionBounds, Budget, Planner
-from world_model.fit import threads
 from world_model.jepa import JEPA
-from world_model.tensor_file import CheckpointError, read_tensors, write_tensors
+from world_model.training.fit import threads
+from world_model.training.tensor_file import CheckpointError, read_tensors, write_tensors
 from world_model.types import LatentContext, LatentGoal
 
 _BATCH = 16

@@ -12,13 +12,13 @@ from torch import Generator, Tensor, nn
 from agent.learning.experience import Experience, Split
 from agent.learning.hindsight import HindsightSampler, Transitions
 from agent.learning.settings import LearningSettings
-from world_model.checkpoint import Checkpoint, Metadata
+from world_model.training.checkpoint import Checkpoint, Metadata
 
 _TRAIN, _VALIDATION = range(2)
 
 
 class LearningTask(ABC):
-    """Something that learns from transitions with goals in hindsight, as `world_model.fit` trains it.
+    """Something that learns from transitions with goals in hindsight, as `world_model.training.fit` trains it.
 
     Args:
         module: All that is optimised or must be restored.

@@ -37,7 +37,7 @@ from agent.run.validation import validate
 from agent.run.vision import configured_env, make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy
-from world_model.checkpoint import file_sha256
+from world_model.training.checkpoint import file_sha256
 
 SECTION = "compare"
 PLOT_FILE = "comparison.png"

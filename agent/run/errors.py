@@ -9,8 +9,8 @@ from agent.perception import ObservationError
 from agent.run.config import ConfigError
 from envs.episode import DatasetError
 from envs.parallel import WorkerError
-from world_model.checkpoint import CheckpointError
-from world_model.training import TrainingStopped
+from world_model.training.checkpoint import CheckpointError
+from world_model.training.train import TrainingStopped
 
 _MISTAKES = (CheckpointError, ConfigError, DatasetError, GoalError, ObservationError, OracleError, ScenarioError)
 

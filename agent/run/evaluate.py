@@ -37,7 +37,7 @@ from agent.run.vision import make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from envs.spec import EnvSpec
-from world_model.checkpoint import file_sha256, load_checkpoint
+from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")

@@ -38,9 +38,9 @@ from agent.run.randomness import rng
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
 from planners.types import ActionBounds
-from world_model.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
-from world_model.fit import fit
-from world_model.training import train_world_model
+from world_model.training.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
+from world_model.training.fit import fit
+from world_model.training.train import train_world_model
 from world_model.types import is_image
 
 TRAINING_FOLDER = "training"

@@ -16,7 +16,7 @@ from agent.run.saved_config import read_config
 from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 from planners.types import Planner
-from world_model.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from world_model.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
 
 CHECKPOINT = "agent.safetensors"

@@ -18,8 +18,8 @@ from agent.run.building import build, shipped
 from agent.run.config import Config, ConfigError
 from agent.run.randomness import first_weights
 from envs.spec import EnvSpec
-from world_model.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.jepa import JEPA
+from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.types import is_image
 
 MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor")

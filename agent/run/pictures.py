@@ -28,10 +28,10 @@ from agent.run.vision import make_vision
 from envs.collection import make_env
 from envs.episode import EpisodeDataset
 from envs.mujoco_env import MujocoEnv
-from world_model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
-from world_model.fit import fit
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
-from world_model.training import split_of_training
+from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
+from world_model.training.fit import fit
+from world_model.training.train import split_of_training
 
 DECODER_FOLDER = "decoder"
 DECODER = "decoder.safetensors"
@@ -89,7 +89,7 @@ def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Inte
 def _learn_interpreter(
     config: Config, settings: PictureSettings, modules: Modules, dataset: EpisodeDataset, run_folder: Path
 ) -> Interpreter:
-    """Trains what reads embeddings, or goes on with it; see `world_model.fit`."""
+    """Trains what reads embeddings, or goes on with it; see `world_model.training.fit`."""
     interpreter = load_interpreter(config, modules, run_folder)
     if interpreter is not None:
         return interpreter

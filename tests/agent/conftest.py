@@ -18,7 +18,7 @@ from agent.perception import Attention
 from agent.pursuit import SubGoals
 from envs.spec import Box, EnvSpec
 from planners.cem import CEM
-from world_model.checkpoint import Metadata
+from world_model.training.checkpoint import Metadata
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
 
 STEP = 0.1

@@ -11,8 +11,8 @@ from agent.cost.critic import Quasimetric, ValueEnsemble
 from agent.learning.critic import CriticTask, DeltaStep, ExpectileTD, ObservedSteps
 from agent.learning.experience import Split
 from agent.learning.hindsight import Hindsight, HindsightSampler
-from world_model.checkpoint import CheckpointError, load_checkpoint
-from world_model.fit import fit
+from world_model.training.checkpoint import CheckpointError, load_checkpoint
+from world_model.training.fit import fit
 from world_model.types import LatentGoal
 
 DISCOUNT = 0.9

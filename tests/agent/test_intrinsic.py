@@ -9,9 +9,9 @@ from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.novelty import Novelty
 from agent.cost.statistics import FittedCost, TrainingStatistics
 from agent.cost.types import CostModule
+from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
-from world_model.predictors.residual_mlp import ResidualMLPPredictor
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 
 

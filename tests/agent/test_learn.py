@@ -27,8 +27,8 @@ from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
 from envs.spec import Box, EnvSpec
 from world_model import embedding
-from world_model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
-from world_model.training import WorldModelTask
+from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
+from world_model.training.train import WorldModelTask
 
 SMALL = (
     "env=push",

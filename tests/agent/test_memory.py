@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from agent.memory import Moment, ShortTermMemory
-from world_model.checkpoint import CheckpointError
-from world_model.tensor_file import read_tensors, write_tensors
+from world_model.training.checkpoint import CheckpointError
+from world_model.training.tensor_file import read_tensors, write_tensors
 from world_model.types import LatentGoal
 
 

@@ -8,9 +8,9 @@ from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.types import CostModule
 from agent.objective import ImaginedCost
 from planners.types import TrajectoryObjective
+from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
-from world_model.predictors.residual_mlp import ResidualMLPPredictor
 from world_model.types import LatentContext, LatentGoal
 
 BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, ACTION_DIM, ACTION_REPEAT = 2, 3, 4, 5, 2, 2

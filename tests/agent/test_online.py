@@ -17,7 +17,7 @@ from agent.learning.online import OnlineActor, OnlineLearner, OnlineSettings
 from agent.learning.own_episodes import OwnEpisodes, seen_parts
 from agent.memory import ShortTermMemory
 from agent.policy import MLPPolicy
-from world_model.fit import TrainingStopped
+from world_model.training.fit import TrainingStopped
 from world_model.types import LatentGoal
 
 STEP = 0.1  # that the point moves at most, in each direction

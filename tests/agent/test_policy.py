@@ -9,8 +9,8 @@ from agent.learning.hindsight import Transitions
 from agent.learning.policy import PolicyLearning, PolicyTask
 from agent.learning.practice import Demonstrations
 from agent.policy import MLPPolicy
-from world_model.checkpoint import load_checkpoint
-from world_model.fit import fit
+from world_model.training.checkpoint import load_checkpoint
+from world_model.training.fit import fit
 from world_model.types import LatentGoal
 
 STEP = 0.1

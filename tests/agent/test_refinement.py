@@ -14,7 +14,7 @@ from agent.learning.refinement import RefinementTask
 from agent.objective import ImaginedCost
 from agent.policy import MLPPolicy
 from planners.types import ActionBounds
-from world_model.fit import fit
+from world_model.training.fit import fit
 from world_model.types import LatentContext, LatentGoal
 
 HORIZON = 4

@@ -15,7 +15,7 @@ from agent.learning.critic import CriticTask
 from agent.learning.experience import Experience, Split
 from agent.run.building import build
 from agent.run.config import ConfigError, flatten, group_names
-from world_model.checkpoint import Metadata
+from world_model.training.checkpoint import Metadata
 from world_model.types import LatentGoal, LatentTrajectory
 
 BATCH, NUM_STATES, EMBED_DIM = 5, 6, 4

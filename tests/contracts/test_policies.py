@@ -14,7 +14,7 @@ from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations
 from agent.run.building import build
 from agent.run.config import ConfigError, flatten, group_names
-from world_model.checkpoint import Metadata
+from world_model.training.checkpoint import Metadata
 from world_model.types import LatentGoal
 
 BATCH, EMBED_DIM, ACTION_DIM = 5, 4, 3

@@ -8,12 +8,12 @@ from omegaconf import OmegaConf
 
 from agent.run.building import build
 from agent.run.config import compose_config, group_names
+from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder
 from world_model.jepa import JEPA
-from world_model.losses import imagine, prediction_loss
-from world_model.predictors.residual_mlp import ResidualMLPPredictor
-from world_model.regularizers.base import LatentBatch
+from world_model.objectives.base import LatentBatch
+from world_model.objectives.prediction import imagine, prediction_loss
 from world_model.types import is_image
 
 SENSORS = {"tip": (3,), "joints": (7,), "camera": (8, 8, 3)}

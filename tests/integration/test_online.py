@@ -14,7 +14,7 @@ from agent.run.loading import build_actor, checkpoint_path, load_modules, record
 from agent.run.saved_config import read_config
 from envs.collection import make_env
 from envs.rollout import rollout
-from world_model.checkpoint import file_sha256
+from world_model.training.checkpoint import file_sha256
 
 ONLINE = "actor.learn_online=true"
 UNHURRIED = [ONLINE, "evaluate.split=validation", "evaluate.num_workers=1", "evaluate.videos=0"]

@@ -12,7 +12,7 @@ from agent.run.config import compose_config
 from agent.run.loading import load_modules
 from agent.run.pictures import load_interpreter
 from agent.run.saved_config import read_config
-from world_model.checkpoint import load_checkpoint
+from world_model.training.checkpoint import load_checkpoint
 
 RUN = [
     "run",

@@ -11,10 +11,10 @@ import pytest
 from envs.episode import Episode, EpisodeDataset, open_dataset
 from envs.recording import write_dataset
 from envs.spec import Box, EnvSpec
+from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
-from world_model.predictors.residual_mlp import ResidualMLPPredictor
-from world_model.training import TrainingSettings
+from world_model.training.train import TrainingSettings
 
 
 def write(folder: Path, readings: list[dict[str, Any]], actions: list[Any]) -> EpisodeDataset:

@@ -9,12 +9,12 @@ from torch import nn
 from envs.episode import Episode, open_dataset
 from envs.recording import write_dataset
 from envs.spec import Box, EnvSpec
-from world_model.checkpoint import Metadata, load_checkpoint
 from world_model.decoder import Decoder, as_pictures
-from world_model.fit import fit
+from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.jepa import JEPA
-from world_model.predictors.residual_mlp import ResidualMLPPredictor
+from world_model.training.checkpoint import Metadata, load_checkpoint
+from world_model.training.fit import fit
 
 SQUARE = 12  # pixels
 PLACES = 64 - SQUARE

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from world_model.interpreter import Interpreter, first_camera
 from world_model.jepa import JEPA
-from world_model.losses import imagine
+from world_model.objectives.prediction import imagine
 
 _INK, _LINE = "#222222", "#0072b2"
 _NUM_COLUMNS = 9

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import torch
+
+from envs.episode import DatasetError
+from world_model.training.data import WindowSampler, action_moments, check_camera, sensor_moments, split_episodes
+
+LENGTHS = [7, 3, 12, 5]
+
+
+@pytest.fixture(scope="module")
+def stamped(record, tmp_path_factory):
+    """Episodes in which every reading and every action says where it belongs: (episode, step)."""
+
+    def stamps(episode, num_rows):
+        return np.stack([np.full(num_rows, episode), np.arange(num_rows)], axis=1)
+
+    readings = [{"stamp": stamps(episode, length + 1)} for episode, length in enumerate(LENGTHS)]
+    actions = [stamps(episode, length) for episode, length in enumerate(LENGTHS)]
+    return record(tmp_path_factory.mktemp("stamped"), readings, actions)
+
+
+def sampler(dataset, episodes=(0, 1, 2, 3), num_frames=3, action_repeat=1):
+    return WindowSampler(
+        dataset,
+        sensors=["stamp"],
+        episodes=np.array(episodes),
+        num_frames=num_frames,
+        action_repeat=action_repeat,
+    )
+
+
+@pytest.mark.parametrize("action_repeat", [1, 2])
+@pytest.mark.parametrize("episodes", [(0, 1, 2, 3), (1, 3), (2,)])
+def test_the_windows_are_all_those_inside_the_chosen_episodes(stamped, episodes, action_repeat):
+    windows = sampler(stamped, episodes, action_repeat=action_repeat)
+    found = [tuple(row) for row in windows[np.arange(len(windows))].observation["stamp"][:, 0].int().tolist()]
+    span = 2 * action_repeat
+    assert found == [(e, start) for e in episodes for start in range(LENGTHS[e] + 1 - span)]
+
+
+@pytest.mark.parametrize("action_repeat", [1, 3])
+def test_an_action_stands_between_the_frames_that_it_leads_from_and_to(stamped, action_repeat):
+    windows = sampler(stamped, action_repeat=action_repeat).sample(500, np.random.default_rng(0))
+    frames = windows.observation["stamp"]
+    actions = windows.actions.view(500, 2, action_repeat, 2)
+    assert (frames[:, :, 0] == frames[:, :1, 0]).all() and (actions[..., 0] == frames[:, :1, :1]).all()
+    for repeat in range(action_repeat):
+        assert (actions[:, :, repeat, 1] == frames[:, :-1, 1] + repeat).all()
+    assert (frames[:, 1:, 1] == frames[:, :-1, 1] + action_repeat).all()
+
+
+def test_all_windows_are_equally_likely(stamped):
+    windows = sampler(stamped)
+    starts = windows.sample(60_000, np.random.default_rng(0)).observation["stamp"][:, 0]
+    counts = torch.unique(starts, dim=0, return_counts=True)[1]
+    assert len(counts) == len(windows)
+    expected = 60_000 / len(windows)
+    assert ((counts - expected).abs() < 5 * expected**0.5).all()
+
+
+def test_a_batch_is_a_function_of_its_generator_alone(stamped):
+    windows = sampler(stamped)
+    first = windows.sample(8, np.random.default_rng((3, 14)))
+    windows.sample(8, np.random.default_rng(1))
+    assert torch.equal(first.actions, windows.sample(8, np.random.default_rng((3, 14))).actions)
+    assert not torch.equal(first.actions, windows.sample(8, np.random.default_rng((3, 15))).actions)
+
+
+def test_batches_of_windows_are_the_windows(stamped):
+    windows = sampler(stamped).sample(10, np.random.default_rng(0))
+    parts = windows.split(4)
+    assert [len(part.actions) for part in parts] == [4, 4, 2]
+    assert torch.equal(torch.cat([part.actions for part in parts]), windows.actions)
+    assert torch.equal(torch.cat([part.observation["stamp"] for part in parts]), windows.observation["stamp"])
+
+
+def test_no_episode_is_on_both_sides_and_none_is_lost():
+    learned, held_out = split_episodes(200, validation_fraction=0.1, rng=np.random.default_rng(0))
+    assert len(held_out) == 20
+    assert sorted([*learned, *held_out]) == list(range(200))
+    others = split_episodes(200, validation_fraction=0.1, rng=np.random.default_rng(1))[1]
+    assert not np.array_equal(held_out, others)
+    assert [len(side) for side in split_episodes(2, validation_fraction=0.9, rng=np.random.default_rng(0))] == [1, 1]
+
+
+def test_moments_are_those_of_the_chosen_episodes(linear):
+    chosen = np.array([3, 5, 190])
+    rows = [linear.episode(index) for index in chosen]
+    positions = np.concatenate([readings["position"] for readings, _ in rows]).astype(np.float64)
+    actions = np.concatenate([done for _, done in rows]).astype(np.float64)
+    for moments, values in (
+        (sensor_moments(linear, "position", chosen), positions),
+        (action_moments(linear, chosen), actions),
+    ):
+        np.testing.assert_allclose(moments.mean, values.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(moments.std, values.std(axis=0), rtol=1e-9)
+
+
+def test_what_nothing_can_be_learned_from_is_refused(stamped):
+    with pytest.raises(DatasetError, match="take 12 control steps, the longest episode has 7"):
+        sampler(stamped, (0, 1), num_frames=13)
+    with pytest.raises(DatasetError, match=r"no sensor 'elbow', it has \['stamp'\]"):
+        sensor_moments(stamped, "elbow", np.array([0]))
+    with pytest.raises(DatasetError, match="at least 2 episodes, one of them to validate on, got 1"):
+        split_episodes(1, validation_fraction=0.1, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("step", [0, 4])
+def test_what_is_not_finite_is_named(record, tmp_path, value, step):
+    readings = [{"good": np.ones((8, 2)), "bad": np.ones((8, 2))} for _ in range(3)]
+    actions = [np.ones((7, 2)) for _ in range(3)]
+    readings[1]["bad"][step, 1] = actions[1][step, 0] = value
+    dataset = record(tmp_path, readings, actions)
+    sensor_moments(dataset, "good", np.array([0, 1, 2]))
+    sensor_moments(dataset, "bad", np.array([0, 2]))
+    with pytest.raises(
+        DatasetError, match=r"the sensor 'bad' of the dataset .* must be finite, .* check-data .* where"
+    ):
+        sensor_moments(dataset, "bad", np.array([1, 2]))
+    with pytest.raises(DatasetError, match=r"the actions of the dataset .* must be finite"):
+        action_moments(dataset, np.array([1, 2]))
+
+
+def test_windows_of_frames_are_the_recorded_bytes(filmed):
+    windows = WindowSampler(filmed, sensors=["camera"], episodes=np.array([2, 5]), num_frames=3, action_repeat=2)
+    frames = windows[np.arange(len(windows))].observation["camera"]
+    assert frames.dtype == torch.uint8
+    for row, (episode, start) in enumerate((e, s) for e in (2, 5) for s in range(12 + 1 - 4)):
+        np.testing.assert_array_equal(frames[row], filmed.episode(episode)[0]["camera"][start : start + 5 : 2])
+
+
+def film(record, folder, starts):
+    """Records films `[3, 8, 8, 3]` that begin with the given frames and then show noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    readings = [{"camera": np.concatenate([start[None], noise])} for start in starts]
+    return record(folder, readings, [np.zeros((2, 1))] * len(starts))
+
+
+def test_a_camera_that_shows_the_same_at_every_start_is_refused(record, tmp_path):
+    still = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    constant = film(record, tmp_path / "constant", [still] * 4)
+    with pytest.raises(
+        DatasetError,
+        match=r"^the camera 'camera' of the dataset .* shows the same picture at the start of every episode",
+    ):
+        check_camera(constant, "camera")
+    moved = still.copy()
+    moved[7, 7, 2] ^= 1
+    check_camera(film(record, tmp_path / "moved", [still, still, still, moved]), "camera")
+    with pytest.raises(DatasetError, match=r"has no sensor 'eye', it has \['camera'\]"):
+        check_camera(constant, "eye")

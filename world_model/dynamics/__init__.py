@@ -1,0 +1,1 @@
+"""Dynamics: where an action leads in embedding space, one file each."""

@@ -1,1 +1,0 @@
-"""Predictors of the next embedding, one file each."""

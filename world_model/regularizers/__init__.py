@@ -1,1 +1,0 @@
-"""Terms that keep embeddings from collapsing, one file each."""
