@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+
+from agent.run.shipped import compose_shipped
 
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
@@ -155,15 +156,10 @@ def _is_trained(key: str) -> bool:
 def _compose(choices: Mapping[str, Any]) -> Config:
     """Composes the shipped yamls of these names; a group that is not named is that of run.yaml."""
     spelled = [_spelled(group, name) for group, name in choices.items() if name is not None or group == "policy"]
-    with initialize_config_module("configs", version_base="1.3"):
-        try:
-            values = compose("run", overrides=spelled, return_hydra_config=True)
-        except HydraException as error:
-            raise ConfigError(" ".join(str(error).split())) from None
-    selected = OmegaConf.to_container(values.hydra.runtime.choices)
-    assert isinstance(selected, dict)
-    OmegaConf.set_struct(values, False)
-    del values["hydra"]
+    try:
+        values, chosen = compose_shipped(spelled)
+    except HydraException as error:
+        raise ConfigError(" ".join(str(error).split())) from None
     for group, nothing in _NOTHING_CHOSEN.items():
         if group not in values:
             values[group] = nothing
@@ -171,7 +167,6 @@ def _compose(choices: Mapping[str, Any]) -> Config:
         for name in [name for name in values[group] if key not in values[group][name]]:
             del values[group][name]
     OmegaConf.set_struct(values, True)
-    chosen = {str(group): name for group, name in selected.items() if not str(group).startswith("hydra/")}
     return Config(
         choices={"policy": None, **chosen, **{group: list(values[group]) for group in _LIST_GROUPS}}, values=values
     )

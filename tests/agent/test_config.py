@@ -1,12 +1,17 @@
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from agent.run.building import build, shipped
 from agent.run.config import ConfigError, compose_config, flatten, group_names
 from agent.run.saved_config import check_same_run, read_config, save_config
+from agent.run.shipped import _composed
 from agent.run.sweep import split_sweep
 
 
@@ -14,6 +19,35 @@ def test_what_a_task_needs_differently_follows_env_and_observation():
     assert compose_config(["env=push"]).choices["task"] == "push_state"
     assert compose_config(["env=push"]).choices["exploration"] == "contact_seeking"
     assert compose_config(["env=reach"]).choices["exploration"] != "contact_seeking"
+
+
+def test_another_applications_hydra_neither_matters_nor_notices(tmp_path):
+    alone = compose_config(["planner=icem"]).plain()
+    assert not GlobalHydra.instance().is_initialized()
+    (tmp_path / "run.yaml").write_text("theirs: 1\n")
+    ConfigStore.instance().store(group="planner", name="icem", node={"num_samples": 0})
+    with initialize_config_dir(str(tmp_path), version_base=None):
+        host = GlobalHydra.instance().hydra
+        _composed.cache_clear()
+        assert compose_config(["planner=icem"]).plain() == alone
+        assert GlobalHydra.instance().hydra is host
+        assert compose("run").theirs == 1
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_threads_compose_at_once():
+    overrides = [["planner=icem", f"seed={seed}"] for seed in range(3)] + [
+        ["env=push", f"seed={seed}"] for seed in range(3)
+    ]
+    one_by_one = [compose_config(changes).plain() for changes in overrides]
+    _composed.cache_clear()
+    with ThreadPoolExecutor(len(overrides)) as threads:
+        assert [config.plain() for config in threads.map(compose_config, overrides)] == one_by_one
+
+
+def test_what_is_composed_is_the_callers_own():
+    compose_config([]).values.planner.num_samples = 3
+    assert compose_config([]).values.planner.num_samples != 3
 
 
 def test_in_its_own_section_a_bare_key_will_do():
