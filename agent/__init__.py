@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agent.run.loading import load_agent
+    from agent.run.stages.loading import load_agent
 
 __all__ = ["load_agent"]
 
@@ -11,7 +11,7 @@ __all__ = ["load_agent"]
 def __getattr__(name: str) -> Any:
     """Imports `load_agent` on first use, so that a worker process that needs no torch loads none."""
     if name == "load_agent":
-        from agent.run.loading import load_agent
+        from agent.run.stages.loading import load_agent
 
         return load_agent
     raise AttributeError(f"module 'agent' has no attribute '{name}'")

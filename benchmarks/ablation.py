@@ -25,8 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from agent.evaluation.episodes import EvaluatedEpisode
 from agent.evaluation.results import write_results
-from agent.run.lock import locked
-from agent.run.validation import validate
+from agent.run.stages.lock import locked
+from agent.run.stages.validation import validate
 from benchmarks.ablation_plot import write_plot
 from benchmarks.agents import (
     HEADER,

@@ -16,7 +16,7 @@ import numpy as np
 
 from agent.evaluation.episodes import EvaluatedEpisode
 from agent.evaluation.results import write_results
-from agent.run.lock import locked
+from agent.run.stages.lock import locked
 from benchmarks.agents import (
     HEADER,
     SETTINGS,

@@ -19,13 +19,13 @@ from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
-from agent.run.building import build
-from agent.run.config import Config, compose_config
-from agent.run.errors import exit_code, sentence
-from agent.run.evaluate import PolicyFactory, fingerprint, package_versions
-from agent.run.loading import checkpoint_path, load_modules
-from agent.run.saved_config import read_config
-from agent.run.validation import validate
+from agent.run.cli.errors import exit_code, sentence
+from agent.run.config.building import build
+from agent.run.config.composing import Config, compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.evaluate import PolicyFactory, fingerprint, package_versions
+from agent.run.stages.loading import checkpoint_path, load_modules
+from agent.run.stages.validation import validate
 from world_model.training.checkpoint import file_sha256
 
 SETTINGS: Mapping[str, Any] = {"run": "???", "output": None, "num_episodes": 300, "num_workers": 2}

@@ -21,9 +21,9 @@ from agent.actor import Actor
 from agent.configurator.types import HYBRID, PLANNING, REACTIVE
 from agent.evaluation.seeds import SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles
-from agent.run.config import Config, compose_config
-from agent.run.saved_config import read_config
-from agent.run.vision import configured_env
+from agent.run.config.composing import Config, compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.vision import configured_env
 from benchmarks.agents import configured_by
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.evaluation.results import write_results
-from agent.run.lock import locked
+from agent.run.stages.lock import locked
 from benchmarks.agents import (
     HEADER,
     SETTINGS,

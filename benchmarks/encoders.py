@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agent.run.building import build
-from agent.run.config import Config, compose_config, group_names
-from agent.run.modules import build_world_model, model_configs
-from agent.run.tasks import env_name
+from agent.run.config.building import build
+from agent.run.config.composing import Config, compose_config, group_names
+from agent.run.config.tasks import env_name
+from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from benchmarks.training import seconds
 from envs.episode import EpisodeDataset, open_dataset

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 import envs  # noqa: F401
 from agent.guardrails import GuardedAction, Guardrails
-from agent.run.building import build
-from agent.run.config import compose_config
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv
 from envs.spec import Box, EnvSpec

@@ -16,10 +16,10 @@ from agent.evaluation.episodes import evaluate_episode
 from agent.evaluation.results import percent
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import paired_difference, success_rate
-from agent.run.config import Config, compose_config
-from agent.run.finished_run import compose_on_run, load_modules_for
-from agent.run.loading import build_actor, recorded_experience
-from agent.run.vision import configured_env
+from agent.run.config.composing import Config, compose_config
+from agent.run.stages.finished_run import compose_on_run, load_modules_for
+from agent.run.stages.loading import build_actor, recorded_experience
+from agent.run.stages.vision import configured_env
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv
 

@@ -34,8 +34,8 @@ from agent.evaluation.seeds import episode_seeds
 from agent.goal import goal_distance
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
-from agent.run.config import compose_config
-from agent.run.saved_config import read_config
+from agent.run.config.composing import compose_config
+from agent.run.config.saved import read_config
 from benchmarks.peers import SWM_ITERATIONS, SWM_SAMPLES, reference_cem, swm_cem
 from benchmarks.shipped import build, build_to_spend, evaluations, generator, planner_configs, unit_box
 from benchmarks.tables import table

@@ -32,11 +32,11 @@ from agent.evaluation.baselines import make_baseline
 from agent.evaluation.results import write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.goal import make_goals
-from agent.run.config import Config
-from agent.run.finished_run import load_modules_for
-from agent.run.loading import build_terms
-from agent.run.lock import locked
-from agent.run.modules import Modules
+from agent.run.config.composing import Config
+from agent.run.stages.finished_run import load_modules_for
+from agent.run.stages.loading import build_terms
+from agent.run.stages.lock import locked
+from agent.run.stages.modules import Modules
 from benchmarks.agents import SETTINGS, FinishedRun, bootstrap_interval, call, read_settings
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from agent.run.cli import main as jepa_mpc
-from agent.run.config import compose_config, group_names
-from agent.run.loading import checkpoint_path, load_modules
-from agent.run.saved_config import read_config
+from agent.run.config.composing import compose_config, group_names
+from agent.run.config.saved import read_config
+from agent.run.stages.loading import checkpoint_path, load_modules
 from envs.episode import open_dataset
 from world_model.jepa import JEPA
 from world_model.probes import effective_rank, fit_probe, r_squared

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from agent.run.building import build
-from agent.run.config import Config
+from agent.run.config.building import build
+from agent.run.config.composing import Config
 from benchmarks.encoders import composed, make_task
 from benchmarks.regularizers import SILENCED, quiet
 from benchmarks.tables import table

@@ -14,9 +14,9 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from agent.run.building import build
-from agent.run.config import compose_config
-from agent.run.modules import build_world_model, model_configs
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config
+from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from envs.episode import open_dataset
 from world_model.objectives.prediction import imagine, prediction_loss

@@ -8,11 +8,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from agent.run.building import build, shipped
-from agent.run.config import ConfigError, compose_config, flatten, group_names
-from agent.run.saved_config import check_same_run, read_config, save_config
-from agent.run.shipped import _composed
-from agent.run.sweep import split_sweep
+from agent.run.cli.sweep import split_sweep
+from agent.run.config.building import build, shipped
+from agent.run.config.composing import ConfigError, compose_config, flatten, group_names
+from agent.run.config.saved import check_same_run, read_config, save_config
+from agent.run.config.shipped import _composed
 
 
 def test_what_a_task_needs_differently_follows_env_and_observation():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from agent.guardrails import GuardedAction, Guardrails
-from agent.run.config import group_names
+from agent.run.config.composing import group_names
 from benchmarks.guardrails import LOWER, NARROW, TASKS, attack
 from envs.spec import Box, EnvSpec
 

@@ -17,12 +17,12 @@ from agent.learning.experience import embed_episodes
 from agent.learning.hindsight import HindsightSampler
 from agent.learning.policy import PolicyTask
 from agent.learning.refinement import RefinementTask
-from agent.run import learn as stages
-from agent.run.config import ConfigError, compose_config
-from agent.run.learn import learn
-from agent.run.loading import load_modules
-from agent.run.modules import bond, build_modules, model_configs
-from agent.run.validation import validate
+from agent.run.config.composing import ConfigError, compose_config
+from agent.run.stages import learn as stages
+from agent.run.stages.learn import learn
+from agent.run.stages.loading import load_modules
+from agent.run.stages.modules import bond, build_modules, model_configs
+from agent.run.stages.validation import validate
 from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
 from envs.spec import Box, EnvSpec

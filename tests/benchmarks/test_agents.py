@@ -1,6 +1,6 @@
 import pytest
 
-from agent.run.config import compose_config
+from agent.run.config.composing import compose_config
 from benchmarks.adaptive_budget import modes, share_saved
 from benchmarks.agents import difference_at_end, measures, read_settings, spelled
 

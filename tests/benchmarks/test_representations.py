@@ -1,6 +1,6 @@
 import pytest
 
-from agent.run.config import group_names
+from agent.run.config.composing import group_names
 from benchmarks.representations import WAYS, probe_curves, seconds_to
 
 

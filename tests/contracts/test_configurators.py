@@ -6,9 +6,9 @@ import pytest
 
 from agent.configurator.types import MODES, Situation
 from agent.cost.intrinsic import ControlEffort
-from agent.run.building import build
-from agent.run.config import ConfigError, compose_config, group_names
-from agent.run.saved_config import read_config, save_config
+from agent.run.config.building import build
+from agent.run.config.composing import ConfigError, compose_config, group_names
+from agent.run.config.saved import read_config, save_config
 
 SITUATIONS = [
     Situation(

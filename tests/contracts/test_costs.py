@@ -8,8 +8,8 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from agent.cost.statistics import FittedCost, TrainingStatistics
-from agent.run.building import build
-from agent.run.config import compose_config, group_names
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config, group_names
 from world_model.types import LatentGoal, LatentTrajectory
 
 BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, ACTION_DIM = 3, 5, 4, 6, 2

@@ -13,8 +13,8 @@ from agent.cost.critic import CriticNetwork
 from agent.cost.types import CostModule
 from agent.learning.critic import CriticTask
 from agent.learning.experience import Experience, Split
-from agent.run.building import build
-from agent.run.config import ConfigError, flatten, group_names
+from agent.run.config.building import build
+from agent.run.config.composing import ConfigError, flatten, group_names
 from world_model.training.checkpoint import Metadata
 from world_model.types import LatentGoal, LatentTrajectory
 

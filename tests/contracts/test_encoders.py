@@ -4,8 +4,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from agent.run.building import build
-from agent.run.config import compose_config, group_names
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config, group_names
 
 EMBED_DIM = 4
 

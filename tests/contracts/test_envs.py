@@ -6,7 +6,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from agent.evaluation.seeds import episode_seeds
-from agent.run.config import compose_config, group_names
+from agent.run.config.composing import compose_config, group_names
 from envs.rollout import rollout
 from envs.spec import EnvSpec
 

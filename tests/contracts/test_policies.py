@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 from agent.learning.experience import Experience, Split
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations
-from agent.run.building import build
-from agent.run.config import ConfigError, flatten, group_names
+from agent.run.config.building import build
+from agent.run.config.composing import ConfigError, flatten, group_names
 from world_model.training.checkpoint import Metadata
 from world_model.types import LatentGoal
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from agent.run.building import build
-from agent.run.config import compose_config, group_names
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config, group_names
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder

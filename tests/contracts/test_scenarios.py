@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from agent.evaluation.episodes import evaluate_episode
-from agent.run.building import build
-from agent.run.config import group_names
+from agent.run.config.building import build
+from agent.run.config.composing import group_names
 from envs.policies import UniformRandom
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from omegaconf import OmegaConf
 
-from agent.run.config import ConfigError, flatten
+from agent.run.config.composing import ConfigError, flatten
 from benchmarks import ablation
 from benchmarks.agents import FinishedRun, Variant
 

@@ -16,8 +16,8 @@ import torch
 
 from agent import load_agent
 from agent.run.cli import main
-from agent.run.config import ConfigError
-from agent.run.lock import locked
+from agent.run.config.composing import ConfigError
+from agent.run.stages.lock import locked
 from envs.rendering import FIXES, available_backends, choose_backend
 
 SMALL = ["renderer=raycast", "observation.image_size=16"]

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from agent.run.cli import main
-from agent.run.config import group_names
+from agent.run.config.composing import group_names
 
 PAIR = ["planners=[cem,random_shooting]", "budgets=[4,null]", "num_episodes=2"]
 

@@ -9,9 +9,9 @@ from agent import load_agent
 from agent.actor import Actor
 from agent.learning.online import OnlineActor
 from agent.run.cli import main
-from agent.run.config import compose_config
-from agent.run.loading import build_actor, checkpoint_path, load_modules, recorded_experience
-from agent.run.saved_config import read_config
+from agent.run.config.composing import compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
 from envs.collection import make_env
 from envs.rollout import rollout
 from world_model.training.checkpoint import file_sha256

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from agent.run.cli import main
-from agent.run.config import compose_config
-from agent.run.loading import load_modules
-from agent.run.pictures import load_interpreter
-from agent.run.saved_config import read_config
+from agent.run.config.composing import compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.loading import load_modules
+from agent.run.stages.pictures import load_interpreter
 from world_model.training.checkpoint import load_checkpoint
 
 RUN = [

@@ -15,12 +15,12 @@ from agent import load_agent
 from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.run.cli import main
-from agent.run.config import compose_config
-from agent.run.evaluate import PolicyFactory, fingerprint
-from agent.run.loading import build_actor
-from agent.run.modules import build_modules, model_configs
-from agent.run.saved_config import read_config
-from agent.run.vision import configured_env
+from agent.run.config.composing import compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.evaluate import PolicyFactory, fingerprint
+from agent.run.stages.loading import build_actor
+from agent.run.stages.modules import build_modules, model_configs
+from agent.run.stages.vision import configured_env
 from envs.rendering import available_backends
 from envs.rollout import policy_seed, rollout
 from envs.vision import Vision
@@ -150,7 +150,7 @@ def test_records_of_what_another_renderer_drew_are_others(smoke_pixels_run, monk
     config = compose_config(["renderer=auto"], base=read_config(smoke_pixels_run))
 
     def found(backend):
-        monkeypatch.setattr("agent.run.vision.choose_backend", lambda asked: backend)
+        monkeypatch.setattr("agent.run.stages.vision.choose_backend", lambda asked: backend)
         return fingerprint(config, "")
 
     assert found("egl") == found("egl") != found("raycast")

@@ -5,8 +5,8 @@ import torch
 from hydra.utils import instantiate
 from torch.func import hessian, jacrev
 
-from agent.run.building import build
-from agent.run.config import compose_config
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config
 from benchmarks.objectives import FunctionObjective
 from benchmarks.solving import solve
 from planners.augmented_lagrangian import AugmentedLagrangian, augment

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from agent.run.building import build
-from agent.run.config import compose_config
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch
 from world_model.objectives.prediction import imagine, prediction_loss

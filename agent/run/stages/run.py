@@ -9,16 +9,16 @@ usage: jepa-mpc run [env=reach|push] [observation=state|pixels|pixels+proprio] [
 from collections.abc import Sequence
 from time import perf_counter
 
-from agent.run.collect import collect_data, output_folder
-from agent.run.config import compose_config
-from agent.run.evaluate import evaluate_run
-from agent.run.learn import learn
-from agent.run.loading import DATA_FOLDER
-from agent.run.lock import locked
-from agent.run.pictures import draw_pictures
-from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
-from agent.run.validation import validate, validate_learning
-from agent.run.vision import configured_env
+from agent.run.config.composing import compose_config
+from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
+from agent.run.stages.collect import collect_data, output_folder
+from agent.run.stages.evaluate import evaluate_run
+from agent.run.stages.learn import learn
+from agent.run.stages.loading import DATA_FOLDER
+from agent.run.stages.lock import locked
+from agent.run.stages.pictures import draw_pictures
+from agent.run.stages.validation import validate, validate_learning
+from agent.run.stages.vision import configured_env
 from envs.episode import open_dataset
 
 SECTION = None

@@ -18,13 +18,13 @@ from agent.evaluation.pictures.imagined_episode import (
     write_imagined_episode,
 )
 from agent.evaluation.seeds import episode_seeds
-from agent.run.building import build
-from agent.run.config import Config
-from agent.run.finished_run import load_modules_for
-from agent.run.loading import checkpoint_path, steps_critic
-from agent.run.modules import WORLD_MODEL, Modules, bond
-from agent.run.randomness import first_weights, rng
-from agent.run.vision import make_vision
+from agent.run.config.building import build
+from agent.run.config.composing import Config
+from agent.run.config.randomness import first_weights, rng
+from agent.run.stages.finished_run import load_modules_for
+from agent.run.stages.loading import checkpoint_path, steps_critic
+from agent.run.stages.modules import WORLD_MODEL, Modules, bond
+from agent.run.stages.vision import make_vision
 from envs.collection import make_env
 from envs.episode import EpisodeDataset
 from envs.mujoco_env import MujocoEnv

@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from agent.run.shipped import compose_shipped
+from agent.run.config.shipped import compose_shipped
 
 _TASK = "task"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's

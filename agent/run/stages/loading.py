@@ -9,10 +9,10 @@ from agent.actor import Actor
 from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
-from agent.run.building import build
-from agent.run.config import Config, ConfigError, compose_config
-from agent.run.modules import MODEL_GROUPS, Modules, build_modules
-from agent.run.saved_config import read_config
+from agent.run.config.building import build
+from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.saved import read_config
+from agent.run.stages.modules import MODEL_GROUPS, Modules, build_modules
 from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 from planners.types import Planner

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from agent.run.config import ConfigError, compose_config, group_names
+from agent.run.config.composing import ConfigError, compose_config, group_names
 from envs.episode import EpisodeDataset
 
 

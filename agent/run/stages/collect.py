@@ -9,10 +9,10 @@ usage: jepa-mpc collect [env=reach|push] [observation=state|pixels|pixels+propri
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.building import build
-from agent.run.config import Config, ConfigError, compose_config
-from agent.run.lock import locked
-from agent.run.vision import configured_env, make_vision
+from agent.run.config.building import build
+from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.stages.lock import locked
+from agent.run.stages.vision import configured_env, make_vision
 from envs.collection import collect
 from envs.manifest import DatasetError, Manifest
 

@@ -9,8 +9,8 @@ usage: jepa-mpc check-data DIR
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.config import ConfigError
-from agent.run.tasks import env_name
+from agent.run.config.composing import ConfigError
+from agent.run.config.tasks import env_name
 from envs.check import check_dataset
 from envs.episode import open_dataset
 

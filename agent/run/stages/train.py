@@ -9,15 +9,15 @@ usage: jepa-mpc train data=DIR [output=DIR] [seed=N] [regularizer=NAME] [key=val
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.collect import output_folder
-from agent.run.config import Config, ConfigError, compose_config
-from agent.run.learn import learn
-from agent.run.lock import locked
-from agent.run.pictures import draw_pictures
-from agent.run.saved_config import CONFIG_FILE, check_same_run, save_config
-from agent.run.tasks import env_name
-from agent.run.validation import validate, validate_learning
-from agent.run.vision import configured_env
+from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
+from agent.run.config.tasks import env_name
+from agent.run.stages.collect import output_folder
+from agent.run.stages.learn import learn
+from agent.run.stages.lock import locked
+from agent.run.stages.pictures import draw_pictures
+from agent.run.stages.validation import validate, validate_learning
+from agent.run.stages.vision import configured_env
 from envs.episode import DatasetError, EpisodeDataset, open_dataset
 from envs.spec import EnvSpec
 

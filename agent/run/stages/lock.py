@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.run.config import ConfigError
+from agent.run.config.composing import ConfigError
 
 LOCK_FILE = ".lock"
 

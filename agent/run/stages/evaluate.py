@@ -25,15 +25,15 @@ from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
-from agent.run.building import build
-from agent.run.config import Config, compose_config
-from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
-from agent.run.loading import build_actor, checkpoint_path, load_modules, recorded_experience
-from agent.run.lock import locked
-from agent.run.pictures import load_interpreter
-from agent.run.saved_config import save_config
-from agent.run.validation import validate
-from agent.run.vision import make_vision
+from agent.run.config.building import build
+from agent.run.config.composing import Config, compose_config
+from agent.run.config.saved import save_config
+from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
+from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
+from agent.run.stages.lock import locked
+from agent.run.stages.pictures import load_interpreter
+from agent.run.stages.validation import validate
+from agent.run.stages.vision import make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from envs.spec import EnvSpec

@@ -27,14 +27,14 @@ from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
-from agent.run.config import Config, ConfigError, compose_config, group_names
-from agent.run.evaluate import fingerprint, package_versions
-from agent.run.finished_run import compose_on_run, findings_folder, load_modules_for
-from agent.run.loading import build_actor, checkpoint_path, load_modules
-from agent.run.lock import locked
-from agent.run.saved_config import save_config
-from agent.run.validation import validate
-from agent.run.vision import configured_env, make_vision
+from agent.run.config.composing import Config, ConfigError, compose_config, group_names
+from agent.run.config.saved import save_config
+from agent.run.stages.evaluate import fingerprint, package_versions
+from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
+from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
+from agent.run.stages.lock import locked
+from agent.run.stages.validation import validate
+from agent.run.stages.vision import configured_env, make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy
 from world_model.training.checkpoint import file_sha256

@@ -6,7 +6,7 @@ from itertools import product
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from agent.run.config import ConfigError
+from agent.run.config.composing import ConfigError
 
 _FLAGS = ("-m", "--multirun")
 _NAMED_IN_FOLDER = ("env", "observation", "seed")  # the default output folder is named after them

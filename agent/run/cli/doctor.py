@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from agent.run.config import ConfigError
+from agent.run.config.composing import ConfigError
 from envs.rendering import BACKENDS, probe_backend
 
 _PACKAGES = ("jepa-mpc", "torch", "mujoco", "gymnasium", "numpy", "scipy", "hydra-core", "imageio")

@@ -14,9 +14,9 @@ from agent.cost.critic import CriticNetwork
 from agent.cost.statistics import FittedCost
 from agent.cost.types import Cost
 from agent.policy import MLPPolicy
-from agent.run.building import build, shipped
-from agent.run.config import Config, ConfigError
-from agent.run.randomness import first_weights
+from agent.run.config.building import build, shipped
+from agent.run.config.composing import Config, ConfigError
+from agent.run.config.randomness import first_weights
 from envs.spec import EnvSpec
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256

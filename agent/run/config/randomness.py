@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from agent.run.config import Config
+from agent.run.config.composing import Config
 
 
 def rng(config: Config, purpose: str) -> np.random.Generator:

@@ -30,11 +30,18 @@ from agent.learning.practice import Demonstrations, practise
 from agent.learning.refinement import RefinementTask
 from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
-from agent.run.building import build
-from agent.run.config import Config
-from agent.run.loading import CHECKPOINT, build_planner, build_terms, check_learned_from, critic_learning, steps_critic
-from agent.run.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
-from agent.run.randomness import rng
+from agent.run.config.building import build
+from agent.run.config.composing import Config
+from agent.run.config.randomness import rng
+from agent.run.stages.loading import (
+    CHECKPOINT,
+    build_planner,
+    build_terms,
+    check_learned_from,
+    critic_learning,
+    steps_critic,
+)
+from agent.run.stages.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
 from envs.check import check_checksums
 from envs.episode import EpisodeDataset
 from planners.types import ActionBounds

@@ -6,7 +6,7 @@ from agent.evaluation.oracle import OracleError
 from agent.evaluation.scenarios.types import ScenarioError
 from agent.goal import GoalError
 from agent.perception import ObservationError
-from agent.run.config import ConfigError
+from agent.run.config.composing import ConfigError
 from envs.episode import DatasetError
 from envs.parallel import WorkerError
 from world_model.training.checkpoint import CheckpointError

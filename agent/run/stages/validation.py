@@ -3,11 +3,11 @@
 from contextlib import closing
 
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
-from agent.run.building import build
-from agent.run.config import Config, ConfigError
-from agent.run.loading import build_actor, critic_learning, steps_critic
-from agent.run.modules import build_modules, model_configs
-from agent.run.vision import configured_env
+from agent.run.config.building import build
+from agent.run.config.composing import Config, ConfigError
+from agent.run.stages.loading import build_actor, critic_learning, steps_critic
+from agent.run.stages.modules import build_modules, model_configs
+from agent.run.stages.vision import configured_env
 from envs.policies import Zero
 from envs.spec import EnvSpec
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from agent.run.config import Config, ConfigError, flatten, typed
+from agent.run.config.composing import Config, ConfigError, flatten, typed
 
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""

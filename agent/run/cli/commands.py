@@ -15,6 +15,8 @@ COMMANDS = {
     "doctor": "report versions, cores, GPU and what can render, and how to mend it",
 }
 
+_OF_THE_SHELL = ("check-data", "doctor")  # commands without a config
+
 _EXAMPLES = """\
 examples:
   jepa-mpc run env=reach output=runs/reach
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     except Exception as error:
-        from agent.run.errors import exit_code, sentence
+        from agent.run.cli.errors import exit_code, sentence
 
         code = exit_code(error)
         if code is None:
@@ -66,17 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(command: str, arguments: list[str]) -> int:
-    module = import_module(f"agent.run.{command.replace('-', '_')}")
+    package = "cli" if command in _OF_THE_SHELL else "stages"
+    module = import_module(f"agent.run.{package}.{command.replace('-', '_')}")
     if "-h" in arguments or "--help" in arguments:
         print((module.__doc__ or "").strip())
         if hasattr(module, "SECTION"):
-            from agent.run.help import config_help
+            from agent.run.cli.help import config_help
 
             print("\n" + config_help(module.SECTION))
         return 0
     if not hasattr(module, "SECTION"):
         return int(module.main(arguments))
-    from agent.run.sweep import split_sweep
+    from agent.run.cli.sweep import split_sweep
 
     return max(int(module.main(overrides)) for overrides in split_sweep(arguments))
 
@@ -97,7 +100,3 @@ def _usage() -> str:
             "jepa-mpc COMMAND --help lists the keys of a command.",
         ]
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-from agent.run.config import compose_config, group_names
+from agent.run.config.composing import compose_config, group_names
 
 _HIDDEN = ("_target_", "_partial_", "# @package", "defaults:", "- ")
 

@@ -8,8 +8,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from agent.run.config import ConfigError, group_names
-from agent.run.saved_config import refuse_code
+from agent.run.config.composing import ConfigError, group_names
+from agent.run.config.saved import refuse_code
 
 _BIND = {"_partial_": True, "_convert_": "all"}
 _NAMED_KEYS = {"name", "values"}

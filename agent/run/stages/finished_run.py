@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.collect import output_folder
-from agent.run.config import Config, ConfigError, compose_config
-from agent.run.loading import checkpoint_path, load_modules
-from agent.run.lock import LOCK_FILE
-from agent.run.modules import Modules
-from agent.run.saved_config import CONFIG_FILE, check_same_run, read_config
+from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.saved import CONFIG_FILE, check_same_run, read_config
+from agent.run.stages.collect import output_folder
+from agent.run.stages.loading import checkpoint_path, load_modules
+from agent.run.stages.lock import LOCK_FILE
+from agent.run.stages.modules import Modules
 from envs.mujoco_env import MujocoEnv
 
 

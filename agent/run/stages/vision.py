@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.run.config import Config, ConfigError
+from agent.run.config.composing import Config, ConfigError
 from envs.collection import make_env
 from envs.rendering import choose_backend
 from envs.rollout import GoalConditionedEnv

@@ -1,0 +1,1 @@
+"""From names and values to what a command works with: composing, saving, building."""
