@@ -185,7 +185,11 @@ class Actor:
                 state.memory.context(self.world_model.context_length), previous_action[None, None, None]
             ).embeddings[0, 0, 0]
             percept = self._perception.perceive(
-                readings, attention=state.attention, last=state.percept, foreseen=foreseen
+                readings,
+                attention=state.attention,
+                last=state.percept,
+                foreseen=foreseen,
+                told=bool(state.executed.any()),
             )
         moment = Moment(
             time=state.step // self._action_repeat,

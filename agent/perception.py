@@ -17,6 +17,9 @@ from world_model.types import WorldModel
 
 MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"
 
+EFFECTOR_SENSOR = "tip"
+"""Reads where what commands move is, in every task that has it."""
+
 Readings = Mapping[str, NDArray[np.float32]]
 """Sensor name to its reading, `[*sensor_shape]`, in the sensor's units."""
 
@@ -31,9 +34,12 @@ class Attention:
 
     Attributes:
         switched_off: Sensors that are not looked at, but in the first step of an episode.
-        frozen_after: Model steps at which the world model foresaw that a reading moves, and it has stayed the same to
-            the last bit all along, after which the sensor is frozen; None for never. A sensor that works is never
-            quite still while the robot moves what it reads.
+        driven: Sensors of what commands move themselves, as the robot's own joints: these alone may be found frozen.
+            What moves only when it is touched may rest, whatever was foreseen of it. None for the effector's sensor,
+            where the task has one.
+        frozen_after: Model steps at which the robot was told to move, the world model foresaw that a driven sensor's
+            reading moves, and it has stayed the same to the last bit all along, after which the sensor is frozen; None
+            for never.
         frozen_motion: Least motion in one model step that counts as foreseen: rms over the sensor's block, in embedding
             space.
 
@@ -42,13 +48,14 @@ class Attention:
     """
 
     switched_off: Collection[str]
+    driven: Collection[str] | None
     frozen_after: int | None
     frozen_motion: float
 
     def __post_init__(self) -> None:
-        names = self.switched_off
-        if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(it, str) for it in names):
-            raise ValueError(f"switched_off must be a list of sensors, got {self.switched_off!r}")
+        _require_names("switched_off", self.switched_off)
+        if self.driven is not None:
+            _require_names("driven", self.driven)
         if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
             raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")
         if not 0.0 < self.frozen_motion < math.inf:
@@ -66,7 +73,7 @@ class Percept:
         surprise: The same over all blocks that were seen; 0 where there is none.
         filled: Sensor name to why its block was filled in: `MISSING`, `SWITCHED_OFF` or `FROZEN`.
         last_readings: The newest reading of each sensor.
-        frozen_steps: Sensor name to the model steps at which it should have moved since it last did.
+        frozen_steps: Driven sensor's name to the model steps at which it should have moved since it last did.
     """
 
     embedding: Tensor
@@ -86,19 +93,22 @@ class Perception:
         attentions: All that it may be told.
 
     Raises:
-        ValueError: A sensor may be switched off that the world model does not have, or all at once.
+        ValueError: A sensor may be switched off, or is driven, that the world model does not have, or all may be
+            switched off at once.
     """
 
     def __init__(self, *, world_model: WorldModel, spec: EnvSpec, attentions: Iterable[Attention]) -> None:
         sensors = sorted(world_model.blocks)
         for attention in attentions:
-            for name in attention.switched_off:
-                if name not in world_model.blocks:
-                    raise ValueError(f"switched_off must name sensors among {sensors}, got '{name}'")
+            for key in ("switched_off", "driven"):
+                for name in getattr(attention, key) or ():
+                    if name not in world_model.blocks:
+                        raise ValueError(f"{key} must name sensors among {sensors}, got '{name}'")
             if set(sensors) <= set(attention.switched_off):
                 raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
         self._world_model = world_model
         self._shapes = {name: tuple(spec.sensors[name]) for name in world_model.blocks}
+        self._effector = [name for name in (EFFECTOR_SENSOR,) if name in world_model.blocks]
 
     def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
         """Returns the readings that are there and sound, of the sensors that the world model uses.
@@ -142,10 +152,12 @@ class Perception:
             surprise=0.0,
             filled={},
             last_readings={name: reading.copy() for name, reading in readings.items()},
-            frozen_steps=dict.fromkeys(self._shapes, 0),
+            frozen_steps={},
         )
 
-    def perceive(self, readings: Readings, *, attention: Attention, last: Percept, foreseen: Tensor) -> Percept:
+    def perceive(
+        self, readings: Readings, *, attention: Attention, last: Percept, foreseen: Tensor, told: bool
+    ) -> Percept:
         """Perceives a later step.
 
         Args:
@@ -153,8 +165,9 @@ class Perception:
             attention: What to look at.
             last: What was perceived one model step ago.
             foreseen: `[embed_dim]`, what the world model predicted from there for the executed action.
+            told: Whether the executed action told the robot to move.
         """
-        frozen_steps = self._count_frozen_steps(readings, attention, last, foreseen)
+        frozen_steps = self._count_frozen_steps(readings, attention, last, foreseen, told=told)
         filled = self._filled(readings, attention, frozen_steps)
         embedding = self._embed({**last.last_readings, **readings})
         squares = (embedding - foreseen).square()
@@ -193,30 +206,37 @@ class Perception:
                 filled[name] = SWITCHED_OFF
             elif name not in readings:
                 filled[name] = MISSING
-            elif frozen_after is not None and frozen_steps[name] >= frozen_after:
+            elif frozen_after is not None and frozen_steps.get(name, 0) >= frozen_after:
                 filled[name] = FROZEN
         return filled
 
     def _count_frozen_steps(
-        self, readings: Readings, attention: Attention, last: Percept, foreseen: Tensor
+        self, readings: Readings, attention: Attention, last: Percept, foreseen: Tensor, *, told: bool
     ) -> dict[str, int]:
-        """Counts the steps at which a sensor should have moved since it last did; a frozen one thaws when it changes.
+        """Counts the steps at which a driven sensor should have moved since it last did; one that changes has thawed.
 
-        A sensor that is foreseen to rest is no witness, neither for nor against.
+        Commands contradict a driven sensor that stands still, and nothing else does: of what is only touched, a
+        forecast of motion may be wrong and a reading that rests right. A robot that holds still, or that is foreseen
+        to, is no witness, neither for nor against.
         """
         if attention.frozen_after is None:
-            return dict.fromkeys(self._shapes, 0)
-        motions = (foreseen - last.embedding).square()
+            return {}
         counts = {}
-        for name, block in self._world_model.blocks.items():
-            counts[name] = last.frozen_steps[name]
+        for name in self._effector if attention.driven is None else attention.driven:
+            counts[name] = last.frozen_steps.get(name, 0)
             if name not in readings:
                 continue
+            block = self._world_model.blocks[name]
             if not np.array_equal(readings[name], last.last_readings[name]):
                 counts[name] = 0
-            elif float(motions[block].mean().sqrt()) > attention.frozen_motion:
+            elif told and float((foreseen - last.embedding)[block].square().mean().sqrt()) > attention.frozen_motion:
                 counts[name] += 1
         return counts
+
+
+def _require_names(key: str, names: object) -> None:
+    if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(it, str) for it in names):
+        raise ValueError(f"{key} must be a list of sensors, got {names!r}")
 
 
 def _numbers(name: str, reading: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:

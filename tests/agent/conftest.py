@@ -22,7 +22,7 @@ from world_model.training.checkpoint import Metadata
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
 
 STEP = 0.1
-ATTENTION = {"switched_off": [], "frozen_after": 3, "frozen_motion": 0.01}
+ATTENTION = {"switched_off": [], "driven": ["position"], "frozen_after": 3, "frozen_motion": 0.01}
 SUB_GOALS = {"reached_distance": 0.03, "patience": None, "min_progress": 0.01, "when_stuck": "continue"}
 
 
@@ -118,9 +118,7 @@ def make_configurator():
             "num_evaluations": None,
             "milliseconds": None,
             "chunk_size": None,
-            "attention": Attention(
-                **{"switched_off": [], "frozen_after": 3, "frozen_motion": 0.01, **(attention or {})}
-            ),
+            "attention": Attention(**ATTENTION | (attention or {})),
             "sub_goals": SubGoals(
                 **{
                     "reached_distance": 0.03,
@@ -147,6 +145,7 @@ def make_actor(spec, integrator, make_configurator):
         *,
         spec=spec,
         actor=Actor,
+        world_model=integrator,
         planner=CEM,
         policy=None,
         critic=None,
@@ -159,7 +158,7 @@ def make_actor(spec, integrator, make_configurator):
         **configurator,
     ):
         return actor(
-            world_model=integrator,
+            world_model=world_model,
             planner=planner(
                 num_samples=64,
                 num_iterations=4,

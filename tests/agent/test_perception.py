@@ -1,7 +1,10 @@
 """Gates on the sensors, in a world that the model knows: the position moves by a tenth of the action."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from agent.perception import ObservationError
 
@@ -150,6 +153,47 @@ def test_a_sensor_that_is_foreseen_to_rest_is_not_frozen(make_actor, policy):
     assert filled(actor) == [()] * 20
 
 
+def test_a_thing_that_rests_is_believed_however_often_the_world_model_foresees_that_it_moves(make_actor, integrator):
+    class Fearful(type(integrator)):
+        """Foresees that the clock jumps at every other step, as a block that is nearly touched."""
+
+        num_calls = 0
+
+        def rollout(self, context, actions):
+            trajectory = super().rollout(context, actions)
+            self.num_calls += trajectory.actions.shape[1] == 1
+            jump = torch.zeros(5).index_fill(0, torch.tensor([3, 4]), float(self.num_calls % 2))
+            return replace(trajectory, embeddings=trajectory.embeddings + jump)
+
+    actor = make_actor(world_model=Fearful(), attention={"frozen_after": 2})
+    run(actor, lambda step, observation: observation, num_steps=20, goal={"position": [0.9, 0.9, 0.9]})
+    assert max(moment.block_surprises["clock"] for moment in actor.state.memory.moments) == pytest.approx(1.0)
+    assert filled(actor) == [()] * 20
+    assert {tuple(moment.embedding[3:].tolist()) for moment in actor.state.memory.moments} == {(0.0, 0.0)}
+
+
+def test_a_robot_that_is_told_to_hold_still_is_not_found_frozen_by_a_wrong_forecast(make_actor, policy, integrator):
+    class Drifting(type(integrator)):
+        """Foresees that everything drifts."""
+
+        def rollout(self, context, actions):
+            trajectory = super().rollout(context, actions)
+            return replace(trajectory, embeddings=trajectory.embeddings + 0.5)
+
+    actor = make_actor(world_model=Drifting(), policy=policy, mode="reactive", attention={"frozen_after": 1})
+    run(actor, lambda step, observation: observation, num_steps=12, goal={"position": [0.0, 0.0, 0.0]})
+    assert filled(actor) == [()] * 12
+
+
+def test_the_sensors_that_are_driven_can_be_named(make_actor):
+    for driven, expected in ((["position"], {"position": "frozen"}), ([], {}), (None, {})):
+        actor = make_actor(attention={"frozen_after": 2, "driven": driven})
+        actor.reset({"position": [0.9, 0.9, 0.9]}, seed=0)
+        for _ in range(6):
+            actor.act(observe([0.0, 0.0, 0.0]))
+        assert actor.state.percept.filled == expected
+
+
 def test_where_nothing_is_ever_frozen_a_frozen_sensor_is_believed(make_actor):
     actor = make_actor(attention={"frozen_after": None})
     run(actor, frozen_from(2), num_steps=9, goal={"position": [0.9, 0.9, 0.9]})
@@ -189,6 +233,8 @@ def test_what_is_no_reading_of_the_sensor_is_always_an_error(make_actor, first, 
         ({"switched_off": ["nose"]}, r"switched_off must name sensors among \['clock', 'position'\], got 'nose'"),
         ({"switched_off": ["clock", "position"]}, "switched_off must leave at least one of the sensors"),
         ({"switched_off": "clock"}, "switched_off must be a list of sensors, got 'clock'"),
+        ({"driven": ["nose"]}, r"driven must name sensors among \['clock', 'position'\], got 'nose'"),
+        ({"driven": "clock"}, "driven must be a list of sensors, got 'clock'"),
         ({"frozen_after": 0}, "frozen_after must be a whole number of at least 1, or null, got 0"),
         ({"frozen_motion": 0.0}, "frozen_motion must be above 0 and finite, got 0.0"),
     ],

@@ -54,7 +54,7 @@ def integrator(integrator):
 
 @pytest.fixture
 def actor(make_actor):
-    return make_actor(tip_sensor="tip", attention={"frozen_after": None})
+    return make_actor(tip_sensor="tip", attention={"driven": None, "frozen_after": None})
 
 
 def observe(position, **others):
@@ -181,11 +181,11 @@ def test_the_box_of_the_tasks_own_goals_is_no_bound_for_pictures(spec):
 def test_an_agent_that_does_not_see_what_goals_are_pictures_of_is_refused(make_actor, integrator):
     integrator.blocks = {"clock": slice(3, 5)}
     with pytest.raises(ValueError, match=r"the world model must perceive what goals ask for, \['camera'\]"):
-        make_actor(tip_sensor="tip")
+        make_actor(tip_sensor="tip", attention={"driven": None})
 
 
 def test_nothing_but_the_guardrails_looks_at_what_is_not_perceived(make_actor):
-    seen, hidden = (make_actor(tip_sensor="tip") for _ in range(2))
+    seen, hidden = (make_actor(tip_sensor="tip", attention={"driven": None}) for _ in range(2))
     usual = run(seen, lambda step, observation: observation, num_steps=8)
     others = run(hidden, lambda step, observation: {**observation, "nose": np.ones(2), "block": None}, num_steps=8)
     assert np.array_equal(usual, others)
