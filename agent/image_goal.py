@@ -4,9 +4,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as iio
 import numpy as np
+from imageio.core.request import InitializationError
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.Image import DecompressionBombError
 
 from agent.goal import GoalError
 from envs.episode import EpisodeDataset
@@ -15,6 +18,9 @@ from world_model.types import is_image
 
 _COLOURS = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 """Kinds of pictures, as Pillow calls them, that become red, green and blue of 8 bits; P is a palette."""
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, InitializationError, DecompressionBombError)
+"""What is raised where a file holds no picture; a broken PNG is bad syntax."""
 
 MAX_STRETCH = 0.02
 """By which width and height of a picture may be scaled differently."""
@@ -38,20 +44,20 @@ def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dic
             f"pixels that you have are a goal by themselves, as {{'{camera}': pixels}}"
         )
     try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            mode, see_through = upright.mode, _sees_through(upright)
-            picture = np.asarray(upright.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # a broken PNG is bad syntax
+        reader: Any = iio.imopen(Path(path).read_bytes(), "r", plugin="pillow")
+        with reader as file:
+            mode = file.metadata(index=0)["mode"]
+            picture = file.read(index=0, mode="RGBA" if mode in _COLOURS else None, rotate=True)
+    except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise GoalError(f"'{path}' must be a picture that can be read: {reason}") from None
     if mode not in _COLOURS:
         raise GoalError(f"'{path}' must be a picture in 8-bit colours, one of {', '.join(_COLOURS)}, got {mode}")
-    if see_through:
+    if picture[..., 3].min() < 255:
         raise GoalError(
             f"'{path}' must show something everywhere, and is transparent in places: lay it on a background"
         )
-    return {camera: _fitted(picture, shape, path, resize=resize)}
+    return {camera: _fitted(picture[..., :3], shape, path, resize=resize)}
 
 
 def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step: int = -1) -> dict[str, NDArray[Any]]:
@@ -75,11 +81,6 @@ def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step:
     if missing := sorted(set(spec.asked) - set(readings)):
         raise GoalError(f"the dataset {dataset.folder} must have recorded {missing}, it has {sorted(readings)}")
     return {camera: np.array(readings[camera][step]) for camera in spec.asked}
-
-
-def _sees_through(picture: Image.Image) -> bool:
-    """Returns whether a picture is transparent anywhere."""
-    return picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255
 
 
 def _camera(spec: EnvSpec) -> tuple[str, tuple[int, ...]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from agent.evaluation.pictures.files import write_figure
+
 _INK, _QUIET, _GRID = "#222222", "#777777", "#ececec"
 _AT_END, _ONCE = "#0072b2", "#d55e00"  # told apart by every colour vision (Okabe and Ito, 2008)
 _OFFSET = 0.14  # of a row's two points from its middle
@@ -13,10 +15,7 @@ _OFFSET = 0.14  # of a row's two points from its middle
 
 def write_plot(ablation: Mapping[str, Any], path: Path) -> Path:
     """Writes the picture of an ablation as a PNG, whole or not at all."""
-    part = path.with_suffix(".part")
-    plot_ablation(ablation).savefig(part, format="png", dpi=160)
-    part.replace(path)
-    return path
+    return write_figure(plot_ablation(ablation), path, dpi=160)
 
 
 def plot_ablation(ablation: Mapping[str, Any]) -> Figure:

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from agent.evaluation.pictures.files import write_figure
+
 _INK, _QUIET, _GRID = "#222222", "#c8c8c8", "#ececec"
 _REFERENCE, _OTHER = "#d55e00", "#0072b2"  # told apart by every colour vision (Okabe and Ito, 2008)
 _MAX_COLUMNS = 5
@@ -23,10 +25,7 @@ Line = Sequence[Mapping[str, Any]]
 
 def write_plot(comparison: Mapping[str, Any], path: Path) -> Path:
     """Writes the picture of a comparison as a PNG, whole or not at all."""
-    part = path.with_suffix(".part")
-    plot_comparison(comparison).savefig(part, format="png", dpi=160)
-    part.replace(path)
-    return path
+    return write_figure(plot_comparison(comparison), path, dpi=160)
 
 
 def plot_comparison(comparison: Mapping[str, Any]) -> Figure:

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice
+from agent.evaluation.pictures.files import write_figure
 
 _INK, _LINE, _EVENT = "#222222", "#333333", "#c03028"
 _COLORS = {PLANNING: "#56b4e9", HYBRID: "#009e73", REACTIVE: "#e69f00", STILL: "#999999"}  # Okabe and Ito, 2008
@@ -26,10 +27,7 @@ def write_timeline(
 ) -> Path:
     """Writes the picture of an episode as a PNG, whole or not at all; see `plot_timeline`."""
     figure = plot_timeline(choices, interventions=interventions, control_dt=control_dt, num_steps=num_steps)
-    part = path.with_suffix(".part")
-    figure.savefig(part, format="png", dpi=110)
-    part.replace(path)
-    return path
+    return write_figure(figure, path, dpi=110)
 
 
 def plot_timeline(

@@ -10,12 +10,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from agent.actor import Actor
 from agent.evaluation.episodes import WatchedPolicy
 from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
 from agent.evaluation.pictures.agent_view import AgentView
+from agent.evaluation.pictures.files import write_film
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
 from envs.mujoco_env import MujocoEnv
@@ -70,8 +70,9 @@ def film_episodes(
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
     folder: Path,
+    video_format: str,
 ) -> list[Path]:
-    """Writes a GIF of each episode, in real time, and beside it the picture of what an actor chose at each step.
+    """Writes a film of each episode, in real time, and beside it the picture of what an actor chose at each step.
 
     Args:
         seeds: Of the episodes.
@@ -82,6 +83,7 @@ def film_episodes(
         make_policy: Makes the agent.
         make_scenario: Makes what happens beside its own doing.
         folder: Of the films.
+        video_format: One of `FILM_FORMATS`.
 
     Raises:
         RuntimeError: Nothing renders on this machine; the message names the fix.
@@ -102,9 +104,8 @@ def film_episodes(
             watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
             filmed = FilmedPolicy(watched, env, view=view)
             rollout(staged_env, filmed, seed=seed, num_steps=scenario.num_steps)
-            path = folder / f"{agent}_{seed}.gif"
-            _write_gif(filmed.frames, path, frame_dt=env.description.control_dt)
-            paths.append(path)
+            path = folder / f"{agent}_{seed}.{video_format}"
+            paths.append(write_film(filmed.frames, path, frame_dt=env.description.control_dt))
             if isinstance(policy, Actor):
                 write_timeline(
                     [choice for choice in watched.choices if choice is not None],
@@ -116,22 +117,3 @@ def film_episodes(
     finally:
         env.close()
     return paths
-
-
-def _write_gif(frames: Sequence[NDArray[np.uint8]], path: Path, *, frame_dt: float) -> None:
-    """Writes a film, whole or not at all.
-
-    All frames share the 256 colours that an octree finds in them: it keeps those that are rare, as the goal's, where a
-    median cut would not.
-
-    Args:
-        frames: `[height, width, 3]` each.
-        path: Of the GIF.
-        frame_dt: From frame to frame, s.
-    """
-    palette = Image.fromarray(np.vstack(frames)).quantize(method=Image.Quantize.FASTOCTREE)
-    first, *others = (Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
-    part = path.with_suffix(".part")
-    duration = round(1e3 * frame_dt)  # ms
-    first.save(part, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
-    part.replace(path)

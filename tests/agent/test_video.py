@@ -39,6 +39,7 @@ def test_a_film_and_its_timeline_show_the_whole_episode(abroad, tmp_path, monkey
         make_policy=lambda name, env: abroad,
         make_scenario=Brief,
         folder=tmp_path,
+        video_format="gif",
     )
     assert [path.name for path in paths] == ["actor_0.gif", "actor_1.gif"]
     assert len(drawn) == 2

@@ -56,6 +56,10 @@ def complaint(capsys, arguments):
         (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),
         (["run", "training.learning_rate=-1", "output=out"], "learning_rate"),
         (["run", "evaluate.fail_under=95", "output=out"], "evaluate.fail_under must be a rate in 0..1"),
+        (
+            ["run", "evaluate.video_format=avi", "output=out"],
+            "evaluate.video_format must be one of gif, mp4, webp, got",
+        ),
         (["run", "env=push", "world_model.embed_dims={tip: 3}", "output=out"], "must perceive what goals ask for"),
         (
             ["run", "env=push", "critic.delta_step.learning.num_ahead=100", "output=out"],

@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from agent.cost.types import Critic
+from agent.evaluation.pictures.files import write_figure
 from agent.goal import goal_distance, make_goal
 from envs.mujoco_env import MujocoEnv, Readings
 from world_model.types import LatentGoal, WorldModel, is_image
@@ -88,10 +89,7 @@ def map_distances(
 
 def write_distance_maps(maps: Sequence[DistanceMap], path: Path) -> Path:
     """Writes the picture of maps as a PNG, whole or not at all; see `plot_distance_maps`."""
-    part = path.with_suffix(".part")
-    plot_distance_maps(maps).savefig(part, format="png", dpi=130)
-    part.replace(path)
-    return path
+    return write_figure(plot_distance_maps(maps), path, dpi=130)
 
 
 def plot_distance_maps(maps: Sequence[DistanceMap]) -> Figure:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from agent.evaluation.pictures.files import write_figure
 from world_model.interpreter import Interpreter, first_camera
 from world_model.jepa import JEPA
 from world_model.objectives.prediction import imagine
@@ -84,10 +85,7 @@ def imagine_episode(
 
 def write_imagined_episode(episode: ImaginedEpisode, path: Path) -> Path:
     """Writes the picture of an episode as a PNG, whole or not at all; see `plot_imagined_episode`."""
-    part = path.with_suffix(".part")
-    plot_imagined_episode(episode).savefig(part, format="png", dpi=130)
-    part.replace(path)
-    return path
+    return write_figure(plot_imagined_episode(episode), path, dpi=130)
 
 
 def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:

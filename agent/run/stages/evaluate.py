@@ -172,6 +172,7 @@ def _film(
             make_policy=make_policy,
             make_scenario=make_scenario,
             folder=folder,
+            video_format=config.values.evaluate.video_format,
         )
         print(f"films: {', '.join(map(str, paths))}")
     except (OSError, RuntimeError) as error:

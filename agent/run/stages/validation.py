@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from agent.evaluation.pictures.files import FILM_FORMATS, missing_plugin
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
@@ -130,6 +131,7 @@ def validate_counts(config: Config) -> None:
             raise ConfigError(
                 f"{section}.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {number}"
             )
+    _validate_films(config)
     milliseconds = config.values.configurator.milliseconds
     if milliseconds is not None and config.values.evaluate.split == "evaluation":
         raise ConfigError(
@@ -142,6 +144,15 @@ def validate_counts(config: Config) -> None:
     rate = config.values.evaluate.fail_under
     if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
         raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")
+
+
+def _validate_films(config: Config) -> None:
+    """Checks that films of the chosen format can be written here, if any are asked for."""
+    film_format = config.values.evaluate.video_format
+    if film_format not in FILM_FORMATS:
+        raise ConfigError(f"evaluate.video_format must be one of {', '.join(FILM_FORMATS)}, got {film_format!r}")
+    if config.values.evaluate.videos and (missing := missing_plugin(film_format)):
+        raise ConfigError(f"{missing}; or choose another evaluate.video_format, or evaluate.videos=0")
 
 
 def _validate_online(config: Config) -> None:
