@@ -2,17 +2,19 @@
 
 A worker is a fresh interpreter that shares nothing with its caller, not even the caller's main module: it starts fast
 and needs no `if __name__ == "__main__"`. It has one thread for numerical libraries, does not hear the terminal's
-Ctrl-C, and ends when its caller does, whatever ended the caller.
+Ctrl-C, and ends at once when its caller does, whatever ended the caller.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.reduction import ForkingPickler
+from threading import Thread
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -29,6 +31,7 @@ _THREAD_COUNTS = (
     "LP_NUM_THREADS",
 )
 _SECONDS_TO_END = 10
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 class WorkerError(RuntimeError):
@@ -110,8 +113,8 @@ class _Worker:
         self.connection, far_end = Pipe()
         with far_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from envs.parallel import _serve; _serve({far_end.fileno()})"],
-                env={**os.environ, **dict.fromkeys(_THREAD_COUNTS, "1"), "PYTHONPATH": import_path()},
+                python_command(f"from envs.parallel import _serve; _serve({far_end.fileno()}, {os.getpid()})"),
+                env={**os.environ, **dict.fromkeys(_THREAD_COUNTS, "1")},
                 pass_fds=[far_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 process_group=0,
@@ -155,13 +158,18 @@ class _Worker:
         raise WorkerError(f"{self._description}: worker process {self._process.pid} {cause}")
 
 
-def import_path() -> str:
-    """Returns the `PYTHONPATH` with which another Python finds what this one does, wherever it starts."""
-    return os.pathsep.join(path or "." for path in sys.path)
+def python_command(code: str, *arguments: str) -> list[str]:
+    """Returns the command of another Python that runs `code` and finds what this one does, wherever it starts.
+
+    Python itself passes over entries of `sys.path` that are no text, and `PYTHONPATH` has no way to say a colon.
+    """
+    paths = [path for path in sys.path if isinstance(path, str)]
+    return [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {paths!a}; {code}", *arguments]
 
 
-def _serve(file_descriptor: int) -> None:
-    """The worker's end: answers chunk after chunk until the caller hangs up."""
+def _serve(file_descriptor: int, caller: int) -> None:
+    """The worker's end: answers chunk after chunk until the caller, a process id, hangs up or is no more."""
+    Thread(target=_end_with, args=(caller,), daemon=True).start()
     connection: Connection[Any, Any] = Connection(file_descriptor)
     function: Callable[[Any], Any] | None = None
     try:
@@ -176,6 +184,13 @@ def _serve(file_descriptor: int) -> None:
             connection.send((place, outcome))
     except (EOFError, ConnectionError):
         return
+
+
+def _end_with(caller: int) -> None:
+    """Kills this process, and those that it started, soon after its caller's end, in the middle of whatever it does."""
+    while os.getppid() == caller:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _portable(error: Exception) -> Exception:

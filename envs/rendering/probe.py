@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 
-from envs.parallel import import_path
+from envs.parallel import python_command
 from envs.rendering.opengl import failure
 from envs.rendering.raycast import RaycastRenderer
 from envs.rendering.speed import SIZE, frames_per_second
@@ -42,10 +41,9 @@ def probe_backend(backend: str) -> Probe:
         return _success(backend, frames_per_second(RaycastRenderer))
     # MuJoCo would fail at import where the variable names a backend that is not there.
     kept = {key: value for key, value in os.environ.items() if key not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
-    environment = {**kept, "PYTHONPATH": import_path()}
-    command = [sys.executable, "-P", "-m", "envs.rendering", backend]
+    command = python_command("import runpy; runpy.run_module('envs.rendering', run_name='__main__')", backend)
     try:
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        result = subprocess.run(command, env=kept, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         return Probe(backend, None, failure(backend, f"no picture within {TIMEOUT} s"))
     if result.returncode == 0:

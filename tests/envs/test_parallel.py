@@ -1,3 +1,4 @@
+import importlib
 import os
 import signal
 import subprocess
@@ -65,6 +66,11 @@ def exit_quietly():
     os._exit(7)
 
 
+def import_helper(_):
+    """Imports a module that only the test's own `sys.path` leads to."""
+    return importlib.import_module("only_here").NAME
+
+
 def environment(name):
     return os.environ.get(name)
 
@@ -105,6 +111,14 @@ def test_a_worker_has_one_thread_and_no_torch():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
     assert run(partial(partial, environment), names) == ["1", "1", "1"]
     assert run(partial(partial, loaded), ["torch", "mujoco"], num_workers=1) == [False, False]
+
+
+def test_a_worker_finds_what_its_caller_does_whatever_the_folder_is_called(tmp_path, monkeypatch):
+    folder = tmp_path / "a: b, 'c' é"
+    folder.mkdir()
+    (folder / "only_here.py").write_text("NAME = 'found'")
+    monkeypatch.setattr(sys, "path", [tmp_path, *sys.path, str(folder)])  # Python passes over what is no text
+    assert run(partial(partial, import_helper), [1]) == ["found"]
 
 
 def test_an_error_is_raised_as_it_was_with_the_workers_traceback():
@@ -169,12 +183,12 @@ def test_workers_end_when_the_iterator_is_left(tmp_path):
     assert not any(is_running(process) for process in workers_in(tmp_path))
 
 
-@pytest.mark.parametrize(("sent", "task_seconds"), [(signal.SIGINT, 60), (signal.SIGKILL, 0.2)])
-def test_no_worker_outlives_its_caller(tmp_path, sent, task_seconds):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_caller_by_the_rest_of_its_task(tmp_path, sent):
     script = (
         "from functools import partial; from envs.parallel import parallel_map; "
         f"from {__name__} import Note; "
-        f"list(parallel_map(partial(Note, {str(tmp_path)!r}), [{task_seconds}] * 1000, "
+        f"list(parallel_map(partial(Note, {str(tmp_path)!r}), [600] * 1000, "
         "num_workers=2, chunk_size=1, description='test', unit='task'))"
     )
     caller = subprocess.Popen(
