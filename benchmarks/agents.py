@@ -26,6 +26,7 @@ from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.validation import validate
+from agent.run.stages.vision import make_vision
 from world_model.training.checkpoint import file_sha256
 
 SETTINGS: Mapping[str, Any] = {"run": "???", "output": None, "num_episodes": 300, "num_workers": 2}
@@ -107,6 +108,7 @@ class FinishedRun:
         finished = evaluate(
             [EpisodeTask("actor", seed) for seed in episode_seeds(split, variant.num_episodes)],
             env_id=str(config.values.env.env_id),
+            vision=make_vision(config),
             make_policy=PolicyFactory(run_folder=self.folder, config=config.plain()),
             make_scenario=build(config.values.scenario),
             num_workers=self._num_workers,

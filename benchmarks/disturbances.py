@@ -1,8 +1,9 @@
 """How the agent bears disturbances: a hidden sensor, a shove, and a tour before the task.
 
 `python -m benchmarks.disturbances run=runs/demo` lets the run's agent, as it is, act in the same episodes undisturbed,
-with the block's sensors hidden for half a second, and with the block shoved, and prints the paired differences. Then
-it touches three targets in their order before the push, in longer episodes.
+with the block's sensors hidden for half a second (its cameras, where it sees by some), and with the block shoved, and
+prints the paired differences. Then it touches three targets in their order before the push, in longer episodes. What
+cannot happen in the run's task is left out, and told.
 
 All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_tours=100, num_workers=2, split=evaluation.
 An interrupted call goes on where it was.
@@ -12,7 +13,9 @@ from dataclasses import asdict
 from typing import Any
 
 from agent.evaluation.results import write_results
+from agent.run.config.composing import ConfigError
 from agent.run.stages.lock import locked
+from agent.run.stages.validation import validate
 from benchmarks.agents import (
     HEADER,
     SETTINGS,
@@ -24,13 +27,15 @@ from benchmarks.agents import (
     measures,
     points,
     read_settings,
+    spelled,
 )
 from benchmarks.tables import table
+from world_model.types import is_image
 
 FILE = "disturbances.json"
 SCHEMA = 1
-REFERENCE = "undisturbed"
-WORST_DIFFERENCE = {"hidden_sensor": -0.10, "shove": -0.05}
+REFERENCE, HIDDEN = "undisturbed", "hidden_sensor"
+WORST_DIFFERENCE = {HIDDEN: -0.10, "shove": -0.05}
 """Scenario to how far success at the end may fall."""
 TOUR, LEAST_OF_TOURS = "tour", 0.90
 ROUNDING = 1e-9
@@ -40,7 +45,9 @@ def main() -> None:
     settings = read_settings({**SETTINGS, "num_tours": 100, "split": "evaluation"})
     run = FinishedRun.of(settings)
     counts = {**dict.fromkeys((REFERENCE, *WORST_DIFFERENCE), settings.num_episodes), TOUR: settings.num_tours}
-    variants = [Variant(name, (f"scenario={name}",), count) for name, count in counts.items()]
+    variants = [Variant(name, staged(run, name), count) for name, count in counts.items()]
+    left_out = {variant.name: reason for variant in variants if (reason := impossible(run, variant))}
+    variants = [variant for variant in variants if variant.name not in left_out]
     with locked(run.output):
         episodes = run.evaluate(variants, split=settings.split)
         rows: dict[str, dict[str, Any]] = {}
@@ -60,8 +67,28 @@ def main() -> None:
             rows[name] = row
             shown.append([name, *cells(row), str(len(of_scenario)), difference, reached])
         print(table(["scenario", *HEADER, "n", f"against {REFERENCE}, points", "asked"], shown))
-        findings = {"schema": SCHEMA, **run.describe(split=settings.split), "scenarios": rows}
+        for name, reason in left_out.items():
+            print(f"{name} is left out: {reason}")
+        findings = {"schema": SCHEMA, **run.describe(split=settings.split), "scenarios": rows, "left_out": left_out}
         print(f"disturbances: {write_results(findings, run.output, file=FILE)}")
+
+
+def staged(run: FinishedRun, scenario: str) -> tuple[str, ...]:
+    """Returns overrides that choose a scenario; where the agent sees by cameras, they are the sensors that fail."""
+    cameras = [name for name in run.spec.perceived if is_image(run.spec.sensors[name])]
+    blind = (f"scenario.sensors={spelled(cameras)}",) if cameras and scenario == HIDDEN else ()
+    return (f"scenario={scenario}", *blind)
+
+
+def impossible(run: FinishedRun, variant: Variant) -> str | None:
+    """Returns why a disturbance cannot happen in the run's task, if it cannot."""
+    if variant.name == REFERENCE:
+        return None
+    try:
+        validate(run.compose(variant.overrides), run.spec)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def judged(reached: bool, asked: str) -> str:

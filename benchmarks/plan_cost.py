@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,6 +35,7 @@ from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
+from agent.run.stages.vision import configured_env
 from benchmarks.peers import SWM_ITERATIONS, SWM_SAMPLES, reference_cem, swm_cem
 from benchmarks.shipped import build, build_to_spend, evaluations, generator, planner_configs, unit_box
 from benchmarks.tables import table
@@ -92,8 +92,9 @@ class Lab:
     def __init__(self, run: Path) -> None:
         self._agent = load_agent(run)
         self._configuration = self._agent.configurator.configurations[-1]
-        self.name = compose_config([], base=read_config(run)).values.env.env_id
-        self._env: Any = gymnasium.make(self.name).unwrapped
+        config = compose_config([], base=read_config(run))
+        self.name = config.values.env.env_id
+        self._env: Any = configured_env(config)
         assert isinstance(self._agent.world_model, JEPA)
         self._model = self._agent.world_model
         self.horizon = self._configuration.horizon
