@@ -15,10 +15,39 @@ from agent.run.config.saved import check_same_run, read_config, save_config
 from agent.run.config.shipped import _composed
 
 
-def test_what_a_task_needs_differently_follows_env_and_observation():
-    assert compose_config(["env=push"]).choices["task"] == "push_state"
-    assert compose_config(["env=push"]).choices["exploration"] == "contact_seeking"
-    assert compose_config(["env=reach"]).choices["exploration"] != "contact_seeking"
+@pytest.mark.parametrize(
+    ("overrides", "recipe"),
+    [
+        ([], "reach_state"),
+        (["env=push"], "push_state"),
+        (["env=push", "observation=pixels"], "push_pixels"),
+        (["env=push", "recipe=none"], "none"),
+        (["env=push", "recipe=reach_state"], "reach_state"),
+    ],
+)
+def test_env_and_observation_choose_a_recipe_unless_one_is_named(overrides, recipe):
+    config = compose_config(overrides)
+    assert config.choices["recipe"] == recipe
+    assert config.recipe.startswith(f"recipe {recipe}")
+    assert ("recipe=NAME chooses another" in config.recipe) == (not any("recipe" in text for text in overrides))
+
+
+def test_an_env_without_a_recipe_of_its_own_has_that_of_any_env_that_is_seen_so(monkeypatch):
+    groups = {**group_names(), "recipe": ["none", "pixels", "state"]}
+    monkeypatch.setattr("agent.run.config.composing.group_names", lambda: groups)
+    assert compose_config(["env=push"]).choices["recipe"] == "state"
+    assert compose_config(["env=push", "observation=pixels"]).choices["recipe"] == "pixels"
+
+
+def test_a_recipe_lies_over_the_defaults_and_under_the_command_line():
+    assert compose_config(["env=push", "recipe=none"]).values.world_model.action_repeat == 1
+    assert compose_config(["env=push"]).values.world_model.action_repeat == 4
+    assert compose_config(["env=push", "world_model.action_repeat=2"]).values.world_model.action_repeat == 2
+
+
+@pytest.mark.parametrize("recipe", group_names()["recipe"])
+def test_every_recipe_composes(recipe):
+    assert compose_config([f"recipe={recipe}"]).choices["recipe"] == recipe
 
 
 def test_another_applications_hydra_neither_matters_nor_notices(tmp_path):
@@ -69,7 +98,8 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("seed=0,1", "add -m"),
         ("+planner.depth=3", "must change a key that exists"),
         ("~planner", "must change a key that exists"),
-        ("task=push_state", "follows env and observation by itself"),
+        ("task=push_state", "no config key 'task'"),
+        ("recipe=push_stat", "no recipe 'push_stat', did you mean 'push_state'"),
         ("planner._target_=os.system", "no config key 'planner._target_'"),
         ("env.env_id=CartPole-v1", "env.env_id belongs to the environment"),
         ("seed=null", "seed must be a whole number"),
@@ -241,7 +271,9 @@ def test_paths_are_taken_as_they_are_typed():
     assert compose_config(["output=runs/été (1),2"]).values.output == "runs/été (1),2"
 
 
-@pytest.mark.parametrize("override", ["seed=4", "env=reach", "encoder.hidden_dim=7", "regularizer=vicreg"])
+@pytest.mark.parametrize(
+    "override", ["seed=4", "env=reach", "recipe=none", "encoder.hidden_dim=7", "regularizer=vicreg"]
+)
 def test_what_a_model_was_trained_with_cannot_be_changed_afterwards(tmp_path, override):
     save_config(compose_config(["env=push", "seed=3"]), tmp_path)
     with pytest.raises(ConfigError, match=r"the run was made with .*: train anew for that"):

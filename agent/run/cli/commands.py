@@ -75,7 +75,7 @@ def _run_command(command: str, arguments: list[str]) -> int:
         if hasattr(module, "SECTION"):
             from agent.run.cli.help import config_help
 
-            print("\n" + config_help(module.SECTION))
+            print("\n" + config_help(module.SECTION, [text for text in arguments if not text.startswith("-")]))
         return 0
     if not hasattr(module, "SECTION"):
         return int(module.main(arguments))
@@ -97,6 +97,6 @@ def _usage() -> str:
             "",
             _EXAMPLES,
             "",
-            "jepa-mpc COMMAND --help lists the keys of a command.",
+            "jepa-mpc COMMAND [key=value ...] --help lists the keys of a command.",
         ]
     )

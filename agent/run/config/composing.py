@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config.shipped import compose_shipped
 
-_TASK = "task"
+_RECIPE = "recipe"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
 _NULLABLE = (  # numbers that may be left out
     "configurator.num_evaluations",
@@ -24,13 +24,13 @@ _NULLABLE = (  # numbers that may be left out
 )
 _MAX_SEED = 999
 _PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
-_OPTIONAL_GROUPS = ("experiment", "policy")  # of which none may be chosen
+_OPTIONAL_GROUPS = ("experiment", "policy", "recipe")  # of which none may be chosen
 _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
 _LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
 _MODEL = ("world_model", "encoder", "image_encoder", "predictor", "regularizer", "training")
 _LEARNING = ("learning", "policy", "pictures")
-_TRAINED = ("seed", "env", "observation", "exploration", *_MODEL, *_LEARNING)  # what a run was made with
+_TRAINED = ("seed", "env", "observation", _RECIPE, "exploration", *_MODEL, *_LEARNING)  # what a run was made with
 _TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
 
 
@@ -56,6 +56,14 @@ class Config:
             "choices": dict(self.choices),
             "values": _without_code(OmegaConf.to_container(self.values, resolve=True)),
         }
+
+    @property
+    def recipe(self) -> str:
+        """What is said of the recipe: its name, and whether env and observation chose it."""
+        env, observation, recipe = (self.choices[group] for group in ("env", "observation", _RECIPE))
+        if recipe != _default_recipe(self.choices):
+            return f"recipe {recipe}"
+        return f"recipe {recipe}, that of env={env} and observation={observation}; recipe=NAME chooses another"
 
     def named(self, group: str) -> dict[str, Any]:
         """Returns one group as a checkpoint keeps it: `{"name", "values"}`."""
@@ -89,12 +97,10 @@ def compose_config(
     parsed = [_parse(text) for text in overrides]
     groups = group_names()
     chosen = {key: value for key, value in parsed if key in groups}
-    if _TASK in chosen:
-        raise ConfigError(f"{_TASK} follows env and observation by itself; choose those")
-    choices = {} if base is None else {group: name for group, name in base["choices"].items() if group != _TASK}
-    choices |= chosen
+    choices = chosen if base is None else {**base["choices"], **chosen}
     _check_choices(choices, groups)
-    choices[_TASK] = _task_name(choices, groups)
+    if choices.get(_RECIPE) is None:
+        choices[_RECIPE] = _default_recipe(choices)
 
     config = _compose(choices)
     shipped = _compose({**choices, "experiment": None}) if choices.get("experiment") else config
@@ -163,7 +169,7 @@ def _compose(choices: Mapping[str, Any]) -> Config:
     for group, nothing in _NOTHING_CHOSEN.items():
         if group not in values:
             values[group] = nothing
-    for group, key in _COSTS.items():  # a task may set a value of what was not chosen
+    for group, key in _COSTS.items():  # a recipe may set a value of what was not chosen
         for name in [name for name in values[group] if key not in values[group][name]]:
             del values[group][name]
     OmegaConf.set_struct(values, True)
@@ -187,14 +193,11 @@ def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _task_name(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> str:
-    """Returns the yaml that holds what an env under an observation mode needs differently.
-
-    Else it is what any env needs differently under that mode, or "default" for nothing.
-    """
+def _default_recipe(choices: Mapping[str, Any]) -> str:
+    """Returns the recipe of an env under an observation mode: its own, or else that of any env under that mode."""
     chosen = {**_compose({}).choices, **choices}
-    names = (f"{chosen['env']}_{chosen['observation']}", chosen["observation"])
-    return next((name for name in names if name in groups[_TASK]), "default")
+    own = f"{chosen['env']}_{chosen['observation']}"
+    return own if own in group_names()[_RECIPE] else str(chosen["observation"])
 
 
 def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:

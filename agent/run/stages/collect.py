@@ -24,6 +24,7 @@ def main(overrides: Sequence[str]) -> int:
     config = compose_config(overrides, section=SECTION)
     output = output_folder(config, "data")
     configured_env(config)  # refuses a camera that is not there, before anything is written
+    print(config.recipe)
     with locked(output):
         collect_data(config, output)
     print(f"the episodes lie in {output}; next: jepa-mpc train data={output}")

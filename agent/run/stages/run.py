@@ -33,6 +33,7 @@ def main(overrides: Sequence[str]) -> int:
         check_same_run(config, output)
     validate(config, configured_env(config).description)
     validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
+    print(config.recipe)
     print(f"everything of this run lies in {output}")
     with locked(output):
         save_config(config, output)

@@ -41,6 +41,7 @@ def main(overrides: Sequence[str]) -> int:
         check_same_run(config, output)
     validate(config, dataset.manifest.env)
     validate_learning(config, dataset.num_episodes, int(dataset.lengths.max()))
+    print(config.recipe)
     print(f"training on {dataset.num_episodes} episodes of {env}, writing to {output}")
     with locked(output):
         if is_new:
