@@ -31,7 +31,7 @@ def assess(
         goals: Of the episode, each of one problem.
         blocks: Sensor name to its place in an embedding.
         sub_goals: When to go on to the next.
-        critic: Says how many model steps the goal is away, or None.
+        critic: Says how far the goal is, or None.
     """
     cost_to_go, doubt = _judge(percept.embedding, goals[pursuit.goal_index], critic)
     followed = sub_goals.follow(
@@ -59,7 +59,10 @@ def assess(
 
 
 def _judge(embedding: Tensor, goal: LatentGoal, critic: Critic | None) -> tuple[float | None, float | None]:
-    """Returns the critic's cost-to-go, at least 0, and its doubt about it, model steps; one member alone tells none."""
+    """Returns the critic's cost-to-go, at least 0, and its doubt about it, discounted model steps.
+
+    One member alone has no doubt to tell of.
+    """
     if critic is None:
         return None, None
     opinions = critic(embedding[None, None], goal).flatten()  # [num_members]

@@ -76,7 +76,7 @@ class SubGoals:
             pursuit: At the last one, or a new one.
             distance: Mean squared distance to the goal that was pursued; see `Situation`.
             seen: Every sensor that this goal asks for was seen; what is only imagined reaches no goal.
-            cost_to_go: Model steps to it, or None without a critic.
+            cost_to_go: How far it is, see `Situation`, or None without a critic.
             num_goals: Of the episode; the last is kept when it is reached.
         """
         pursuit = replace(pursuit, event=None, reason=None)

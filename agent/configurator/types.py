@@ -23,8 +23,9 @@ class Situation:
     Attributes:
         surprise: Newest of short-term memory.
         goal_distance: Mean squared distance to the goal in embedding space, over the dimensions that it asks for.
-        cost_to_go: Model steps to the goal, the mean of the critic's ensemble; None without a critic.
-        doubt: Their std over the ensemble, model steps; None without a critic, or where it has a single member.
+        cost_to_go: Model steps to the goal, discounted as the critic learned them (see `Critic`): the steps that are
+            left only where these are few. The mean of the critic's ensemble, at least 0; None without a critic.
+        doubt: Its std over the ensemble, in the same unit; None without a critic, or where it has a single member.
         steps_on_goal: Model steps on this goal, this one included.
         steps_without_progress: Model steps since the goal distance or the cost-to-go last improved.
         filled_sensors: Those whose blocks the world model had to fill in.

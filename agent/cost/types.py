@@ -25,7 +25,10 @@ class Critic(Protocol):
     """Predicts what is still to come (LeCun 2022, section 3.2): the only cost that learns."""
 
     def __call__(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-        """Returns the cost-to-go in model steps, about 0 at a goal, of each member of the ensemble.
+        """Returns how far the goal is, in model steps, of each member of the ensemble.
+
+        It is about 0 at the goal. Where the critic learned with a discount, each later step counts less: k steps are
+        told as (1 - discount^k) / (1 - discount), which is never more than 1 / (1 - discount).
 
         Args:
             embeddings: `[batch, num_states, embed_dim]`.

@@ -98,7 +98,7 @@ def _cost_to_go(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -
     axes.stairs(high, edges, baseline=low, fill=True, color=_LINE, alpha=0.25)
     axes.stairs(middle, edges, baseline=None, color=_LINE, linewidth=1.4)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("cost-to-go\n± doubt,\nmodel steps")
+    axes.set_ylabel("cost-to-go\n± doubt")
 
 
 def _goal_distance(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:

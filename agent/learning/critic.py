@@ -1,4 +1,4 @@
-"""What critics are asked to predict: the steps that are left to a goal, or an intrinsic cost to come."""
+"""What critics are asked to predict: how far the goal is in model steps, or an intrinsic cost to come."""
 
 import copy
 from dataclasses import dataclass
@@ -9,24 +9,18 @@ from torch import Tensor, nn
 
 from agent.cost.critic import CriticNetwork
 from agent.goal import goal_distance
+from agent.learning.cost_to_go import CostToGo, judge
 from agent.learning.hindsight import Transitions
 from agent.learning.task import LearningTask
 from world_model.ranges import check_count, check_number
-from world_model.types import LatentGoal
 
 
 class CriticLearning(Protocol):
-    """A loss for a critic.
-
-    Attributes:
-        predicts_steps: Whether the critic's answers are model steps to the goal.
-    """
-
-    predicts_steps: ClassVar[bool]
+    """A loss for a critic."""
 
     @property
-    def discount(self) -> float:
-        """By how much less each later model step counts in what is predicted, in (0, 1]."""
+    def cost_to_go(self) -> CostToGo | None:
+        """How the critic's answers count model steps to the goal, or None where they do not."""
         ...
 
     @property
@@ -61,16 +55,15 @@ class ExpectileTD:
 
     A departure from targets that never depend on the critic: V(s, g) follows 1 + discount * V(s', g), which joins
     pieces of different episodes, and an expectile leans to the luckier of what can follow (implicit Q-learning,
-    Kostrikov et al. 2022, without the action). At a goal V is 0.
+    Kostrikov et al. 2022, without the action). What V means, and that it is 0 at a goal, says `CostToGo`.
 
     Attributes:
-        discount: Of a model step; V is (1 - discount^k) / (1 - discount) at k steps from the goal.
+        discount: Of a model step.
         expectile: Weight of a surprise for the better; that of one for the worse is what is left to 1. Above 0.5.
         reached_distance: A state is at a goal within this rms distance in embedding space.
         target_decay: Share of itself that the slow copy keeps at each step.
     """
 
-    predicts_steps: ClassVar[bool] = True
     num_ahead: ClassVar[int] = 1
     counted_within: ClassVar[None] = None
 
@@ -86,19 +79,20 @@ class ExpectileTD:
                 raise ValueError(f"learning.{name} must be below 1, got {getattr(self, name)}")
         check_number("learning.reached_distance", self.reached_distance, above=0)
 
+    @property
+    def cost_to_go(self) -> CostToGo:
+        """What the critic predicts."""
+        return CostToGo(discount=self.discount, reached_distance=self.reached_distance)
+
     def loss(self, critic: nn.Module, target: nn.Module, transitions: Transitions) -> Tensor:
         """Returns the mean expectile loss of the temporal differences."""
-        goal = transitions.goal
+        embedding, goal, rule = transitions.embedding, transitions.goal, self.cost_to_go
         with torch.no_grad():
-            later = self.discount * _judge(target, transitions.later, goal).clamp_min(0.0)
-            later = torch.where(self._is_reached(transitions.later, goal), 0.0, later)
-            wanted = torch.where(self._is_reached(transitions.embedding, goal), 0.0, 1.0 + later)
-        difference = wanted - _judge(critic, transitions.embedding, goal)
+            followed = rule.after_step(target, transitions)
+            wanted = torch.where(rule.is_reached(embedding, goal), 0.0, followed)
+        difference = wanted - judge(critic, embedding, goal)
         weight = torch.where(difference < 0, self.expectile, 1.0 - self.expectile)
         return (weight * difference.square()).mean()
-
-    def _is_reached(self, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-        return goal_distance(embeddings, goal) < self.reached_distance**2
 
 
 @dataclass(frozen=True)
@@ -113,13 +107,16 @@ class ObservedSteps:
         reached_distance: A state is at a goal within this rms distance in embedding space.
     """
 
-    predicts_steps: ClassVar[bool] = True
     num_ahead: ClassVar[int] = 1
     target_decay: ClassVar[None] = None
-    discount: ClassVar[float] = 1.0
 
     expectile: float
     reached_distance: float
+
+    @property
+    def cost_to_go(self) -> CostToGo:
+        """What the critic predicts: plain model steps."""
+        return CostToGo(discount=1.0, reached_distance=self.reached_distance)
 
     @property
     def counted_within(self) -> float:
@@ -136,7 +133,7 @@ class ObservedSteps:
         """Returns the mean expectile loss; a goal from another episode says nothing of how long it takes."""
         is_known = torch.isfinite(transitions.steps_to_goal)
         wanted = torch.where(is_known, transitions.steps_to_goal, 0.0)
-        difference = wanted - _judge(critic, transitions.embedding, transitions.goal)
+        difference = wanted - judge(critic, transitions.embedding, transitions.goal)
         weight = torch.where(difference < 0, self.expectile, 1.0 - self.expectile) * is_known
         return (weight * difference.square()).mean()
 
@@ -151,10 +148,9 @@ class DeltaStep:
         num_ahead: δ, model steps.
     """
 
-    predicts_steps: ClassVar[bool] = False
+    cost_to_go: ClassVar[None] = None
     counted_within: ClassVar[None] = None
     target_decay: ClassVar[None] = None
-    discount: ClassVar[float] = 1.0
 
     num_ahead: int
 
@@ -164,7 +160,7 @@ class DeltaStep:
     def loss(self, critic: nn.Module, target: nn.Module, transitions: Transitions) -> Tensor:  # noqa: ARG002
         """Returns the mean squared error."""
         intrinsic_cost = goal_distance(transitions.later, transitions.goal)
-        return (intrinsic_cost - _judge(critic, transitions.embedding, transitions.goal)).square().mean()
+        return (intrinsic_cost - judge(critic, transitions.embedding, transitions.goal)).square().mean()
 
 
 class SlowCopy:
@@ -188,12 +184,6 @@ class SlowCopy:
             with torch.no_grad():
                 for slow, fast in zip(self.module.parameters(), self._critic.parameters(), strict=True):
                     slow.lerp_(fast, 1.0 - self._decay)
-
-
-def _judge(critic: nn.Module, embeddings: Tensor, goal: LatentGoal) -> Tensor:
-    """Returns what a critic says of one state for each goal, `[num_members, batch]`."""
-    opinions: Tensor = critic(embeddings[:, None], goal)[:, :, 0]
-    return opinions
 
 
 class CriticTask(LearningTask):

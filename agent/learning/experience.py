@@ -1,7 +1,7 @@
 """Recorded episodes as the trained world model sees them: embeddings in place of readings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,25 @@ class Experience:
     def first_frame(self) -> Tensor:
         """The row of `embeddings` where each episode starts, `[num_episodes]`."""
         return self.first_action + torch.arange(len(self.lengths))
+
+    def frames(self, episodes: Tensor) -> Tensor:
+        """Returns the rows of `embeddings` that some episodes `[num_chosen]` own, one episode after the other."""
+        return _rows(self.first_frame[episodes], self.lengths[episodes] + 1)
+
+    def of(self, episodes: Tensor) -> "Experience":
+        """Returns some of the episodes, `[num_chosen]`, and nothing of the others."""
+        return replace(
+            self,
+            embeddings=self.embeddings[self.frames(episodes)],
+            actions=self.actions[_rows(self.first_action[episodes], self.lengths[episodes])],
+            lengths=self.lengths[episodes],
+        )
+
+
+def _rows(first: Tensor, counts: Tensor) -> Tensor:
+    """Returns so many rows from each first one on."""
+    starts = counts.cumsum(0) - counts
+    return torch.arange(int(counts.sum())) + (first - starts).repeat_interleave(counts)
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,8 @@ class HindsightSampler:
         long_enough = self._lengths >= self._ahead
         if not bool(long_enough.any()):
             raise DatasetError(
-                f"looking {num_ahead} model steps ahead takes {self._ahead} control steps, the longest episode has "
-                f"{int(self._lengths.max())}: record longer episodes"
+                f"looking {num_ahead} model steps ahead takes {self._ahead} control steps, of the {len(episodes)} "
+                f"episodes at hand here the longest has {int(self._lengths.max())}: record longer episodes"
             )
         self._lengths = self._lengths[long_enough]
         self._first_frame = experience.first_frame[episodes][long_enough]
@@ -109,7 +109,7 @@ class HindsightSampler:
         self._block_masks = torch.stack([_mask(experience, [name]) for name in experience.blocks])
 
     def sample(self, batch_size: int, generator: Generator) -> Transitions:
-        """Draws transitions, with replacement."""
+        """Draws transitions, with replacement; of a batch of none there are none."""
         repeat = self._experience.action_repeat
         moment = torch.randint(int(self._ends[-1]), (batch_size,), generator=generator)
         episode = torch.searchsorted(self._ends, moment, right=True)
@@ -144,7 +144,8 @@ class HindsightSampler:
 
     def _count_steps(self, frame: Tensor, most: Tensor, goal: LatentGoal, reached_distance: float) -> Tensor:
         """Returns after how many model steps, `most` of them, a goal is first reached, `[batch]`."""
-        steps = torch.minimum(torch.arange(int(most.max()) + 1), most[:, None])  # [batch, num_steps]
+        longest = int(most.max()) if len(most) else 0
+        steps = torch.minimum(torch.arange(longest + 1), most[:, None])  # [batch, longest + 1]
         way = self._experience.embeddings[frame[:, None] + self._experience.action_repeat * steps]
         goals = LatentGoal(*(part.repeat_interleave(steps.shape[1], dim=0) for part in (goal.embedding, goal.mask)))
         is_reached = goal_distance(way.flatten(0, 1), goals).view_as(steps) < reached_distance**2

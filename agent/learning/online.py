@@ -52,6 +52,11 @@ class OnlineSettings:
         check_number("online.own_share", self.own_share, above=0, most=1)
         check_number("online.pursued_share", self.pursued_share, least=0, most=1)
 
+    def num_own_and_pursued(self, *, has_recorded: bool) -> tuple[int, int]:
+        """Returns how many transitions of a batch are own ones, and how many of these have the goal pursued."""
+        num_own = math.ceil(self.own_share * self.batch_size) if has_recorded else self.batch_size
+        return num_own, round(self.pursued_share * num_own)
+
 
 class OnlineLearner:
     """Lets critics go on learning, each with its own loss.
@@ -61,7 +66,7 @@ class OnlineLearner:
     Args:
         critics: By name; their weights change where they are.
         learning: What each is asked to predict.
-        recorded: What they have learned from, or None where it is not at hand.
+        recorded: What they have learned from, and nothing that was held out; None where it is not at hand.
         blocks: Sensor name to its place in an embedding.
         action_dim: Size of a control action.
         task_sensors: What the task's own goals ask for.
@@ -70,7 +75,7 @@ class OnlineLearner:
         seed: Of all randomness.
 
     Raises:
-        ValueError: There is no critic.
+        ValueError: There is no critic, or no batch would say anything to one.
         DatasetError: The recorded episodes are too short.
     """
 
@@ -89,6 +94,15 @@ class OnlineLearner:
     ) -> None:
         if not critics:
             raise ValueError("actor.learn_online=true needs a critic that learns: add one, as critic=[cost_to_go]")
+        _, num_pursued = settings.num_own_and_pursued(has_recorded=recorded is not None)
+        if num_pursued == settings.batch_size:
+            for name in critics:
+                if learning[name].counted_within is not None:
+                    raise ValueError(
+                        f"the critic '{name}' learns from counted steps, which only goals in hindsight have, and of "
+                        f"online.batch_size={settings.batch_size} transitions all would "
+                        f"have the goal pursued: choose a smaller online.pursued_share than {settings.pursued_share}"
+                    )
         self._settings = settings
         self._hindsight, self._task_sensors = hindsight, task_sensors
         self._pupils = [
@@ -140,8 +154,7 @@ class OnlineLearner:
     def _sample(self, own: HindsightSampler, pursued: Transitions, recorded: HindsightSampler | None) -> Transitions:
         """Draws a batch: own moments with goals in hindsight, own ones with the goals pursued, and recorded ones."""
         settings = self._settings
-        num_own = settings.batch_size if recorded is None else math.ceil(settings.own_share * settings.batch_size)
-        num_pursued = round(settings.pursued_share * num_own)
+        num_own, num_pursued = settings.num_own_and_pursued(has_recorded=recorded is not None)
         rows = torch.randint(len(pursued.embedding), (num_pursued,), generator=self._generator)
         parts = [own.sample(num_own - num_pursued, self._generator), _choose(pursued, rows)]
         if recorded is not None:

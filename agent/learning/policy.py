@@ -7,7 +7,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from agent.cost.critic import CriticNetwork
+from agent.cost.types import Critic
+from agent.learning.cost_to_go import CostToGo
 from agent.learning.hindsight import Transitions
 from agent.learning.practice import Demonstrations
 from agent.learning.task import LearningTask
@@ -24,7 +25,7 @@ class PolicyLearning:
 
     Advantage-weighted regression (Peng et al. 2019): recorded actions count exp(A / temperature), where the advantage
     A = V(s, g) - (1 + discount * V(s', g)) is by how many model steps more than one the critic saw the goal come
-    nearer.
+    nearer; what holds at the goal itself says `CostToGo`.
 
     Attributes:
         temperature: Model steps of advantage over which an action's weight grows by a factor e.
@@ -47,13 +48,10 @@ class PolicyLearning:
             check_number(f"policy.learning.{name}", getattr(self, name), least=0)
         check_count("policy.learning.num_imitated", self.num_imitated, least=1)
 
-    def weights(self, critic: CriticNetwork, transitions: Transitions, *, discount: float) -> Tensor:
-        """Returns how much each recorded action counts, `[batch]`; the discount is that of the critic."""
-        here, later = (
-            critic(embedding[:, None], transitions.goal).mean(dim=0)[:, 0]
-            for embedding in (transitions.embedding, transitions.later)
-        )
-        return torch.exp((here - (1.0 + discount * later)) / self.temperature).clamp(max=self.max_weight)
+    def weights(self, critic: Critic, transitions: Transitions, *, cost_to_go: CostToGo) -> Tensor:
+        """Returns how much each recorded action counts, `[batch]`, where the critic predicts that cost-to-go."""
+        advantage = cost_to_go.advantage(critic, transitions).mean(dim=0)
+        return torch.exp(advantage / self.temperature).clamp(max=self.max_weight)
 
 
 class PolicyTask(LearningTask):
@@ -61,8 +59,8 @@ class PolicyTask(LearningTask):
 
     Args:
         policy: With its first weights.
-        critic: Of the steps that are left, trained.
-        discount: Of a model step, in what the critic predicts.
+        critic: Of the cost-to-go, trained.
+        cost_to_go: What it predicts.
         learning: What is asked of the policy.
         demonstrations: Mode 2's plans.
         others: Further arguments of `LearningTask`.
@@ -74,14 +72,14 @@ class PolicyTask(LearningTask):
         self,
         *,
         policy: nn.Module,
-        critic: CriticNetwork,
-        discount: float,
+        critic: Critic,
+        cost_to_go: CostToGo,
         learning: PolicyLearning,
         demonstrations: Demonstrations,
         **others: Any,
     ) -> None:
         super().__init__(module=policy, num_ahead=1, **others)
-        self._critic, self._discount, self._learning = critic, discount, learning
+        self._critic, self._cost_to_go, self._learning = critic, cost_to_go, learning
         self._shown, self._held_out_plans = demonstrations.split(self._settings.validation_fraction)
 
     def losses(self, step: int) -> Mapping[str, Tensor]:
@@ -107,6 +105,6 @@ class PolicyTask(LearningTask):
 
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
         with torch.no_grad():
-            weights = self._learning.weights(self._critic, transitions, discount=self._discount)
+            weights = self._learning.weights(self._critic, transitions, cost_to_go=self._cost_to_go)
         errors = (self.module(transitions.embedding, transitions.goal) - transitions.action).square().mean(dim=1)
         return {"loss": (weights * errors).mean() / weights.mean()}

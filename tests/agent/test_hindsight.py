@@ -114,6 +114,21 @@ def test_the_steps_to_a_goal_from_elsewhere_stay_unknown_if_they_are_counted(rem
     assert float(torch.isinf(steps).float().mean()) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("reached_distance", [None, 0.1])
+def test_a_batch_of_none_is_empty(remember, reached_distance):
+    sampler = HindsightSampler(
+        remember([torch.rand(5, 2)]),
+        episodes=torch.arange(1),
+        hindsight=Hindsight(future_share=1.0, any_time_share=0.0, task_share=1.0),
+        task_sensors=["position"],
+        num_ahead=1,
+        reached_distance=reached_distance,
+    )
+    drawn = draw(sampler, batch_size=0)
+    assert drawn.embedding.shape == drawn.later.shape == drawn.goal.mask.shape == (0, 2)
+    assert drawn.steps_to_goal.shape == (0,)
+
+
 def test_a_goal_is_any_of_the_moments_that_are_left_each_as_likely(make_sampler):
     drawn = draw(make_sampler(lengths=(6,), action_repeat=2), 30_000)
     _, time = where(drawn.embedding)
@@ -165,7 +180,8 @@ def test_an_episode_that_is_too_short_is_left_out(make_sampler):
 def test_where_all_episodes_are_too_short_one_sentence_says_by_how_much(make_sampler):
     with pytest.raises(
         DatasetError,
-        match="looking 5 model steps ahead takes 15 control steps, the longest episode has 12: record longer episodes",
+        match="looking 5 model steps ahead takes 15 control steps, of the 4 episodes at hand here the longest has 12: "
+        "record longer episodes",
     ):
         make_sampler(num_ahead=5, action_repeat=3)
     make_sampler(num_ahead=4, action_repeat=3)

@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
+from agent.cost.statistics import TrainingStatistics
 from agent.learning import task
 from agent.learning.critic import CriticTask
 from agent.learning.experience import embed_episodes
@@ -20,7 +21,7 @@ from agent.learning.refinement import RefinementTask
 from agent.run.config.composing import ConfigError, compose_config
 from agent.run.stages import learn as stages
 from agent.run.stages.learn import learn
-from agent.run.stages.loading import load_modules
+from agent.run.stages.loading import draw_split, load_modules, recorded_experience
 from agent.run.stages.modules import bond, build_modules, model_configs
 from agent.run.stages.validation import validate
 from envs.episode import DatasetError, Episode, open_dataset
@@ -251,6 +252,33 @@ def test_what_is_held_out_is_the_same_for_all_and_nothing_is_learned_from_it(dat
     )  # critics, practice, the policy twice
 
 
+def test_cost_terms_take_statistics_of_learned_episodes_alone(dataset, unfinished, monkeypatch):
+    taken = []
+
+    def watching(**values):
+        taken.append(values)
+        return TrainingStatistics(**values)
+
+    monkeypatch.setattr(stages, "TrainingStatistics", watching)
+    learn(configure(), dataset, unfinished)
+    world_model = load_modules(configure(), unfinished / "agent.safetensors").world_model
+    learned = embed_episodes(world_model, dataset).of(draw_split(configure(), dataset).learned)
+    assert len(learned.lengths) == 11
+    assert sorted(taken[0]["embeddings"].tolist()) == sorted(learned.embeddings.tolist())
+
+
+def test_critics_that_go_on_learning_remember_learned_episodes_alone(dataset, whole):
+    config = configure(actor__learn_online=True, train__data=str(dataset.folder))
+    modules = load_modules(config, whole / "agent.safetensors")
+    remembered = recorded_experience(config, modules, whole)
+    everything, chosen = embed_episodes(modules.world_model, dataset), draw_split(config, dataset).learned.tolist()
+    rows = [everything.first_frame[episode] + time for episode in chosen for time in range(11)]
+    steps = [everything.first_action[episode] + time for episode in chosen for time in range(10)]
+    assert remembered.lengths.tolist() == [10] * 11
+    assert torch.equal(remembered.embeddings, everything.embeddings[rows])
+    assert torch.equal(remembered.actions, everything.actions[steps])
+
+
 def test_critics_stay_as_they_are_where_only_the_policy_is_to_learn_differently(dataset, whole, unfinished):
     shutil.rmtree(unfinished / "policy")
     changes = {"num_plans": 6, "refinement_steps": 3, "refinement_batch_size": 5, "refinement_learning_rate": 1e-3}
@@ -345,7 +373,10 @@ def test_without_critics_and_policy_a_world_model_and_its_cost_terms_are_learned
 
 
 def test_an_episode_too_short_for_a_critic_is_one_sentence(dataset, tmp_path):
-    with pytest.raises(DatasetError, match=r"looking 6 model steps ahead takes 12 .*, the longest episode has 10"):
+    with pytest.raises(
+        DatasetError,
+        match=r"looking 6 model steps ahead takes 12 .*, of the 11 episodes at hand here the longest has 10",
+    ):
         learn(configure(critic__delta_step__learning__num_ahead=6), dataset, tmp_path)
 
 
@@ -354,8 +385,8 @@ def test_a_goal_that_the_world_model_does_not_perceive_is_one_sentence(dataset, 
         learn(compose("world_model.embed_dims={tip: 3}"), dataset, tmp_path)
 
 
-def test_a_policy_without_a_critic_of_the_steps_that_are_left_is_one_sentence(dataset):
-    sentence = r"a policy learns from a critic of the steps that are left: add one, as critic=\[cost_to_go\]"
+def test_a_policy_without_a_critic_of_steps_is_one_sentence(dataset):
+    sentence = r"a policy learns from a critic of how far the goal is in steps: add one, as critic=\[cost_to_go\]"
     changes = [text for text in SMALL if not text.startswith("critic")]
     for critics in ("[]", "[delta_step]"):
         with pytest.raises(ConfigError, match=sentence):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from agent.cost.critic import ValueEnsemble
+from agent.cost.critic import Quasimetric, ValueEnsemble
 from agent.goal import GoalError
 from agent.learning.critic import DeltaStep, ExpectileTD, ObservedSteps
 from agent.learning.experience import Experience
@@ -250,6 +250,42 @@ def test_batches_hold_own_moments_and_recorded_ones_as_the_shares_say(make_memor
         wished = memory.moments[0].goal.embedding
         assert (batch.goal.embedding[18:30] == wished).all() and not (batch.goal.embedding[:18] == wished).all()
     assert found_in(torch.cat([batch.embedding[:30] for batch in watching.batches]), own[:-1])
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ({"own_share": 1.0, "pursued_share": 0.5}, (32, 32, 0)),
+        ({"own_share": 1.0, "pursued_share": 0.0}, (64, 0, 0)),
+        ({"own_share": 0.25, "pursued_share": 1.0}, (0, 16, 48)),
+        ({"own_share": 0.01, "pursued_share": 0.0}, (1, 0, 63)),
+    ],
+)
+def test_shares_of_all_or_nothing_teach_a_critic_that_counts_steps(make_memory, shares, expected):
+    class Counting(ObservedSteps):
+        def loss(self, critic, target, transitions):
+            counts = torch.isfinite(transitions.steps_to_goal)
+            known = [bool(part.all()) for part in counts.split(expected)]
+            assert known == [True, expected[1] == 0, True]
+            return super().loss(critic, target, transitions)
+
+    critic = Quasimetric(embed_dim=5, hidden_dim=8, num_layers=1, latent_dim=4).eval().requires_grad_(False)
+    before = weights(critic)
+    learning = Counting(expectile=0.9, reached_distance=0.05)
+    make_learner({"it": critic}, {"it": learning}, recorded=straight_trips(num_trips=5, seed=0), **shares).learn(
+        make_memory(6)
+    )
+    assert not same(critic, before)
+
+
+@pytest.mark.parametrize("recorded", [None, 1.0])
+def test_shares_that_say_nothing_to_a_critic_that_counts_steps_are_refused_by_name(recorded):
+    learning = {"it": ObservedSteps(expectile=0.9, reached_distance=0.05)}
+    trips = None if recorded is None else straight_trips(num_trips=5, seed=0)
+    shares = {"own_share": recorded or 0.25, "pursued_share": 1.0}
+    with pytest.raises(ValueError, match=r"the critic 'it' learns from counted steps.*smaller online.pursued_share"):
+        make_learner({"it": make_critic()}, learning, recorded=trips, **shares)
+    make_learner({"it": make_critic()}, {"it": DeltaStep(num_ahead=1)}, recorded=trips, **shares)
 
 
 def found_in(rows, wanted):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from agent.learning.cost_to_go import CostToGo
 from agent.learning.experience import Split
 from agent.learning.hindsight import Transitions
 from agent.learning.policy import PolicyLearning, PolicyTask
@@ -14,6 +15,7 @@ from world_model.training.fit import fit
 from world_model.types import LatentGoal
 
 STEP = 0.1
+PLAIN = CostToGo(discount=1.0, reached_distance=0.01)
 LEARNING = {"temperature": 0.3, "max_weight": 20.0, "imitation_weight": 0.0, "num_imitated": 1, "violation_weight": 1.0}
 
 
@@ -64,7 +66,7 @@ def make_task(strolls, plans, learning_settings, metadata):
         task = PolicyTask(
             policy=policy,
             critic=StepsLeft(),
-            discount=1.0,
+            cost_to_go=PLAIN,
             learning=PolicyLearning(**LEARNING | (learning or {})),
             demonstrations=demonstrations,
             experience=strolls,
@@ -159,7 +161,8 @@ def test_an_action_counts_by_how_much_nearer_than_a_step_it_came(temperature):
     )
     learning = PolicyLearning(**LEARNING | {"temperature": temperature, "max_weight": 2.5})
     expected = ((nearer - 1.0) / temperature).exp().clamp(max=2.5)
-    torch.testing.assert_close(learning.weights(StepsLeft(), transitions, discount=1.0), expected, rtol=1e-4, atol=1e-5)
+    weights = learning.weights(StepsLeft(), transitions, cost_to_go=PLAIN)
+    torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_best_action_has_no_advantage_however_far_the_goal_is():
@@ -178,8 +181,22 @@ def test_the_best_action_has_no_advantage_however_far_the_goal_is():
         goal=whole(goals),
         steps_to_goal=torch.ones(40),
     )
-    weights = PolicyLearning(**LEARNING).weights(discounted, transitions, discount=discount)
+    rule = CostToGo(discount=discount, reached_distance=0.01)
+    weights = PolicyLearning(**LEARNING).weights(discounted, transitions, cost_to_go=rule)
     torch.testing.assert_close(weights, torch.ones(40), atol=1e-4, rtol=0.0)
+
+
+def test_resting_at_the_goal_counts_as_an_ideal_step_and_leaving_it_less():
+    """From the goal to it, from one step away to it, and from the goal two steps away, with a critic that is unsure."""
+    place, later = (
+        torch.tensor([[0.5, 0.5], [0.4, 0.5], [0.5, 0.5]]),
+        torch.tensor([[0.5, 0.5], [0.5, 0.5], [0.7, 0.5]]),
+    )
+    goals = whole(torch.full((3, 2), 0.5))
+    transitions = Transitions(embedding=place, action=later, later=later, goal=goals, steps_to_goal=torch.ones(3))
+    weights = PolicyLearning(**LEARNING).weights(StepsLeft(), transitions, cost_to_go=PLAIN)
+    expected = torch.tensor([1.0, 1.0, torch.tensor(-2.0 / LEARNING["temperature"]).exp()])
+    torch.testing.assert_close(weights, expected, atol=1e-4, rtol=0.0)
 
 
 def test_no_gradient_reaches_the_critic_or_what_was_remembered(make_task, strolls):

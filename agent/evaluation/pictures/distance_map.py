@@ -36,7 +36,7 @@ class DistanceMap:
         goal: `[goal_dim]`; its first two numbers are its place in the slice, m.
         picture: What the agent is shown of the goal, `[height, width, 3]`, or None where that is no picture.
         distance: `[num_x, num_y]`, root of the mean squared distance to the goal, in embedding space.
-        cost_to_go: `[num_x, num_y]`, model steps, the mean of the critic's ensemble; None without one.
+        cost_to_go: `[num_x, num_y]`, mean of the critic's ensemble, see `Critic`; None without one.
     """
 
     sensor: str
@@ -62,7 +62,7 @@ def map_distances(
     Args:
         env: Of the task; it is left as it was.
         world_model: Embeds what the sensors read.
-        critic: Predicts model steps, or None.
+        critic: Says how far the goal is, or None.
         goal: `[goal_dim]`, as `env.reset` draws it.
     """
     shown = env.goal_readings(goal)
@@ -107,7 +107,7 @@ def plot_distance_maps(maps: Sequence[DistanceMap]) -> Figure:
             _show_goal(columns.pop(0), shown.picture)
         _show(columns.pop(0), shown, shown.distance, "distance in embedding\nspace, rms")
         if shown.cost_to_go is not None:
-            _show(columns.pop(0), shown, shown.cost_to_go, "cost-to-go by the\ncritic, model steps")
+            _show(columns.pop(0), shown, shown.cost_to_go, "cost-to-go by the\ncritic")
     return figure
 
 

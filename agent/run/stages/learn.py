@@ -39,6 +39,7 @@ from agent.run.stages.loading import (
     build_terms,
     check_learned_from,
     critic_learning,
+    draw_split,
     steps_critic,
 )
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
@@ -86,11 +87,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
         config=config,
         modules=modules,
         experience=experience,
-        split=Split.draw(
-            dataset.num_episodes,
-            validation_fraction=build(config.values.learning).validation_fraction,
-            rng=rng(config, "split"),
-        ),
+        split=draw_split(config, dataset),
         metadata=checkpoint.metadata,
         parent=section_sha256(checkpoint.sections[WORLD_MODEL]),
         output=output,
@@ -143,8 +140,9 @@ class _LaterStages:
     output: Path
 
     def fit_terms(self, dataset: EpisodeDataset) -> None:
-        """Gives the frozen cost terms their statistics."""
-        rows = self._rng("statistics").permutation(len(self.experience.embeddings))[:_NUM_STATISTICS]
+        """Gives the frozen cost terms their statistics, of the episodes that are learned from."""
+        learned = self.experience.frames(self.split.learned).numpy()
+        rows = self._rng("statistics").permutation(learned)[:_NUM_STATISTICS]
         statistics = TrainingStatistics(
             embeddings=self.experience.embeddings[torch.from_numpy(rows)],
             readings={
@@ -173,6 +171,8 @@ class _LaterStages:
         """Lets mode 2 practise, trains the policy on its plans and on the recorded actions, and refines it."""
         values, judge = self.config.values.policy, steps_critic(self.config)
         assert judge is not None
+        rule = critic_learning(self.config, judge).cost_to_go
+        assert rule is not None
         settings = build(self.config.values.learning)
         plain = self.config.plain()["values"]
         identity = {key: plain[key] for key in ("policy", "critic", "cost", "planner", "constraints", "guardrails")}
@@ -180,7 +180,7 @@ class _LaterStages:
         task = PolicyTask(
             policy=policy,
             critic=self.modules.critics[judge],
-            discount=critic_learning(self.config, judge).discount,
+            cost_to_go=rule,
             learning=build(values.learning),
             demonstrations=self._demonstrate(settings, identity),
             **self._common(settings, "policy"),

@@ -7,10 +7,11 @@ from typing import Any
 
 from agent.actor import Actor
 from agent.learning.critic import CriticLearning
-from agent.learning.experience import Experience, embed_episodes
+from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.randomness import rng
 from agent.run.config.saved import read_config
 from agent.run.stages.modules import MODEL_GROUPS, Modules, build_modules
 from envs.episode import EpisodeDataset, open_dataset
@@ -103,8 +104,16 @@ def check_learned_from(dataset: EpisodeDataset, path: Path) -> None:
         )
 
 
+def draw_split(config: Config, dataset: EpisodeDataset) -> Split:
+    """Returns which episodes all that stands on the world model is learned from, and which it is validated on."""
+    fraction = build(config.values.learning).validation_fraction
+    return Split.draw(dataset.num_episodes, validation_fraction=fraction, rng=rng(config, "split"))
+
+
 def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> Experience | None:
     """Returns what a run's critics have learned from, where they go on learning and it is still at hand.
+
+    Episodes that they were validated on are left out.
 
     Raises:
         CheckpointError: Where it should lie there is something else.
@@ -116,7 +125,7 @@ def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> E
     for folder in filter(Path.is_dir, folders):
         dataset = open_dataset(folder)
         check_learned_from(dataset, checkpoint_path(run_folder))
-        return embed_episodes(modules.world_model, dataset)
+        return embed_episodes(modules.world_model, dataset).of(draw_split(config, dataset).learned)
     return None
 
 
@@ -211,6 +220,6 @@ def critic_learning(config: Config, name: str) -> CriticLearning:
 
 
 def steps_critic(config: Config) -> str | None:
-    """Returns the name of the first critic that predicts model steps to the goal, if there is one."""
-    names = [name for name in config.values.critic if critic_learning(config, name).predicts_steps]
+    """Returns the name of the first critic that predicts the cost-to-go, if there is one."""
+    names = [name for name in config.values.critic if critic_learning(config, name).cost_to_go is not None]
     return names[0] if names else None

@@ -48,7 +48,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
     if values.policy is not None:
         if steps_critic(config) is None:
             raise ConfigError(
-                "a policy learns from a critic of the steps that are left: add one, as critic=[cost_to_go]"
+                "a policy learns from a critic of how far the goal is in steps: add one, as critic=[cost_to_go]"
             )
         build(values.policy.learning)
     try:
