@@ -31,13 +31,13 @@ class FunctionObjective:
 
     def rollout(self, actions: Tensor) -> Tensor:
         horizon = actions.shape[2]
-        so_far = torch.ones(horizon, horizon).tril()[:, :, None]
-        return (so_far * actions[:, :, None]).flatten(3).to(actions)  # [batch, num_samples, horizon, horizon * dim]
+        so_far = actions.new_ones(horizon, horizon).tril()[:, :, None]
+        return (so_far * actions[:, :, None]).flatten(3)  # [batch, num_samples, horizon, horizon * dim]
 
     def predict(self, states: Tensor, actions: Tensor) -> Tensor:
         horizon = actions.shape[2]
         before = torch.cat([torch.zeros_like(states[:, :, :1]), states[:, :, :-1]], dim=2)
-        slots = torch.eye(horizon)[:, :, None].to(actions) * actions[:, :, :, None]
+        slots = actions.new_ones(horizon).diag()[:, :, None] * actions[:, :, :, None]
         return before + slots.flatten(3)
 
     def price(self, states: Tensor, actions: Tensor) -> Score:

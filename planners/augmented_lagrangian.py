@@ -1,7 +1,6 @@
 """The augmented Lagrangian: constraints for a planner that knows none."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +12,7 @@ from planners.candidates import admit, pick
 from planners.evaluator import Evaluator
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score, TrajectoryObjective
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class AugmentedLagrangianState:
 
     Attributes:
         inner: Of the planner inside.
-        multipliers: `[batch, num_constraints]`, at least 0, what a unit of each violation is worth in cost;
-            `[batch, 1]` of zeros as long as it is unknown how many constraints there are.
+        multipliers: `[batch, num_constraints]`, at least 0, what a unit of each violation is worth in cost; no
+            constraints as long as none is known.
         last: The plan that was returned, which need not be that of the planner inside.
     """
 
@@ -44,7 +44,7 @@ class AugmentedLagrangian:
     cheapest that keeps all constraints among the last plan (at first the centre of the box), the proposals and the
     finalists of all rounds, or else the one that violates them least; its cost is the objective's own. So a plan that
     keeps the constraints is never given up for one that does not. Multipliers are kept from call to call, the penalty
-    is not.
+    is not; where another number of constraints comes, they start from 0.
 
     A budget is shared equally between the rounds, finalists included, once the last plan and the proposals are priced;
     a small one has fewer rounds. An objective without constraints is left to the planner inside, in one round.
@@ -55,7 +55,7 @@ class AugmentedLagrangian:
         planner: Minimises the cost of a round.
         num_rounds: Calls of the planner inside, at least 1.
         num_finalists: Of a round, at least 1.
-        worthwhile: Evaluations that a round is worth, at least 1: a budget that holds fewer a round has fewer rounds.
+        worthwhile: Evaluations that a round is worth, at least 2: a budget that holds fewer a round has fewer rounds.
         init_penalty: Of the first round, cost per half a squared violation, above 0.
         penalty_growth: Factor from round to round, at least 1.
         tolerance: Largest violation of a plan that counts as keeping a constraint, at least 0.
@@ -77,8 +77,8 @@ class AugmentedLagrangian:
             raise ValueError(f"num_rounds must be at least 1, got {self.num_rounds}")
         if self.num_finalists < 1:
             raise ValueError(f"num_finalists must be at least 1, got {self.num_finalists}")
-        if self.worthwhile < 1:
-            raise ValueError(f"worthwhile must be at least 1, got {self.worthwhile}")
+        if self.worthwhile < 2:
+            raise ValueError(f"worthwhile must be at least 2, got {self.worthwhile}")
         if not 0 < self.init_penalty < math.inf:
             raise ValueError(f"init_penalty must be above 0 and finite, got {self.init_penalty}")
         if not 1 <= self.penalty_growth < math.inf:
@@ -90,7 +90,7 @@ class AugmentedLagrangian:
         """Returns the planner's own beginning, with multipliers of 0."""
         return AugmentedLagrangianState(
             inner=self.planner.init(bounds, batch_size=batch_size, horizon=horizon),
-            multipliers=bounds.low.new_zeros(batch_size, 1),
+            multipliers=bounds.low.new_zeros(batch_size, 0),
             last=PlanState.init(bounds, batch_size=batch_size, horizon=horizon),
         )
 
@@ -101,7 +101,7 @@ class AugmentedLagrangian:
             [self.planner.sample_noise(generators, bounds=bounds, horizon=horizon) for _ in rounds], dim=1
         )
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,
@@ -117,43 +117,41 @@ class AugmentedLagrangian:
             raise ValueError(
                 f"noise must be [batch, num_rounds, ...] = [batch, {self.num_rounds}, ...], got {[*noise.shape]}"
             )
-        if state.multipliers.shape[1] == 0:
-            plan, inner = self.planner.plan(
-                objective, state.inner, noise=noise[:, 0], bounds=bounds, budget=budget, proposals=proposals
-            )
-            return plan, replace(state, inner=inner, last=PlanState(plan=bounds.to_unit(plan.actions)))
 
         # Price what is known
         evaluator = Evaluator(objective, budget)
-        shares = _Shares(budget, num_finalists=self.num_finalists, worthwhile=self.worthwhile)
         batch_size, horizon, _ = state.last.plan.shape
         given = admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon)
         elites = torch.stack([bounds.from_unit(state.last.plan), *given], dim=1)[:, : budget.num_evaluations]
         finalists, scores = [elites], [evaluator.price(elites)]
+        num_left, pricing = evaluator.left(), evaluator.elapsed()
         inner, multipliers, penalty = state.inner, state.multipliers, self.init_penalty
-        num_rounds = shares.affordable(self.num_rounds, evaluator.num_evaluations)
-        if scores[0].violations.shape[2] == 0:
-            num_rounds, multipliers = 1, multipliers[:, :0]
+        num_constraints = scores[0].violations.shape[2]
+        if multipliers.shape[1] != num_constraints:
+            multipliers = multipliers.new_zeros(batch_size, num_constraints)
+        num_rounds = self.num_rounds if num_constraints else 1
+        if num_left is not None:
+            num_rounds = max(min(num_rounds, num_left // self.worthwhile), 1)
 
-        for index in range(num_rounds):
-            share = shares.of_round(num_rounds - index, evaluator.num_evaluations)
-            if share is None:
+        for rounds_left in range(num_rounds, 0, -1):
+            if evaluator.grant(2) < 2:
                 break
+            share, num_finalists = self._share(budget, evaluator, rounds_left, pricing)
 
             # Minimise
             plan, inner = self.planner.plan(
                 augment(objective, multipliers, penalty),
                 inner,
-                noise=noise[:, index],
+                noise=noise[:, num_rounds - rounds_left],
                 bounds=bounds,
-                budget=share.budget,
+                budget=share,
                 proposals=proposals,
             )
             evaluator.charge(plan.num_evaluations)
 
             # Price without penalty
             elites = plan.elites
-            finalists.append(torch.cat([plan.actions[:, None], elites], dim=1)[:, : share.num_finalists])
+            finalists.append(torch.cat([plan.actions[:, None], elites], dim=1)[:, :num_finalists])
             scores.append(evaluator.price(finalists[-1]))
 
             # Raise the price of what the plan violates
@@ -177,6 +175,24 @@ class AugmentedLagrangian:
     def resize(self, state: AugmentedLagrangianState, horizon: int) -> AugmentedLagrangianState:
         """Cuts the planner's state and the last plan, or extends them; the multipliers stay."""
         return replace(state, inner=self.planner.resize(state.inner, horizon), last=state.last.resize(horizon))
+
+    def _share(self, budget: Budget, evaluator: Evaluator, rounds_left: int, pricing: float) -> tuple[Budget, int]:
+        """Returns what a round may spend, an equal share of what is left: the planner inside, on how many finalists.
+
+        Args:
+            budget: Of all rounds.
+            evaluator: Knows what is left of it.
+            rounds_left: This one included.
+            pricing: What pricing the finalists takes, ms.
+        """
+        num_evaluations, milliseconds, num_finalists = evaluator.left(), budget.milliseconds, self.num_finalists
+        if num_evaluations is not None:
+            num_evaluations //= rounds_left
+            num_finalists = min(num_finalists, num_evaluations // 2)
+            num_evaluations -= num_finalists
+        if milliseconds is not None:
+            milliseconds = max((milliseconds - evaluator.elapsed()) / rounds_left - pricing, 1e-3)
+        return replace(budget, num_evaluations=num_evaluations, milliseconds=milliseconds), num_finalists
 
     def _choose(
         self, finalists: Sequence[Tensor], scores: Sequence[Score], *, elites: Tensor, num_evaluations: int
@@ -256,52 +272,3 @@ def augment(objective: Objective, multipliers: Tensor, penalty: float) -> Augmen
     """Returns the augmented Lagrangian of an objective, which shows states where the objective does."""
     kind = AugmentedTrajectory if isinstance(objective, TrajectoryObjective) else Augmented
     return kind(objective, multipliers, penalty)
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What one round may spend: the planner inside, and on how many finalists."""
-
-    budget: Budget
-    num_finalists: int
-
-
-class _Shares:
-    """How a budget is shared between the rounds; its time begins now."""
-
-    def __init__(self, budget: Budget, *, num_finalists: int, worthwhile: int) -> None:
-        self._budget = budget
-        self._num_finalists = num_finalists
-        self._worthwhile = worthwhile
-        self._started = time.perf_counter()
-        self._pricing = self._longest = 0.0
-        self._last_round: float | None = None
-
-    def affordable(self, num_rounds: int, num_spent: int) -> int:
-        """Returns how many of the rounds the rest of the evaluations is enough for, at least one."""
-        if self._budget.num_evaluations is None:
-            return num_rounds
-        return max(min(num_rounds, (self._budget.num_evaluations - num_spent) // self._worthwhile), 1)
-
-    def of_round(self, rounds_left: int, num_spent: int) -> _Share | None:
-        """Returns an equal share of what is left, or None where that is no round, or one would probably end late."""
-        evaluations, milliseconds = self._budget.num_evaluations, self._budget.milliseconds
-        num_finalists = self._num_finalists
-        if evaluations is not None:
-            share = (evaluations - num_spent) // rounds_left
-            if share < 2:
-                return None
-            num_finalists = min(num_finalists, share // 2)
-            evaluations = share - num_finalists
-        if milliseconds is not None:
-            elapsed = 1e3 * (time.perf_counter() - self._started)
-            if self._last_round is None:
-                self._pricing = elapsed
-            else:
-                self._longest = max(self._longest, elapsed - self._last_round)
-                if elapsed + self._longest > milliseconds:
-                    return None
-            self._last_round = elapsed
-            milliseconds = max((milliseconds - elapsed) / rounds_left - self._pricing, 1e-3)
-        budget = replace(self._budget, num_evaluations=evaluations, milliseconds=milliseconds)
-        return _Share(budget, num_finalists)

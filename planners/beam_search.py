@@ -12,6 +12,7 @@ from planners.evaluator import Evaluator
 from planners.noise import check_noise_shape
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class BeamSearch:
         """Returns `[batch, 0, horizon, action_dim]`: nothing is random."""
         return bounds.low.new_empty(len(generators), 0, horizon, *bounds.low.shape)
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

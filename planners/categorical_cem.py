@@ -14,6 +14,7 @@ from planners.evaluator import Evaluator
 from planners.noise import check_noise_shape, white_noise
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 from planners.warm_start import resize_steps, shift_steps
 
 
@@ -92,7 +93,7 @@ class CategoricalCEM:
         uniform: Tensor = torch.special.ndtr(white_noise(generators, shape, like=bounds.low))
         return uniform
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

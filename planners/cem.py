@@ -12,6 +12,7 @@ from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState, check_stds
 from planners.noise import check_noise, temporal_noise
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class CEM:
         noise[:, :, 0] = 0
         return noise
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

@@ -13,6 +13,7 @@ from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState
 from planners.gradient import descend
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class CEMGradient:
         """Draws the noise of the search; the descent needs none."""
         return self.search.sample_noise(generators, bounds=bounds, horizon=horizon)
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

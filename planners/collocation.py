@@ -12,8 +12,10 @@ from planners.candidates import best_plan
 from planners.evaluator import Evaluator
 from planners.noise import check_noise, temporal_noise
 from planners.plan_state import PlanState
+from planners.reach import by_place, move
 from planners.restarts import check_restarts, restarts
 from planners.types import ActionBounds, Budget, Objective, Plan, Score, TrajectoryObjective
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Collocation:
         num_restarts: Starts, proposals and last plan included.
         num_steps: Steps of the saddle point search from each.
         rollout_every: Steps from rollout to rollout.
-        optimizer: Turns gradients into steps, of the states in their own units, of the actions in units of the box.
+        optimizer: Turns gradients into steps, of the states in their own units, of the actions' places in the box that
+            is open to each (see `planners.reach`).
         penalty: Of the squared defects, above 0.
         multiplier_rate: Of the ascent, relative to the penalty, in (0, 1].
         init_std: Of the noise, in units of the box, above 0.
@@ -81,7 +84,7 @@ class Collocation:
             generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
         )
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,
@@ -139,7 +142,7 @@ class Collocation:
             defects = objective.predict(states, actions) - states
             score = objective.price(states, actions)
             infeasibility = multipliers * defects + 0.5 * self.penalty * defects.square()
-            return replace(score, cost=score.cost + infeasibility.sum(dim=(2, 3)))
+            return replace(score, cost=score.cost.to(states) + infeasibility.sum(dim=(2, 3)))
 
         for step in range(1, self.num_steps + 1):
             if evaluator.grant(4 * num_samples) < 4 * num_samples:
@@ -148,9 +151,11 @@ class Collocation:
                 lagrangian, states, actions, multipliers
             )
             state_change, state_moments = self.optimizer.step(state_gradient, state_moments)
-            action_change, action_moments = self.optimizer.step(bounds.half_range * action_gradient, action_moments)
+            action_change, action_moments = self.optimizer.step(
+                by_place(action_gradient, actions, bounds), action_moments
+            )
             states = states + state_change
-            actions = bounds.clip(torch.addcmul(actions, bounds.half_range, action_change))
+            actions = move(actions, action_change, bounds)
             multipliers = torch.add(multipliers, defects, alpha=self.multiplier_rate * self.penalty)
             if step % self.rollout_every == 0:
                 rolled_out.append((actions, evaluator.price(actions).cost))

@@ -13,8 +13,9 @@ from planners.types import Budget, Objective, Score, TrajectoryObjective
 class Evaluator:
     """Prices the candidates of one planning call and keeps count of what they cost.
 
-    It is the one gate through which a cost enters a planner: a cost or violation that is not finite becomes +inf, so
-    that a NaN candidate never wins, and one of the wrong shape is refused.
+    It is the one gate between a planner and an objective. Costs and violations of any real type come out as those of
+    the candidates; what is not finite becomes +inf, so that a NaN candidate never wins; what has the wrong shape is
+    refused. An objective is handed copies: whatever it does to them, a planner's own candidates stay as they are.
 
     Args:
         objective: Prices candidates.
@@ -41,9 +42,16 @@ class Evaluator:
             self._last_grant = now
             if self.num_evaluations and now - self._started + self._longest > self._budget.milliseconds / 1e3:
                 return 0
-        if self._budget.num_evaluations is None:
-            return num_evaluations
-        return max(min(num_evaluations, self._budget.num_evaluations - self.num_evaluations - reserved), 0)
+        left = self.left()
+        return num_evaluations if left is None else max(min(num_evaluations, left - reserved), 0)
+
+    def left(self) -> int | None:
+        """Returns how many evaluations are left, or None for any."""
+        return None if self._budget.num_evaluations is None else self._budget.num_evaluations - self.num_evaluations
+
+    def elapsed(self) -> float:
+        """Returns the time that the call has taken so far, ms; 0 where the budget has no time."""
+        return 1e3 * (self._now() - self._started)
 
     def price(self, candidates: Tensor) -> Score:
         """Prices candidates `[batch, num_samples, horizon, action_dim]`; each is one evaluation.
@@ -53,8 +61,8 @@ class Evaluator:
         """
         self.num_evaluations += candidates.shape[1]
         if self._budget.chunk_size is None:
-            return _checked(self._objective(candidates), candidates.shape[:2])
-        chunks = [_checked(self._objective(chunk), chunk.shape[:2]) for chunk in self._chunks(candidates)]
+            return _checked(self._objective(candidates.clone()), candidates)
+        chunks = [_checked(self._objective(chunk.clone()), chunk) for chunk in self._chunks(candidates)]
         return Score(
             cost=torch.cat([chunk.cost for chunk in chunks], dim=1),
             violations=torch.cat([chunk.violations for chunk in chunks], dim=1),
@@ -92,7 +100,7 @@ class Evaluator:
         for chunk in zip(*map(self._chunks, inputs), strict=True):
             with torch.enable_grad():
                 variables = [variable.detach().requires_grad_() for variable in chunk]
-                cost = _checked(function(*variables), variables[0].shape[:2]).cost
+                cost = _checked(function(*(variable.clone() for variable in variables)), variables[0]).cost
                 gradients.append(_gradients(cost, variables))
             costs.append(cost.detach())
         return torch.cat(costs, dim=1), tuple(torch.cat(parts, dim=1) for parts in zip(*gradients, strict=True))
@@ -109,8 +117,8 @@ class Evaluator:
         self.num_evaluations += candidates.shape[1]
         states, costs = [], []
         for chunk in self._chunks(candidates):
-            states.append(objective.rollout(chunk))
-            costs.append(_checked(objective.price(states[-1], chunk), chunk.shape[:2]).cost)
+            states.append(objective.rollout(chunk.clone()))
+            costs.append(_checked(objective.price(states[-1].clone(), chunk.clone()), chunk).cost)
         return torch.cat(states, dim=1), torch.cat(costs, dim=1)
 
     def charge(self, num_evaluations: int) -> None:
@@ -127,8 +135,11 @@ class Evaluator:
         return 0.0 if self._budget.milliseconds is None else time.perf_counter()
 
 
-def _checked(score: Score, expected: torch.Size) -> Score:
-    """Returns the score of `[batch, num_samples]` candidates with +inf in place of what is not finite."""
+def _checked(score: Score, candidates: Tensor) -> Score:
+    """Returns the score of candidates in their own type, with +inf in place of what is not finite."""
+    if not isinstance(score, Score) or not isinstance(score.cost, Tensor) or not isinstance(score.violations, Tensor):
+        raise ValueError(f"an objective must return a Score of two tensors, got {score!r}")
+    expected = candidates.shape[:2]
     if score.cost.shape != expected:
         raise ValueError(
             f"an objective must return cost [batch, num_samples] = {[*expected]}, got {[*score.cost.shape]}"
@@ -138,7 +149,14 @@ def _checked(score: Score, expected: torch.Size) -> Score:
             f"an objective must return violations [batch, num_samples, num_constraints] = "
             f"{[*expected, 'num_constraints']}, got {[*score.violations.shape]}"
         )
-    return Score(cost=_not_finite_to_inf(score.cost), violations=_not_finite_to_inf(score.violations))
+    if score.cost.is_complex() or score.violations.is_complex():
+        raise ValueError(
+            f"an objective must return real costs and violations, got {score.cost.dtype} and {score.violations.dtype}"
+        )
+    return Score(
+        cost=_not_finite_to_inf(score.cost.to(candidates)),
+        violations=_not_finite_to_inf(score.violations.to(candidates)),
+    )
 
 
 def _gradients(cost: Tensor, variables: Sequence[Tensor]) -> tuple[Tensor, ...]:

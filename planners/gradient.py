@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Generator, Tensor
 
 from planners.adam import Adam
@@ -11,17 +10,19 @@ from planners.candidates import best_plan
 from planners.evaluator import Evaluator
 from planners.noise import check_noise, temporal_noise
 from planners.plan_state import PlanState
+from planners.reach import by_place, move
 from planners.restarts import check_restarts, restarts
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gradient:
     """Projected gradient descent on the actions (Bertsekas, "Nonlinear programming", 1999, section 2.3), with Adam.
 
-    The first starts are the proposals and the last plan, the others the last plan with noise. A step changes the
-    actions in units of the box, so that one learning rate fits all of them, and projects them on the bounds. The plan
-    is the cheapest iterate of all, not the last.
+    The first starts are the proposals and the last plan, the others the last plan with noise. A step changes the place
+    of each action in the box that is open to it, and projects it on that box (see `planners.reach`): one learning rate
+    fits all actions, and a limit on their change costs nothing. The plan is the cheapest iterate of all, not the last.
 
     A step is three evaluations a start; the last iterates are one more each. A budget takes steps away from the end;
     one that holds no step of all starts prices as many of them as it can.
@@ -62,7 +63,7 @@ class Gradient:
             generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
         )
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,
@@ -105,8 +106,8 @@ def descend(
     Args:
         candidates: `[batch, num_samples, horizon, action_dim]`, inside the bounds.
         evaluator: Prices and differentiates them.
-        bounds: Each step is projected on them.
-        optimizer: Turns gradients, in units of the box, into steps.
+        bounds: Of the actions.
+        optimizer: Turns gradients with respect to the actions' places into steps.
         num_steps: At most.
 
     Returns:
@@ -121,8 +122,8 @@ def descend(
             break
         cost, gradient = evaluator.price_with_gradient(candidates)
         iterates.append((candidates, cost))
-        change, moments = optimizer.step(bounds.half_range * gradient, moments)
-        candidates = bounds.clip(torch.addcmul(candidates, bounds.half_range, change))
+        change, moments = optimizer.step(by_place(gradient, candidates, bounds), moments)
+        candidates = move(candidates, change, bounds)
     if size := evaluator.grant(num_samples):
         iterates.append((candidates[:, :size], evaluator.price(candidates[:, :size]).cost))
     return iterates

@@ -12,6 +12,7 @@ from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState, check_stds
 from planners.noise import check_noise, temporal_noise
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 from planners.warm_start import resize_steps, shift_steps
 
 
@@ -124,7 +125,7 @@ class ICEM:
         noise[:, :, 0] = 0
         return noise
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

@@ -12,6 +12,7 @@ from planners.evaluator import Evaluator
 from planners.gaussian import GaussianState, check_stds
 from planners.noise import check_noise, temporal_noise
 from planners.types import ActionBounds, Budget, Objective, Plan, is_whole
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ class MPPI:
         noise[:, :, 0] = 0
         return noise
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

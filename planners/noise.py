@@ -8,8 +8,10 @@ from torch import Generator, Tensor
 
 from planners.splines import spline_basis
 from planners.types import is_whole
+from planners.undisturbed import undisturbed
 
 
+@undisturbed
 def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: Tensor) -> Tensor:
     """Draws independent standard normal numbers.
 
@@ -26,6 +28,7 @@ def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: 
     return torch.stack(draws).to(like.device)
 
 
+@undisturbed
 def temporal_noise(
     generators: Sequence[Generator], shape: Sequence[int], *, like: Tensor, exponent: float, num_knots: int | None
 ) -> Tensor:
@@ -79,8 +82,8 @@ def _coloring(num_steps: int, exponent: float) -> Tensor:
     lowest of the used length count as that (Timmer and König, "On generating power law noise", 1995).
     """
     period = 2 * num_steps
-    frequency = torch.fft.rfftfreq(period, dtype=torch.float64).clamp(min=1 / num_steps)
+    frequency = torch.fft.rfftfreq(period, dtype=torch.float64, device="cpu").clamp(min=1 / num_steps)
     covariance = torch.fft.irfft(frequency**-exponent, n=period)[:num_steps]
-    lag = (torch.arange(num_steps)[:, None] - torch.arange(num_steps)).abs()
-    factor: Tensor = torch.linalg.cholesky((covariance / covariance[0])[lag])
+    step = torch.arange(num_steps, device="cpu")
+    factor: Tensor = torch.linalg.cholesky((covariance / covariance[0])[(step[:, None] - step).abs()])
     return factor

@@ -14,6 +14,7 @@ from planners.noise import white_noise
 from planners.plan_state import PlanState
 from planners.splines import ORDERS, spline_basis
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,7 @@ class PredictiveSampling:
         """Returns a plan that stays at the centre of the box."""
         return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
 
+    @undisturbed
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws splines through standard normal knots: `[batch, num_iterations, num_samples, horizon, action_dim]`."""
         num_knots = min(self.num_knots, horizon)
@@ -64,7 +66,7 @@ class PredictiveSampling:
         )
         return spline_basis(num_knots, horizon, order=self.spline_order).to(knots) @ knots
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

@@ -11,6 +11,7 @@ from planners.evaluator import Evaluator
 from planners.noise import check_noise, temporal_noise
 from planners.plan_state import PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class RandomShooting:
         uniform: Tensor = 2 * torch.special.ndtr(normal) - 1
         return uniform
 
-    @torch.no_grad()
+    @undisturbed
     def plan(
         self,
         objective: Objective,

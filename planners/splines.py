@@ -25,10 +25,10 @@ def spline_basis(num_knots: int, horizon: int, *, order: int) -> Tensor:
         raise ValueError(f"num_knots must be in 1..horizon={horizon}, got {num_knots}")
     if order not in ORDERS:
         raise ValueError(f"spline_order must be one of {ORDERS}, got {order}")
-    knots = torch.eye(num_knots, dtype=torch.float64)
+    knots = torch.eye(num_knots, dtype=torch.float64, device="cpu")
     if num_knots == 1:
         return knots.expand(horizon, 1).clone()
-    position = torch.linspace(0.0, num_knots - 1.0, horizon, dtype=torch.float64)
+    position = torch.linspace(0.0, num_knots - 1.0, horizon, dtype=torch.float64, device="cpu")
     before = (position + 1e-9).floor().long().clamp(max=num_knots - 1)
     after = (before + 1).clamp(max=num_knots - 1)
     way = (position - before)[:, None].clamp(min=0.0)  # from the knot before to the one after, [horizon, 1]

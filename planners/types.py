@@ -19,7 +19,8 @@ class Score:
     """What an objective says of candidate action sequences.
 
     A planner minimises the cost alone. Constraints bind through a wrapper around the objective that turns violations
-    into cost, so that one rule holds for every planner.
+    into cost, so that one rule holds for every planner. Both may be of any real type, bool and whole numbers included:
+    planners reckon in that of the actions.
 
     Attributes:
         cost: `[batch, num_samples]`, minimised.
@@ -79,8 +80,8 @@ class ActionBounds:
     """What a planned action may be; its device and dtype are those of the whole plan.
 
     A box, and within it two things that not every problem has: a limit on how much an action may differ from the one
-    before, or a list of the only actions that there are. `clip` is the projection on all of it: what a planner prices
-    or returns went through it, and `actions == bounds.clip(actions)` to the last bit.
+    before, or a list of the only actions that there are. What a planner prices or returns is allowed to the last bit,
+    `actions == bounds.clip(actions)`.
 
     Planners keep their state in units of the box: -1 is `low`, 0 the centre, 1 is `high`.
 
@@ -128,7 +129,12 @@ class ActionBounds:
         return (self.high - self.low) / 2
 
     def clip(self, actions: Tensor) -> Tensor:
-        """Projects sequences `[batch, ..., horizon, action_dim]` on what is allowed, step by step from the first."""
+        """Returns sequences `[batch, ..., horizon, action_dim]` as they are allowed, the same where they are.
+
+        Each action becomes the nearest that may follow the one before it. With a `max_change` the whole sequence is
+        therefore not the nearest: no early action gives way to a late one. It is quick, and serves what is sampled;
+        a descent moves in `planners.reach` instead.
+        """
         if self.choices is not None:
             choices = self.choices.expand(*actions.shape[:-2], -1, -1)
             distances = torch.cdist(actions, choices, compute_mode="donot_use_mm_for_euclid_dist")  # exact

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra.errors import InstantiationException
@@ -16,6 +17,7 @@ from torch import Generator, Tensor
 
 import configs
 from benchmarks import solving
+from benchmarks.chain import Chain, late_target, there_and_back
 from benchmarks.objectives import hopeless, priced, showing_states
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score
 
@@ -25,6 +27,8 @@ DISCRETE = {"categorical_cem", "beam_search"}
 """Planners of discrete actions: in a box they plan on a grid, and their own optimum is the best sequence of it."""
 FLOOR = {"random_shooting": 1.3}
 """Planners that are a floor to compare with: how far from the optimum they may stay."""
+LIMITED_FLOOR = {("random_shooting", late_target): 1.8, ("predictive_sampling", there_and_back): 1.08}
+"""The same where the rate is limited: a spline of a few knots does not jump from step to step."""
 
 
 @pytest.fixture(params=YAMLS, ids=lambda path: path.stem)
@@ -111,6 +115,21 @@ def test_the_action_rate_is_limited(planner, lqr):
     change = torch.cat([previous[:, None], plan.actions], dim=1).diff(dim=1)
     assert (change.abs() <= torch.tensor([0.2, 0.1]) + 1e-6).all()
     assert plan.actions[:, -1].mean() < 0.7  # downhill all the same
+
+
+@pytest.mark.parametrize("make", [late_target, there_and_back], ids=lambda make: make.__name__)
+def test_it_comes_as_near_to_the_optimum_where_the_rate_is_limited(planner, name, make):
+    if name in DISCRETE:
+        pytest.skip("plans on a grid of the box")
+    chain: Chain = make()
+    state = None
+    for call in range(6):
+        seeds = range(100 * call, 100 * call + 8)
+        plan, state = solve(planner, chain, chain.bounds(8), horizon=len(chain.targets), seeds=seeds, state=state)
+        if "gradient" in name or name == "collocation":
+            assert (plan.cost <= 1.01 * chain.optimum()).all()
+    assert (plan.cost <= LIMITED_FLOOR.get((name, make), FLOOR.get(name, 1.01)) * chain.optimum()).all()
+    assert (plan.cost >= 0.9999 * chain.optimum()).all()
 
 
 def test_discrete_actions_are_chosen_or_refused_in_one_sentence(planner, name, record):
@@ -222,6 +241,74 @@ def test_planning_leaves_its_inputs_as_they_were(planner, lqr):
     from_used, _ = solve(planner, objective, lqr.bounds, state=state)
     from_fresh, _ = solve(planner, objective, lqr.bounds)
     assert same(from_used, from_fresh)
+
+
+def test_costs_of_another_type_are_taken_for_what_they_are(planner, name, lqr):
+    objective = lqr.objective(lqr.starts)
+    expected, _ = solve(planner, lambda actions: objective(actions), lqr.bounds)
+    plan, _ = solve(planner, lambda actions: priced(objective(actions).cost.double()), lqr.bounds)
+    assert same(plan, expected)
+    if "gradient" in name or name == "collocation":
+        return  # whole numbers have no gradient
+    for dtype in (torch.int64, torch.bool):
+        plan, _ = solve(planner, lambda actions: priced((actions[:, :, 0, 0] > 0.5).to(dtype)), lqr.bounds)  # noqa: B023
+        assert plan.cost.dtype == torch.float32
+        assert not plan.cost.any() and (plan.actions[:, 0, 0] <= 0.5).all()
+
+
+def test_an_objective_that_changes_its_input_changes_no_plan(planner, lqr):
+    def greedy(actions: Tensor) -> Score:
+        cost = (actions - 2.0).square().sum(dim=(2, 3))
+        actions += 1.0
+        return priced(cost)
+
+    plan, _ = solve(planner, greedy, lqr.bounds)
+    assert plan.actions.abs().max() <= 1
+    torch.testing.assert_close(plan.cost, (plan.actions - 2.0).square().sum(dim=(1, 2)))
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        lambda: default_dtype(torch.float64),
+        lambda: torch.device("meta"),
+        torch.inference_mode,
+        torch.no_grad,
+        lambda: torch.autocast("cpu"),
+        lambda: np.errstate(all="raise"),
+    ],
+    ids=["float64", "default device", "inference_mode", "no_grad", "autocast", "seterr"],
+)
+def test_the_settings_of_a_host_change_no_plan(planner, lqr, setting):
+    def plans() -> list[Plan]:
+        limit, previous = torch.full_like(lqr.bounds.low, 0.3), torch.zeros_like(lqr.starts[:, :2])
+        bounds = replace(lqr.bounds, max_change=limit, previous_action=previous)
+        first, state = solve(planner, lqr.objective(lqr.starts), bounds)
+        return [first, solve(planner, lqr.objective(lqr.starts), bounds, state=state, proposals=[proposal])[0]]
+
+    proposal = 0.1 * lqr.optimal_actions(lqr.starts, HORIZON)
+    expected = plans()
+    context: AbstractContextManager[object] = setting()
+    with context:
+        within = plans()
+    assert all(map(same, within, expected))
+
+
+def test_inputs_that_require_a_gradient_change_no_plan(planner, lqr):
+    expected, _ = solve(planner, lqr.objective(lqr.starts), lqr.bounds, proposals=[torch.zeros(8, HORIZON, 2)])
+    bounds = ActionBounds(low=lqr.bounds.low.clone().requires_grad_(), high=lqr.bounds.high.clone().requires_grad_())
+    proposal = torch.zeros(8, HORIZON, 2, requires_grad=True)
+    plan, _ = solve(planner, lqr.objective(lqr.starts), bounds, proposals=[proposal])
+    assert same(plan, expected)
+    assert not plan.actions.requires_grad and not plan.elites.requires_grad
 
 
 def test_pricing_in_chunks_changes_no_plan(planner, lqr, record):

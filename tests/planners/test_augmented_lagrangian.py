@@ -110,17 +110,31 @@ def test_the_shipped_wrapper_is_a_planner(lqr):
     assert plan.found.all()
 
 
-@pytest.mark.parametrize("num_evaluations", [None, 1, 37])
-def test_without_constraints_it_is_the_planner_inside(lqr, num_evaluations):
+def test_without_constraints_it_is_the_planner_inside(lqr):
     objective = lqr.objective(lqr.starts)
-    _, state = solve(SMALL, objective, lqr.bounds)
-    _, inner = solve(CEM_SMALL, objective, lqr.bounds)
-    budget = Budget(num_evaluations)
-    wrapped, _ = solve(SMALL, objective, lqr.bounds, state=state, budget=budget)
-    alone, _ = solve(CEM_SMALL, objective, lqr.bounds, state=inner, budget=budget)
-    assert torch.equal(wrapped.actions, alone.actions)
-    assert torch.equal(wrapped.cost_history, alone.cost_history)
-    assert wrapped.num_evaluations == alone.num_evaluations
+    wrapped, state = solve(SMALL, objective, lqr.bounds)
+    alone, inner = solve(CEM_SMALL, objective, lqr.bounds)
+    for seeds in (range(8), range(8, 16)):
+        assert torch.equal(wrapped.actions, alone.actions)
+        assert wrapped.num_evaluations == alone.num_evaluations + 1 + SMALL.num_finalists  # the last plan is priced too
+        wrapped, state = solve(SMALL, objective, lqr.bounds, state=state, seeds=seeds)
+        alone, inner = solve(CEM_SMALL, objective, lqr.bounds, state=inner, seeds=seeds)
+
+
+@pytest.mark.parametrize("num_before", [0, 1, 3])
+def test_a_set_of_constraints_that_changes_starts_fresh(lqr, num_before):
+    objective = lqr.objective(lqr.starts)
+
+    def constrained(actions, num_constraints):
+        violations = (effort(actions) - LIMIT)[:, :, None].expand(-1, -1, num_constraints)
+        return Score(cost=objective(actions).cost, violations=violations)
+
+    _, state = solve(SMALL, lambda actions: constrained(actions, num_before), lqr.bounds)
+    plan, state = solve(SMALL, lambda actions: constrained(actions, 2), lqr.bounds, state=state)
+    assert (effort(plan.actions[:, None]) <= LIMIT + 1e-3).all()
+    assert state.multipliers.shape == (8, 2)
+    optimum, _ = limited_optimum(objective, 8)
+    assert (plan.cost <= 1.05 * optimum).all()
 
 
 @pytest.mark.parametrize("num_evaluations", [1, 2, 3, 15, 37, 128, 511, None])
@@ -189,7 +203,7 @@ def test_the_time_is_shared_between_the_rounds(lqr, record, monkeypatch):
         assert 0.7 * milliseconds <= 1e3 * (now - started) <= milliseconds
     assert len(short.cost_history) == 1 + SMALL.num_rounds
     least, _ = solve(SMALL, slow, lqr.bounds, budget=Budget(milliseconds=1))
-    assert least.num_evaluations == 1 + CEM_SMALL.num_samples + SMALL.num_finalists
+    assert least.num_evaluations == 1  # the last plan
     assert least.num_evaluations < short.num_evaluations < full.num_evaluations
 
 
@@ -289,7 +303,7 @@ def test_every_parameter_changes_the_result(lqr, change):
     [
         ({"num_rounds": 0}, "num_rounds must be at least 1, got 0"),
         ({"num_finalists": 0}, "num_finalists must be at least 1, got 0"),
-        ({"worthwhile": 0}, "worthwhile must be at least 1, got 0"),
+        ({"worthwhile": 1}, "worthwhile must be at least 2, got 1"),
         ({"init_penalty": 0.0}, "init_penalty must be above 0 and finite, got 0.0"),
         ({"penalty_growth": 0.5}, "penalty_growth must be at least 1 and finite, got 0.5"),
         ({"tolerance": -1.0}, "tolerance must be at least 0 and finite, got -1.0"),

@@ -41,6 +41,42 @@ def test_a_score_of_the_wrong_shape_is_refused_in_one_sentence(cost_shape, viola
         price(lambda actions: score, ACTIONS)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64, torch.bool])
+def test_what_is_real_is_reckoned_with_in_the_type_of_the_actions(dtype):
+    score = Score(cost=torch.tensor([[0, 1, 1]] * 2).to(dtype), violations=torch.ones(2, 3, 1).to(dtype))
+    checked = price(lambda actions: score, ACTIONS)
+    assert checked.cost.dtype == checked.violations.dtype == ACTIONS.dtype
+    assert checked.cost.tolist() == [[0.0, 1.0, 1.0]] * 2
+    assert torch.equal(checked.violations, torch.ones(2, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (priced(torch.zeros(2, 3, dtype=torch.complex64)), "real costs and violations, got torch.complex64 and"),
+        (torch.zeros(2, 3), r"must return a Score of two tensors, got tensor\("),
+        (Score(cost=[0.0], violations=torch.zeros(2, 3, 0)), r"must return a Score of two tensors, got Score\(cost=\["),
+    ],
+)
+def test_what_is_no_score_is_refused_in_one_sentence(score, message):
+    with pytest.raises(ValueError, match=message):
+        price(lambda actions: score, ACTIONS)
+
+
+def test_an_objective_that_changes_what_it_is_given_changes_no_candidate():
+    def greedy(actions):
+        return energy(actions.add_(1.0))
+
+    candidates = torch.zeros(2, 3, 4, 1)
+    for chunk_size in (None, 2):
+        evaluator = Evaluator(greedy, Budget(chunk_size=chunk_size))
+        assert torch.equal(evaluator.price(candidates).cost, torch.full((2, 3), 4.0))
+        cost, gradient = evaluator.price_with_gradient(candidates)
+        assert torch.equal(cost, torch.full((2, 3), 4.0))
+        assert torch.equal(gradient, torch.full_like(candidates, 2.0))
+    assert not candidates.any()
+
+
 def test_the_gradient_is_that_of_each_candidate_and_counts_three():
     evaluator = Evaluator(energy, Budget())
     actions = torch.randn(2, 3, 4, 1, generator=torch.Generator().manual_seed(0))
