@@ -191,6 +191,9 @@ class InterpreterTask:
         losses = self._losses(self._validation, torch.arange(len(self._validation.tips)))
         return {name: float(value) for name, value in losses.items()}
 
+    def judge(self, step: int, monitors: Mapping[str, float]) -> None:
+        """Judges nothing: a poor picture harms nobody."""
+
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the interpreter."""
         return Checkpoint(

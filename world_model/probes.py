@@ -1,9 +1,9 @@
-"""What an embedding knows: linear probes, effective rank, and whether its distances are true."""
+"""What an embedding knows: linear probes, and over how many dimensions it is spread."""
 
+import math
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 
@@ -58,26 +58,18 @@ def r_squared(predictions: Tensor, targets: Tensor) -> float:
 def effective_rank(embeddings: Tensor) -> float:
     """Returns over how many dimensions the variance is spread: the exponential of its spectrum's entropy.
 
-    Roy & Vetterli 2007, of the covariance's eigenvalues. k equal eigenvalues give k; a single point gives 0.
+    Roy & Vetterli 2007, of the covariance's eigenvalues. k equal eigenvalues give k, a single point gives 0, and what
+    is not finite gives NaN.
 
     Args:
         embeddings: `[rows, embed_dim]`.
     """
-    eigenvalues = torch.linalg.eigvalsh(torch.cov(embeddings.double().T).reshape(2 * embeddings.shape[1:])).clamp_min(0)
+    covariance = torch.cov(embeddings.double().T).reshape(2 * embeddings.shape[1:])
+    if not bool(covariance.isfinite().all()):
+        return math.nan
+    eigenvalues = torch.linalg.eigvalsh(covariance).clamp_min(0)
     total = eigenvalues.sum()
     if not total > 0:
         return 0.0
     share = eigenvalues / total
     return float(torch.special.entr(share).sum().exp())
-
-
-def distance_rank_correlation(embeddings: Tensor, positions: Tensor) -> float:
-    """Returns Spearman's correlation between distances in embedding space and true distances, of neighbouring rows.
-
-    Args:
-        embeddings: `[rows, embed_dim]`, in random order; rows 0 and 1 make a pair, 2 and 3 the next.
-        positions: `[rows, position_dim]`, in the same order.
-    """
-    embedded = (embeddings[::2] - embeddings[1::2]).norm(dim=1)
-    true = (positions[::2] - positions[1::2]).norm(dim=1)
-    return float(spearmanr(embedded.numpy(), true.numpy()).statistic)

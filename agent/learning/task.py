@@ -82,6 +82,9 @@ class LearningTask(ABC):
             transitions = self._held_out.sample(self._settings.num_validation_samples, self._generator(_VALIDATION, 0))
             return {name: float(value) for name, value in self._losses(transitions).items()}
 
+    def judge(self, step: int, monitors: Mapping[str, float]) -> None:  # noqa: B027 - critics have no monitors
+        """Judges what was measured."""
+
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the weights of what learns."""
         return Checkpoint(

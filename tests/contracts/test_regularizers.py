@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from agent.run.config.building import build
-from agent.run.config.composing import compose_config, group_names
+from agent.run.config.composing import ConfigError, compose_config, group_names
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder
@@ -209,6 +209,14 @@ def test_it_says_its_values(config):
     for key, value in config.items():
         if not str(key).startswith("_"):
             assert f"{key}={value}" in text
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, "much"])
+def test_a_number_without_meaning_is_refused_by_name(config, value):
+    for key, ordinary in config.items():
+        if isinstance(ordinary, int | float):
+            with pytest.raises(ConfigError, match=rf"{key} must be .*, got {value!r}"):
+                build(OmegaConf.merge(config, {key: value}))
 
 
 def test_every_value_of_the_yaml_matters(config, model):

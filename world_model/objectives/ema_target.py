@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
+from world_model.ranges import check_number
 from world_model.types import Observation
 
 
@@ -19,8 +20,9 @@ class EMATarget(Regularizer):
 
     def __init__(self, *, decay: float) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must be in [0, 1), got {decay}")
+        check_number("decay", decay, least=0)
+        if decay >= 1:
+            raise ValueError(f"decay must be below 1, got {decay}")
         self._decay = decay
 
     def extra_repr(self) -> str:

@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from world_model.objectives.base import LatentBatch, Regularizer
+from world_model.ranges import check_count, check_number
 
 NUM_KNOTS = 17
 LAST_KNOT = 3.0
@@ -22,10 +23,8 @@ class SIGReg(Regularizer):
 
     def __init__(self, *, weight: float, num_projections: int) -> None:
         super().__init__()
-        if weight <= 0 or num_projections < 1:
-            raise ValueError(
-                f"SIGReg needs a weight above 0 and num_projections of at least 1, got {weight} and {num_projections}"
-            )
+        check_number("weight", weight, above=0)
+        check_count("num_projections", num_projections, least=1)
         self._weight = weight
         self._num_projections = num_projections
 

@@ -4,6 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from world_model.objectives.base import LatentBatch, Regularizer
+from world_model.ranges import check_number
 
 
 class VICReg(Regularizer):
@@ -16,11 +17,8 @@ class VICReg(Regularizer):
 
     def __init__(self, *, variance_weight: float, covariance_weight: float) -> None:
         super().__init__()
-        if variance_weight <= 0 or covariance_weight < 0:
-            raise ValueError(
-                f"VICReg needs a variance_weight above 0 and a covariance_weight of at least 0, "
-                f"got {variance_weight} and {covariance_weight}"
-            )
+        check_number("variance_weight", variance_weight, above=0)
+        check_number("covariance_weight", covariance_weight, least=0)
         self._variance_weight = variance_weight
         self._covariance_weight = covariance_weight
 

@@ -13,6 +13,7 @@ from envs.episode import DatasetError, EpisodeDataset
 from world_model.normalizer import Moments
 
 _CHUNK = 65_536
+_FILM_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class WindowSampler:
         self._ends = np.cumsum(np.maximum(lengths + 1 - num_steps, 0))  # of the windows of each episode, in one count
         if len(self) == 0:
             raise DatasetError(
-                f"windows of {num_frames} frames take {num_steps} control steps, "
-                f"the longest episode has {lengths.max(initial=0)}: record longer episodes or choose a shorter rollout"
+                f"windows of {num_frames} frames take {num_steps} control steps, the longest of the {len(episodes)} "
+                f"chosen episodes has {lengths.max(initial=0)}: record longer episodes or choose a shorter rollout"
             )
         before = np.concatenate([[0], self._ends[:-1]])
         self._row_shift = dataset.first_observation[episodes] - before
@@ -105,6 +106,22 @@ class WindowSampler:
         )
 
 
+def long_enough(dataset: EpisodeDataset, *, num_steps: int) -> NDArray[np.int64]:
+    """Returns the episodes of at least `num_steps` control steps; of the others nothing can be learned.
+
+    Raises:
+        DatasetError: There are fewer than two, and one to learn from and one to validate on are needed.
+    """
+    usable = np.flatnonzero(dataset.lengths >= num_steps)
+    if len(usable) < 2:
+        raise DatasetError(
+            f"training needs at least 2 episodes of {num_steps} control steps or more, one of them to validate on; of "
+            f"the {dataset.num_episodes} in {dataset.folder} {len(usable)} are so long, the longest has "
+            f"{dataset.lengths.max(initial=0)}: record longer ones, or choose a shorter rollout"
+        )
+    return usable
+
+
 def split_episodes(
     num_episodes: int, *, validation_fraction: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -133,13 +150,13 @@ def sensor_moments(dataset: EpisodeDataset, sensor: str, episodes: NDArray[np.in
 
 
 def check_camera(dataset: EpisodeDataset, sensor: str) -> None:
-    """Raises `DatasetError` where a camera shows the same in every episode, or the dataset lacks it."""
+    """Raises `DatasetError` where a camera shows the same picture all the time, or the dataset lacks it."""
     frames = _readings(dataset, sensor)
-    first, *others = dataset.first_observation
-    if all(np.array_equal(frames[row], frames[first]) for row in others):
+    chunks = (frames[start : start + _FILM_CHUNK] for start in range(0, len(frames), _FILM_CHUNK))
+    if all((chunk == frames[0]).all() for chunk in chunks):
         raise DatasetError(
-            f"the camera '{sensor}' of the dataset {dataset.folder} shows the same picture at the start of every "
-            "episode: it sees nothing that moves"
+            f"the camera '{sensor}' of the dataset {dataset.folder} shows the same picture in all {len(frames)} "
+            "frames: it sees nothing that moves"
         )
 
 

@@ -3,14 +3,13 @@
 A training writes into its folder:
 
     last.safetensors            what was learned, after the newest checkpointed step
-    best.safetensors            ... at the lowest validation loss
     step_00002000.safetensors   ... every so often
     training_state.safetensors  what is needed to go on: all modules, optimiser, step
     log.jsonl, tensorboard/     losses and monitors
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +24,10 @@ from world_model.training.run_log import RunLog
 from world_model.training.training_state import Progress, TrainingState
 
 LAST = "last.safetensors"
-BEST = "best.safetensors"
 STATE = "training_state.safetensors"
+
+_LOOK_EVERY = 100
+"""Steps after which it is looked whether the losses are finite: to look at each would keep a GPU waiting."""
 
 
 class TrainingStopped(RuntimeError):  # noqa: N818 - it is the end that matters
@@ -50,11 +51,11 @@ class Task(Protocol):
         ...
 
     def validate(self, step: int) -> Mapping[str, float]:
-        """Returns monitors; the checkpoint with the lowest `loss` is the best.
+        """Returns monitors, `loss` among them."""
+        ...
 
-        Raises:
-            TrainingStopped: The training cannot succeed.
-        """
+    def judge(self, step: int, monitors: Mapping[str, float]) -> None:
+        """Raises `TrainingStopped` if the monitors of a step, which are in the log by then, are beyond hope."""
         ...
 
     def checkpoint(self, step: int) -> Checkpoint:
@@ -76,7 +77,7 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
         The path of the last checkpoint.
 
     Raises:
-        TrainingStopped: The training cannot succeed.
+        TrainingStopped: The training diverged, or cannot succeed; what condemned it is in the log.
         CheckpointError: The folder holds another training, or a damaged one.
         OSError: Something cannot be written.
     """
@@ -88,7 +89,6 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
         if not (output / LAST).exists():
             save_checkpoint(output / LAST, task.checkpoint(progress.step))
         return output / LAST
-    best_loss = progress.best_loss
     log = RunLog(output, step=progress.step, num_bytes=progress.log_bytes, wandb=settings.wandb)
     steps = tqdm(
         range(progress.step + 1, settings.num_steps + 1),
@@ -97,48 +97,71 @@ def fit(task: Task, *, settings: FitSettings, identity: Mapping[str, Any], outpu
         total=settings.num_steps,
         disable=None,
     )
+    finite: list[Tensor] = []
+    intervals = {
+        "log": settings.log_every,
+        "validation": settings.validation_every,
+        "checkpoint": settings.checkpoint_every,
+    }
     with threads(settings.num_threads), closing(log):
         for step in steps:
             is_last = step == settings.num_steps
-            losses = train_step(task, optimizer, parameters, settings, step)
-            if is_last or step % settings.log_every == 0:
-                log.write(step, {f"train/{name}": _finite(value, step, settings) for name, value in losses.items()})
-            if is_last or step % settings.validation_every == 0:
+            due = {purpose: is_last or step % every == 0 for purpose, every in intervals.items()}
+            losses, gradient_norm = train_step(task, optimizer, parameters, settings, step)
+            finite.append((losses["loss"].detach() + gradient_norm).isfinite())
+            if any(due.values()) or len(finite) == _LOOK_EVERY:
+                _stop_if_diverged(finite, step, settings)
+                finite.clear()
+            if due["log"]:
+                log.write(step, {f"train/{name}": value.item() for name, value in losses.items()})
+            if due["validation"]:
                 monitors = task.validate(step)
                 log.write(step, {f"validation/{name}": value for name, value in monitors.items()})
                 steps.set_postfix(validation_loss=f"{monitors['loss']:.4g}")
-                if monitors["loss"] < best_loss:
-                    best_loss = monitors["loss"]
-                    save_checkpoint(output / BEST, task.checkpoint(step))
-            if is_last or step % settings.checkpoint_every == 0:
+                if not math.isfinite(monitors["loss"]):
+                    raise _diverged(step, f"its validation loss is {monitors['loss']}", settings)
+                task.judge(step, monitors)
+            if due["checkpoint"]:
+                _check_weights(task.module, step, settings)
                 if step % settings.keep_every == 0:
                     save_checkpoint(output / f"step_{step:08d}.safetensors", task.checkpoint(step))
                 save_checkpoint(output / LAST, task.checkpoint(step))
-                state.save(Progress(step=step, best_loss=best_loss, log_bytes=log.flush()))
+                state.save(Progress(step=step, log_bytes=log.flush()))
     return output / LAST
 
 
 def train_step(
     task: Task, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], settings: FitSettings, step: int
-) -> Mapping[str, Tensor]:
-    """Does one step of the optimiser, and returns the losses that it followed."""
+) -> tuple[Mapping[str, Tensor], Tensor]:
+    """Does one step of the optimiser, and returns the losses that it followed and the length of their gradient."""
     for group in optimizer.param_groups:
         group["lr"] = settings.learning_rate_at(step)
     losses = task.losses(step)
     optimizer.zero_grad()
     losses["loss"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    gradient_norm = nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
     optimizer.step()
     task.finish_step()
-    return losses
+    return losses, gradient_norm
 
 
-def _finite(value: Tensor, step: int, settings: FitSettings) -> float:
-    number = value.item()
-    if not math.isfinite(number):
-        remedy = f"a smaller {settings.section}.learning_rate may help"
-        raise TrainingStopped(f"the loss is {number} at step {step}: {remedy}")
-    return number
+def _stop_if_diverged(finite: Sequence[Tensor], step: int, settings: FitSettings) -> None:
+    """Raises `TrainingStopped` if loss or gradient was not finite in one of the steps up to this one."""
+    flags = torch.stack(list(finite)).tolist()
+    if False in flags:
+        raise _diverged(step + 1 - len(flags) + flags.index(False), "its loss or the gradient is not finite", settings)
+
+
+def _check_weights(module: nn.Module, step: int, settings: FitSettings) -> None:
+    """Raises `TrainingStopped` before a weight that is not finite is saved."""
+    for name, tensor in module.state_dict().items():
+        if not bool(tensor.isfinite().all()):
+            raise _diverged(step, f"the weights '{name}' are not finite", settings)
+
+
+def _diverged(step: int, what: str, settings: FitSettings) -> TrainingStopped:
+    remedy = f"a smaller {settings.section}.learning_rate may help"
+    return TrainingStopped(f"the training diverged at step {step}: {what}; {remedy}")
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """How long and how fast anything is trained."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from world_model.ranges import check_count, check_number
 from world_model.training.run_log import require_wandb
+
+_HARMLESS = ("log_every", "validation_every", "checkpoint_every", "keep_every", "wandb")
+"""Settings that change nothing of what is learned."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class FitSettings:
             raise ValueError(f"{self.section}.wandb must be true or false, got {self.wandb!r}")
         if self.wandb:
             require_wandb(self.section)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Plain JSON of all that decides what is learned: a training goes on under any other intervals."""
+        return {name: value for name, value in asdict(self).items() if name not in _HARMLESS}
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, the first being 1."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -28,8 +29,9 @@ class RunLog:
         self._wandb: Any = _start_wandb(folder) if wandb else None
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Writes the numbers of one step."""
-        self._file.write(json.dumps({"step": step, **numbers}).encode() + b"\n")
+        """Writes the numbers of one step; one that is not finite is null in `log.jsonl`, as JSON knows no other."""
+        line = {"step": step, **{name: value if math.isfinite(value) else None for name, value in numbers.items()}}
+        self._file.write(json.dumps(line).encode() + b"\n")
         for name, value in numbers.items():
             self._tensorboard.add_scalar(name, value, step)
         if self._wandb is not None:

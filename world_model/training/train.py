@@ -1,8 +1,9 @@
 """Training of a world model: windows of recorded episodes in, a checkpoint out."""
 
+import logging
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from world_model.training.data import (
     WindowSampler,
     action_moments,
     check_camera,
+    long_enough,
     sensor_moments,
     split_episodes,
 )
@@ -39,6 +41,7 @@ from world_model.types import Observation, is_image
 __all__ = ["TrainingSettings", "TrainingStopped", "train_world_model"]
 
 SECTION = "world_model"
+_LOG = logging.getLogger(__name__)
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
@@ -105,6 +108,10 @@ class TrainingSettings(FitSettings):
         Augmentation.from_config(self.augmentation)
         Alarm.from_config(self.alarm)
 
+    def window_steps(self, *, context_length: int, action_repeat: int) -> int:
+        """Returns the control steps of a window: of the frames that the model sees, and of those that it imagines."""
+        return (context_length + self.rollout_length - 1) * action_repeat
+
     def on_this_machine(self) -> "TrainingSettings":
         """Returns the settings with what "auto" stands for here.
 
@@ -147,7 +154,7 @@ def train_world_model(
         The path of the last checkpoint.
 
     Raises:
-        DatasetError: The dataset lacks a sensor, holds what is not finite, or its episodes are too few or too short.
+        DatasetError: The dataset lacks a sensor, holds what is not finite, or too few episodes are long enough.
         TrainingStopped: The model has collapsed, is deaf to actions, or diverged.
         CheckpointError: The folder holds another training, or a damaged one.
         OSError: Something cannot be written.
@@ -157,7 +164,7 @@ def train_world_model(
         "seed": seed,
         "data": dataset.fingerprint,
         "configs": configs,
-        "training": asdict(settings),
+        "training": settings.identity,
         "regularizer": repr(regularizer),
     }
     with torch.random.fork_rng(devices=[]):
@@ -174,14 +181,22 @@ def train_world_model(
 
 
 def split_of_training(
-    dataset: EpisodeDataset, *, validation_fraction: float, seed: int
+    dataset: EpisodeDataset, *, num_steps: int, validation_fraction: float, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the episodes that a world model of that seed learns from, and those that it is validated on.
 
+    Args:
+        dataset: Where they come from.
+        num_steps: Control steps of a window; shorter episodes are on neither side.
+        validation_fraction: Share of those that is validated on.
+        seed: Of the training.
+
     Raises:
-        DatasetError: There are fewer than two episodes.
+        DatasetError: There are fewer than two episodes that are long enough.
     """
-    return split_episodes(dataset.num_episodes, validation_fraction=validation_fraction, rng=_rng(seed, _SPLIT, 0))
+    usable = long_enough(dataset, num_steps=num_steps)
+    sides = split_episodes(len(usable), validation_fraction=validation_fraction, rng=_rng(seed, _SPLIT, 0))
+    return usable[sides[0]], usable[sides[1]]
 
 
 class WorldModelTask:
@@ -210,7 +225,17 @@ class WorldModelTask:
         self._device = torch.device(settings.device)
         self._alarm = Alarm.from_config(settings.alarm)
         self._augmentation = Augmentation.from_config(settings.augmentation)
-        learned, held_out = split_of_training(dataset, validation_fraction=settings.validation_fraction, seed=seed)
+        num_steps = settings.window_steps(context_length=model.context_length, action_repeat=model.action_repeat)
+        learned, held_out = split_of_training(
+            dataset, num_steps=num_steps, validation_fraction=settings.validation_fraction, seed=seed
+        )
+        if num_skipped := dataset.num_episodes - len(learned) - len(held_out):
+            _LOG.warning(
+                "%d of %d episodes are shorter than the %d control steps of a window: nothing is learned from them",
+                num_skipped,
+                dataset.num_episodes,
+                num_steps,
+            )
         self._train, validation = (
             WindowSampler(
                 dataset,
@@ -285,20 +310,19 @@ class WorldModelTask:
         """Lets the regulariser follow the model."""
         self._regularizer.update(self._model)
 
-    def validate(self, step: int) -> dict[str, float]:
-        """Returns losses and monitors on held-out windows.
-
-        Raises:
-            TrainingStopped: The model has collapsed, or is deaf to actions.
-        """
+    def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        """Returns losses and monitors on held-out windows."""
         self.module.eval()
         monitors = measure(self._model, self._validation) | self._probes.measure(self._model)
-        if self._alarm.is_due(step, self._settings.num_steps):
-            self._alarm.check(step, monitors)
         rng = _rng(self._seed, _VALIDATION, 1)
         with torch.no_grad():
             losses = [self._losses(batch, rng) for batch in self._validation.split(self._settings.batch_size)]
         return {name: float(torch.stack([part[name] for part in losses]).mean()) for name in losses[0]} | monitors
+
+    def judge(self, step: int, monitors: Mapping[str, float]) -> None:
+        """Raises `TrainingStopped` if the model has collapsed, or is deaf to actions."""
+        if self._alarm.is_due(step, self._settings.num_steps):
+            self._alarm.check(step, monitors)
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the model and what is to be said of it."""

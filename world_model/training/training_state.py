@@ -1,7 +1,6 @@
 """What an interrupted training needs to go on exactly: all modules, the optimiser, and how far it came."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ class Progress:
 
     Attributes:
         step: Finished steps of the optimiser.
-        best_loss: Lowest validation loss so far.
         log_bytes: Size of the log after that step.
     """
 
     step: int = 0
-    best_loss: float = math.inf
     log_bytes: int = 0
 
 
@@ -51,11 +48,9 @@ class TrainingState:
         tensors = {f"module.{name}": tensor for name, tensor in self._module.state_dict().items()}
         for index, values in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in values.items()}
-        best_loss = progress.best_loss if math.isfinite(progress.best_loss) else None
         header = {
             "identity": self._identity,
             "step": progress.step,
-            "best_loss": best_loss,
             "log_bytes": progress.log_bytes,
         }
         write_tensors(self._path, tensors, header)
@@ -82,8 +77,7 @@ class TrainingState:
                     modules[rest] = tensor
             self._module.load_state_dict(modules)
             self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
-            best_loss = math.inf if header["best_loss"] is None else float(header["best_loss"])
-            return Progress(step=int(header["step"]), best_loss=best_loss, log_bytes=int(header["log_bytes"]))
+            return Progress(step=int(header["step"]), log_bytes=int(header["log_bytes"]))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{self._path} is no training state to go on from: {one_line(error)}") from None
 

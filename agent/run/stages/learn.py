@@ -10,7 +10,7 @@ agent.safetensors   all of it, and the statistics of the cost terms: what acts
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class _LaterStages:
         settings = build(self.config.values.learning)
         purpose = f"critic.{name}"
         task = CriticTask(critic=critic, learning=critic_learning(self.config, name), **self._common(settings, purpose))
-        learning = {key: value for key, value in asdict(settings).items() if key not in _OF_POLICY}
+        learning = {key: value for key, value in settings.identity.items() if key not in _OF_POLICY}
         identity = {"critic": self.config.plain()["values"]["critic"][name], "learning": learning}
         path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
         _take_over(critic, load_checkpoint(path), "critic")
@@ -252,7 +252,7 @@ class _LaterStages:
             "seed": self.config.values.seed,
             "data": self.metadata.data_fingerprint,
             "world_model": self.parent,
-            "learning": asdict(settings),
+            "learning": settings.identity,
         }
 
     def _common(self, settings: LearningSettings, purpose: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ decoder.safetensors   what draws embeddings, and reads the tip off them
 pictures/             held-out episodes beside what is imagined of them, and maps of how far goals seem to be
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from envs.mujoco_env import MujocoEnv
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
-from world_model.training.train import split_of_training
+from world_model.training.train import TrainingSettings, split_of_training
 
 DECODER_FOLDER = "decoder"
 DECODER = "decoder.safetensors"
@@ -113,7 +113,7 @@ def _learn_interpreter(
         "seed": seed,
         "data": dataset.fingerprint,
         "world_model": section_sha256(world_model),
-        "pictures": asdict(settings),
+        "pictures": settings.identity,
     }
     path = fit(task, settings=settings, identity=identity, output=run_folder / DECODER_FOLDER, description="decoder")
     learnt = load_checkpoint(path)
@@ -144,8 +144,15 @@ def _draw_maps(config: Config, modules: Modules, env: MujocoEnv, num_goals: int,
 
 def _split(config: Config, dataset: EpisodeDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns the episodes that the world model has learned from, and those that it has not."""
+    values = config.values
+    settings: TrainingSettings = build(values.training)
     return split_of_training(
-        dataset, validation_fraction=config.values.training.validation_fraction, seed=config.values.seed
+        dataset,
+        num_steps=settings.window_steps(
+            context_length=values.world_model.context_length, action_repeat=values.world_model.action_repeat
+        ),
+        validation_fraction=settings.validation_fraction,
+        seed=values.seed,
     )
 
 

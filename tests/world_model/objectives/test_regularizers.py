@@ -144,11 +144,14 @@ def test_without_a_slow_copy_gradients_flow_through_both_branches(build_model):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: SIGReg(weight=0.0, num_projections=8), "a weight above 0"),
-        (lambda: SIGReg(weight=0.1, num_projections=0), "num_projections of at least 1"),
-        (lambda: VICReg(variance_weight=0.0, covariance_weight=1.0), "variance_weight above 0"),
-        (lambda: EMATarget(decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
-        (lambda: EMATarget(decay=math.nan), r"decay must be in \[0, 1\), got nan"),
+        (lambda: SIGReg(weight=0.0, num_projections=8), "weight must be above 0 and finite, got 0.0"),
+        (lambda: SIGReg(weight=0.1, num_projections=0), "num_projections must be at least 1, got 0"),
+        (
+            lambda: VICReg(variance_weight=0.0, covariance_weight=1.0),
+            "variance_weight must be above 0 and finite, got 0.0",
+        ),
+        (lambda: EMATarget(decay=1.0), "decay must be below 1, got 1.0"),
+        (lambda: EMATarget(decay=math.nan), "decay must be at least 0 and finite, got nan"),
     ],
 )
 def test_values_without_meaning_are_refused(build, message):

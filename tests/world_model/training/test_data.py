@@ -3,7 +3,14 @@ import pytest
 import torch
 
 from envs.episode import DatasetError
-from world_model.training.data import WindowSampler, action_moments, check_camera, sensor_moments, split_episodes
+from world_model.training.data import (
+    WindowSampler,
+    action_moments,
+    check_camera,
+    long_enough,
+    sensor_moments,
+    split_episodes,
+)
 
 LENGTHS = [7, 3, 12, 5]
 
@@ -97,8 +104,28 @@ def test_moments_are_those_of_the_chosen_episodes(linear):
         np.testing.assert_allclose(moments.std, values.std(axis=0), rtol=1e-9)
 
 
+def test_moments_of_readings_far_from_0_lose_no_digits(record, tmp_path):
+    rng = np.random.default_rng(0)
+    readings = [{"clock": np.float32(1e5 + 0.1 * rng.normal(size=(41, 1)))} for _ in range(3)]
+    dataset = record(tmp_path, readings, [np.float32(1e5 + 0.1 * rng.normal(size=(40, 1))) for _ in range(3)])
+    clock, actions = (np.float64(array) for array in (dataset.observations["clock"], dataset.actions))
+    everything = np.arange(3)
+    np.testing.assert_allclose(sensor_moments(dataset, "clock", everything).std, clock.std(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(action_moments(dataset, everything).std, actions.std(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("num_steps", [1, 4, 5, 7])
+def test_episodes_shorter_than_a_window_are_left_out(stamped, num_steps):
+    expected = [episode for episode, length in enumerate(LENGTHS) if length >= num_steps]
+    assert long_enough(stamped, num_steps=num_steps).tolist() == expected
+
+
 def test_what_nothing_can_be_learned_from_is_refused(stamped):
-    with pytest.raises(DatasetError, match="take 12 control steps, the longest episode has 7"):
+    with pytest.raises(
+        DatasetError, match=r"at least 2 episodes of 8 control steps .* of the 4 in .* 1 are so long, .* 12"
+    ):
+        long_enough(stamped, num_steps=8)
+    with pytest.raises(DatasetError, match="take 12 control steps, the longest of the 2 chosen episodes has 7"):
         sampler(stamped, (0, 1), num_frames=13)
     with pytest.raises(DatasetError, match=r"no sensor 'elbow', it has \['stamp'\]"):
         sensor_moments(stamped, "elbow", np.array([0]))
@@ -131,23 +158,30 @@ def test_windows_of_frames_are_the_recorded_bytes(filmed):
         np.testing.assert_array_equal(frames[row], filmed.episode(episode)[0]["camera"][start : start + 5 : 2])
 
 
-def film(record, folder, starts):
-    """Records films `[3, 8, 8, 3]` that begin with the given frames and then show noise."""
-    noise = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
-    readings = [{"camera": np.concatenate([start[None], noise])} for start in starts]
-    return record(folder, readings, [np.zeros((2, 1))] * len(starts))
+STILL = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
 
-def test_a_camera_that_shows_the_same_at_every_start_is_refused(record, tmp_path):
-    still = np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    constant = film(record, tmp_path / "constant", [still] * 4)
+def film(record, folder, change):
+    """Records 4 films of 50 frames of a thing at rest, with a change of one colour somewhere."""
+    films = np.repeat(STILL[None, None], 50, axis=1).repeat(4, axis=0)
+    films[change][..., 7, 7, 2] ^= 1
+    return record(folder, [{"camera": frames} for frames in films], [np.zeros((49, 1))] * 4)
+
+
+def test_a_camera_that_shows_the_same_all_the_time_is_refused(record, tmp_path):
+    constant = film(record, tmp_path, np.s_[:0])
     with pytest.raises(
-        DatasetError,
-        match=r"^the camera 'camera' of the dataset .* shows the same picture at the start of every episode",
+        DatasetError, match=r"^the camera 'camera' of the dataset .* shows the same picture in all 200 frames"
     ):
         check_camera(constant, "camera")
-    moved = still.copy()
-    moved[7, 7, 2] ^= 1
-    check_camera(film(record, tmp_path / "moved", [still, still, still, moved]), "camera")
     with pytest.raises(DatasetError, match=r"has no sensor 'eye', it has \['camera'\]"):
         check_camera(constant, "eye")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [np.s_[:, 1:], np.s_[:, 49:], np.s_[3:, 49:], np.s_[3:, :1], np.s_[2:, :]],
+    ids=["behind a fixed start", "at the end", "at the very end", "at the last start", "in half of the episodes"],
+)
+def test_whatever_moves_anywhere_is_enough_to_be_seen(record, tmp_path, change):
+    check_camera(film(record, tmp_path, change), "camera")

@@ -29,7 +29,7 @@ from world_model.training.checkpoint import CheckpointError, load_checkpoint
 from world_model.training.data import WindowSampler
 from world_model.training.fit import TrainingStopped
 from world_model.training.monitors import Alarm, measure
-from world_model.training.train import WorldModelTask, train_world_model
+from world_model.training.train import WorldModelTask, split_of_training, train_world_model
 
 
 def sigreg(weight=0.02):
@@ -85,9 +85,8 @@ def test_a_linear_system_is_learned_to_a_small_error_over_three_steps(train, bui
 def test_a_training_leaves_what_it_promises(train, linear, tmp_path):
     path = train(tmp_path)
     assert path == tmp_path / "last.safetensors"
-    assert {"last.safetensors", "best.safetensors", "step_00000020.safetensors", "log.jsonl"} <= content(
-        tmp_path
-    ).keys()
+    kept = {f"step_{step:08d}.safetensors" for step in (20, 40)}
+    assert content(tmp_path).keys() == {"last.safetensors", "training_state.safetensors", "log.jsonl", *kept}
     assert list((tmp_path / "tensorboard").iterdir())
     metadata = load_checkpoint(path).metadata
     assert metadata.training_step == 40
@@ -256,6 +255,19 @@ def test_intervals_and_monitors_do_not_change_what_is_learned(train, tmp_path):
     assert torch.equal(weights(train(tmp_path / "changed", **changes)), ordinary)
 
 
+def test_an_interrupted_training_goes_on_under_other_intervals(train, tmp_path, monkeypatch):
+    ordinary = weights(train(tmp_path / "whole"))
+    interrupt(monkeypatch, 17)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts")
+    monkeypatch.undo()
+    others = {"log_every": 1, "validation_every": 3, "checkpoint_every": 7, "keep_every": 14}
+    assert torch.equal(weights(train(tmp_path / "parts", **others)), ordinary)
+    logged = steps_of(tmp_path / "parts")
+    assert logged["train"] == [5, 10, *range(11, 41)]
+    assert logged["validation"] == [10, *range(12, 40, 3), 40]
+
+
 def test_the_learning_rate_rises_falls_as_a_cosine_and_may_stay(settings):
     falling = settings(num_steps=1000, warmup_steps=10, learning_rate=1.0, final_learning_rate=0.2)
     rates = [falling.learning_rate_at(step) for step in range(1, 1001)]
@@ -295,16 +307,175 @@ def test_a_model_of_what_no_action_moves_is_deaf(train, build_model, unheard, tm
         train(tmp_path, dataset=unheard, build=build, **LONGER)
 
 
-def test_a_loss_that_is_no_number_stops_the_training(train, tmp_path, build_model):
-    def build():
-        model = build_model()
-        with torch.no_grad():
-            model.predictor.change[-1].bias += float("nan")
-        return model
+def diverge(monkeypatch, at):
+    """Lets a gradient grow beyond all bounds at one step."""
+    losses = WorldModelTask.losses
 
-    with pytest.raises(TrainingStopped, match="the loss is nan at step 5"):
-        train(tmp_path, build=build)
+    def grow(task, step):
+        parts = losses(task, step)
+        return parts | {"loss": parts["loss"] * (float("inf") if step == at else 1)}
+
+    monkeypatch.setattr(WorldModelTask, "losses", grow)
+
+
+@pytest.mark.parametrize("log_every", [1, 4, 100])
+@pytest.mark.parametrize("checkpoint_every", [1, 4, 100])
+@pytest.mark.parametrize("validation_every", [1, 4, 100])
+@pytest.mark.parametrize("at", [6])
+def test_a_training_that_diverges_says_so_and_at_which_step(
+    train, tmp_path, monkeypatch, log_every, checkpoint_every, validation_every, at
+):
+    diverge(monkeypatch, at)
+    intervals = {
+        "log_every": log_every,
+        "checkpoint_every": checkpoint_every,
+        "keep_every": checkpoint_every,
+        "validation_every": validation_every,
+    }
+    message = f"^the training diverged at step {at}: .* a smaller training.learning_rate may help$"
+    with pytest.raises(TrainingStopped, match=message):
+        train(tmp_path, num_steps=10, **intervals)
+    for path in tmp_path.glob("*.safetensors"):
+        if path.name != "training_state.safetensors":
+            assert load_checkpoint(path).metadata.training_step < at
+
+
+def test_a_training_that_diverges_between_far_intervals_is_stopped_before_the_next(train, tmp_path, monkeypatch):
+    diverge(monkeypatch, 7)
+    finish, steps = WorldModelTask.finish_step, []
+    monkeypatch.setattr(WorldModelTask, "finish_step", lambda task: steps.append(finish(task)))
+    far = dict.fromkeys(("log_every", "checkpoint_every", "keep_every", "validation_every"), 1000)
+    with pytest.raises(TrainingStopped, match="diverged at step 7"):
+        train(tmp_path, num_steps=2000, **far)
+    assert len(steps) <= 200
+
+
+def test_weights_that_a_finite_gradient_leaves_without_number_are_never_saved(train, tmp_path, monkeypatch):
+    def spoil(task):
+        task.model.action_normalizer.mean.fill_(float("inf"))
+
+    monkeypatch.setattr(WorldModelTask, "finish_step", spoil)
+    message = r"diverged at step 1: the weights 'model.action_normalizer.mean' are not finite"
+    with pytest.raises(TrainingStopped, match=message):
+        train(tmp_path, checkpoint_every=1, keep_every=1)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("learning_rate", [1e8, 1e20, 1e36])
+@pytest.mark.parametrize("every", [1, 2])
+def test_steps_that_are_much_too_long_are_told_as_such(train, tmp_path, learning_rate, every):
+    intervals = {"log_every": 10, "checkpoint_every": every, "keep_every": every, "validation_every": every}
+    with pytest.raises(TrainingStopped, match=r"^the training diverged at step \d+: "):
+        train(tmp_path, num_steps=30, warmup_steps=0, learning_rate=learning_rate, **intervals)
+
+
+def test_the_log_holds_the_validation_that_condemns_a_training_and_is_json_to_everyone(
+    train, windy, tmp_path, monkeypatch
+):
+    with pytest.raises(TrainingStopped, match=r"has collapsed at step (\d+)") as stopped:
+        train(tmp_path / "collapsed", dataset=windy, regularizer=NoRegularizer(), **LONGER)
+    last = json.loads((tmp_path / "collapsed" / "log.jsonl").read_text().splitlines()[-1])
+    assert f"collapsed at step {last['step']}:" in str(stopped.value)
+    assert min(last["validation/std/position"], last["validation/std/velocity"]) < ALARM["min_std"]
+
+    validate = WorldModelTask.validate
+    monkeypatch.setattr(WorldModelTask, "validate", lambda *step: validate(*step) | {"loss": float("nan")})
+    with pytest.raises(TrainingStopped, match="diverged at step 10: its validation loss is nan"):
+        train(tmp_path / "diverged")
+    last = json.loads((tmp_path / "diverged" / "log.jsonl").read_text().splitlines()[-1], parse_constant=pytest.fail)
+    assert last["step"] == 10 and last["validation/loss"] is None and last["validation/std/position"] > 0
+
+
+@pytest.fixture
+def stamped(record, tmp_path):
+    """Episodes of other lengths, in which every reading and every action is the number of its episode."""
+
+    def write(lengths):
+        readings = [
+            {name: np.full((length + 1, 2), episode) for name in ("position", "velocity")}
+            for episode, length in enumerate(lengths)
+        ]
+        return record(
+            tmp_path / "stamped", readings, [np.full((len(it["position"]) - 1, 2), e) for e, it in enumerate(readings)]
+        )
+
+    return write
+
+
+def make_task(settings, dataset, model, **changes):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return WorldModelTask(
+            model=model, regularizer=sigreg(), dataset=dataset, settings=settings(**changes), configs={}, seed=0
+        )
+
+
+def episodes_seen(model, look, monkeypatch):
+    """Returns the numbers of the episodes whose frames a model embeds in some work."""
+    seen, encode = set(), type(model).encode
+
+    def watch(model, observation):
+        seen.update(observation["position"].unique().int().tolist())
+        return encode(model, observation)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(model), "encode", watch)
+        look()
+    return seen
+
+
+def test_what_is_learned_validated_and_normalised_by_comes_from_the_right_side(
+    build_model, settings, stamped, monkeypatch
+):
+    dataset, model = stamped([6] * 20), build_model()
+    changes = {"validation_fraction": 0.3, "num_probe_frames": 500}
+    learned, held_out = split_of_training(dataset, num_steps=3, validation_fraction=0.3, seed=0)
+    task = make_task(settings, dataset, model, **changes)
+    for normalizer in (model.normalizers["position"], model.normalizers["velocity"], model.action_normalizer):
+        torch.testing.assert_close(normalizer.mean, torch.full((2,), float(learned.mean())))
+        torch.testing.assert_close(normalizer.std, torch.full((2,), float(learned.std())))
+    steps = range(1, 30)
+    assert episodes_seen(model, lambda: [task.losses(step) for step in steps], monkeypatch) == set(learned.tolist())
+    monkeypatch.setattr(task, "_probes", SimpleNamespace(measure=lambda _: {}))  # those are fitted on learned ones
+    assert episodes_seen(model, lambda: task.validate(1), monkeypatch) == set(held_out.tolist())
+
+
+def test_what_is_left_out_at_a_step_is_another_at_the_next_and_the_same_when_it_is_done_again(
+    build_model, settings, linear
+):
+    class Leaky(nn.Linear):
+        masks = []
+
+        def forward(self, readings):
+            self.masks.append(tuple(nn.functional.dropout(torch.ones(64), 0.5, self.training).tolist()))
+            return super().forward(readings)
+
+    model = build_model(encoder=lambda *, input_shape, embed_dim: Leaky(*input_shape, embed_dim))
+    task = make_task(settings, linear, model)
+    for step in (1, 2, 3, 2):
+        task.losses(step)
+    first, second, third, again = (Leaky.masks[index : index + 2] for index in range(0, 8, 2))
+    assert len({*first, *second, *third}) == 6
+    assert again == second
+
+
+def test_episodes_that_are_too_short_are_left_out_and_counted(build_model, settings, stamped, caplog, monkeypatch):
+    dataset, model = stamped([1, 2, 3, 7, 40, 1]), build_model()
+    task = make_task(settings, dataset, model)
+    assert "4 of 6 episodes are shorter than the 3 control steps of a window" not in caplog.text
+    assert "3 of 6 episodes are shorter than the 3 control steps of a window" in caplog.text
+    seen = episodes_seen(model, lambda: [task.losses(step) for step in range(1, 9)] + [task.validate(1)], monkeypatch)
+    assert seen == {2, 3, 4}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_too_few_long_episodes_are_told_as_they_are_whatever_the_seed(train, stamped, tmp_path, seed):
+    dataset = stamped([1, 2, 3, 7, 40])
+    with pytest.raises(
+        DatasetError, match=r"2 episodes of 8 control steps or more.* 1 are so long, the longest has 40"
+    ):
+        train(tmp_path / "output", dataset=dataset, rollout_length=8, seed=seed)
+    train(tmp_path / "output", dataset=dataset, rollout_length=7, seed=seed, num_steps=2)
 
 
 @pytest.mark.parametrize("episode", range(3))
