@@ -21,7 +21,7 @@ from agent.perception import Perception, Readings
 from agent.policy import ReactivePolicy
 from agent.proposal import imagine_policy
 from agent.pursuit import Pursuit
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from planners.types import ActionBounds, Plan, Planner
 from world_model.types import LatentGoal, WorldModel
 
@@ -57,7 +57,7 @@ class Actor:
         guardrails: Guardrails,
         policy: ReactivePolicy | None,
         critic: Critic | None,
-        spec: EnvSpec,
+        spec: TaskSpec,
         action_repeat: int,
         memory_capacity: int,
     ) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from agent.readings import as_numbers, flaw
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, TaskSpec
 from world_model.types import Goal, LatentGoal
 
 _TOLERANCE = 1e-3
@@ -23,13 +23,13 @@ class GoalError(ValueError):
 
 
 def make_goals(
-    goals: GoalReadings | Sequence[GoalReadings], spec: EnvSpec, *, sensors: Collection[str]
+    goals: GoalReadings | Sequence[GoalReadings], spec: TaskSpec, *, sensors: Collection[str]
 ) -> tuple[Goal, ...]:
     """Returns the goals that are to be reached one after the other; see `make_goal`.
 
     Args:
         goals: One, or several in order.
-        spec: The shapes of the sensors, and where goals and the tip may lie.
+        spec: The shapes of the sensors, and where goals and the effector may lie.
         sensors: Those that can be asked for.
 
     Raises:
@@ -47,12 +47,12 @@ def make_goals(
     return tuple(make_goal(goal, spec, sensors=sensors) for goal in goals)
 
 
-def make_goal(readings: GoalReadings, spec: EnvSpec, *, sensors: Collection[str]) -> Goal:
+def make_goal(readings: GoalReadings, spec: TaskSpec, *, sensors: Collection[str]) -> Goal:
     """Returns the goal that the named sensors read so, and that says nothing about the others.
 
     Args:
         readings: What is wished.
-        spec: The shapes of the sensors, and where goals and the tip may lie.
+        spec: The shapes of the sensors, and where goals and the effector may lie.
         sensors: Those that can be asked for: the ones that the world model perceives.
 
     Raises:
@@ -79,13 +79,13 @@ def goal_distance(embeddings: Tensor, goal: LatentGoal) -> Tensor:
     return squares.sum(dim=1) / goal.mask.sum(dim=1)
 
 
-def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    values = as_numbers(reading)
+def _check(name: str, reading: ArrayLike, spec: TaskSpec) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    sensor, values = spec.sensors[name], as_numbers(reading)
     if values is None:
-        raise GoalError(f"the goal for '{name}' must be numbers of shape {spec.sensors[name]}, got {reading!r}")
-    if values.shape != tuple(spec.sensors[name]):
-        raise GoalError(f"the goal for '{name}' must have shape {spec.sensors[name]}, got {values.shape}")
-    wrong = flaw(values, spec.sensors[name])
+        raise GoalError(f"the goal for '{name}' must be numbers of shape {sensor.shape}, got {reading!r}")
+    if values.shape != sensor.shape:
+        raise GoalError(f"the goal for '{name}' must have shape {sensor.shape}, got {values.shape}")
+    wrong = flaw(values, sensor)
     if wrong is not None:
         raise GoalError(f"the goal for '{name}' {wrong}")
     box = _box(name, spec)
@@ -99,6 +99,7 @@ def _check(name: str, reading: ArrayLike, spec: EnvSpec) -> np.ndarray[tuple[int
     return values
 
 
-def _box(name: str, spec: EnvSpec) -> Box | None:
+def _box(name: str, spec: TaskSpec) -> Box | None:
     """Returns where the readings of a sensor may lie, if that is known."""
-    return spec.goal.get(name, spec.workspace if name == "tip" else None)
+    effector = spec.effector
+    return spec.goal.get(name, effector.workspace if effector is not None and name == effector.sensor else None)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agent.braking import longest_step, way_to_rest
 from agent.readings import as_numbers
 from agent.tip import TipTrack, follow
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, TaskSpec
 from planners.types import ActionBounds, is_whole
 
 Way = NDArray[np.float64]
@@ -83,7 +83,7 @@ class Guardrails:
     def __init__(
         self,
         *,
-        spec: EnvSpec,
+        spec: TaskSpec,
         max_speed: float,
         speed_error: float,
         max_acceleration: float,
@@ -98,9 +98,12 @@ class Guardrails:
     ) -> None:
         if max_surprise is not None and (not _is_number(max_surprise) or not max_surprise > 0.0):
             raise ValueError(f"max_surprise must be a number above 0, or null for any, got {max_surprise}")
+        effector = spec.effector
+        if effector is None:
+            raise ValueError(f"these guardrails limit the way of an effector, and {spec.task_id} has none")
         if tip_sensor not in spec.sensors:
             raise ValueError(
-                f"tip_sensor must be a sensor of {spec.env_id}, one of {sorted(spec.sensors)}, got {tip_sensor!r}"
+                f"tip_sensor must be a sensor of {spec.task_id}, one of {sorted(spec.sensors)}, got {tip_sensor!r}"
             )
         if frozen_after is not None and not (is_whole(frozen_after) and frozen_after >= 1):
             raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {frozen_after!r}")
@@ -108,17 +111,17 @@ class Guardrails:
             raise ValueError(f"probe must be a finite number above 0, got {probe}")
         self._action_dim = spec.action_dim
         self._control_dt = spec.control_dt
-        self._max_displacement = spec.max_displacement
-        top_speed = spec.max_displacement / spec.control_dt
+        self._max_displacement = effector.max_displacement
+        top_speed = effector.max_displacement / spec.control_dt
         speed = _told("max_speed", max_speed, "speed_error", speed_error)
         acceleration = _told("max_acceleration", max_acceleration, "acceleration_error", acceleration_error)
         self._max_way = min(1.0, speed / top_speed)
         self._max_change = min(ANY_CHANGE, acceleration * spec.control_dt / top_speed)
-        self._low, self._high = _aims(spec, workspace, margin=margin, position_error=position_error)
+        self._low, self._high = _aims(spec, effector.workspace, workspace, margin=margin, position_error=position_error)
         self.tip_sensor = tip_sensor
-        self._tip_shape = tuple(spec.sensors[tip_sensor])
+        self._tip_shape = spec.sensors[tip_sensor].shape
         self._frozen_after = frozen_after
-        self._probe_way = probe / spec.max_displacement
+        self._probe_way = probe / effector.max_displacement
         self._max_surprise = max_surprise
 
     def bounds(self, last: GuardedAction | None) -> ActionBounds:
@@ -302,14 +305,19 @@ def _is_number(value: object) -> bool:
 
 
 def _aims(
-    spec: EnvSpec, workspace: Mapping[str, Sequence[float]] | None, *, margin: float, position_error: float
+    spec: TaskSpec,
+    reachable: Box,
+    workspace: Mapping[str, Sequence[float]] | None,
+    *,
+    margin: float,
+    position_error: float,
 ) -> tuple[Way, Way]:
     """Returns the box in which a command may let the tip come to rest, `[action_dim]` twice, m."""
     _require_length("margin", margin)
     _require_length("position_error", position_error)
-    box = spec.workspace if workspace is None else _box(workspace)
-    if len(box.low) != len(spec.workspace.low):
-        raise ValueError(f"workspace must have {len(spec.workspace.low)} dimensions, got {box}")
+    box = reachable if workspace is None else _box(workspace)
+    if len(box.low) != len(reachable.low):
+        raise ValueError(f"workspace must have {len(reachable.low)} dimensions, got {box}")
     low = np.array(box.low)[: spec.action_dim] - (margin - position_error)
     high = np.array(box.high)[: spec.action_dim] + (margin - position_error)
     if not (low < high).all():

@@ -13,8 +13,7 @@ from PIL.Image import DecompressionBombError
 
 from agent.goal import GoalError
 from envs.episode import EpisodeDataset
-from envs.spec import EnvSpec
-from world_model.types import is_image
+from envs.spec import TaskSpec
 
 _COLOURS = ("RGB", "RGBA", "P", "CMYK", "YCbCr")
 """Kinds of pictures, as Pillow calls them, that become red, green and blue of 8 bits; P is a palette."""
@@ -26,7 +25,7 @@ MAX_STRETCH = 0.02
 """By which width and height of a picture may be scaled differently."""
 
 
-def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dict[str, NDArray[np.uint8]]:
+def picture_goal(path: Path | str, spec: TaskSpec, *, resize: bool = True) -> dict[str, NDArray[np.uint8]]:
     """Returns the goal that the task's camera sees what is on a picture.
 
     Args:
@@ -60,7 +59,7 @@ def picture_goal(path: Path | str, spec: EnvSpec, *, resize: bool = True) -> dic
     return {camera: _fitted(picture[..., :3], shape, path, resize=resize)}
 
 
-def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step: int = -1) -> dict[str, NDArray[Any]]:
+def recorded_goal(dataset: EpisodeDataset, spec: TaskSpec, *, episode: int, step: int = -1) -> dict[str, NDArray[Any]]:
     """Returns the goal that the task's cameras see again what they saw in a recorded episode.
 
     Args:
@@ -83,12 +82,12 @@ def recorded_goal(dataset: EpisodeDataset, spec: EnvSpec, *, episode: int, step:
     return {camera: np.array(readings[camera][step]) for camera in spec.asked}
 
 
-def _camera(spec: EnvSpec) -> tuple[str, tuple[int, ...]]:
+def _camera(spec: TaskSpec) -> tuple[str, tuple[int, ...]]:
     """Returns the first camera that goals ask for, and the shape of its frames."""
     for name in spec.asked:
-        if is_image(spec.sensors[name]):
-            return name, spec.sensors[name]
-    raise GoalError(f"the goals of {spec.env_id} ask for {list(spec.asked)}, so a picture is none of them")
+        if spec.sensors[name].is_image:
+            return name, spec.sensors[name].shape
+    raise GoalError(f"the goals of {spec.task_id} ask for {list(spec.asked)}, so a picture is none of them")
 
 
 def _fitted(picture: NDArray[np.uint8], shape: tuple[int, ...], path: Path | str, *, resize: bool) -> NDArray[np.uint8]:

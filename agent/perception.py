@@ -10,15 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from agent.readings import as_numbers, flaw
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from planners.types import is_whole
 from world_model.training.tensor_file import one_line
 from world_model.types import WorldModel
 
 MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"
-
-EFFECTOR_SENSOR = "tip"
-"""Reads where what commands move is, in every task that has it."""
 
 Readings = Mapping[str, NDArray[np.float32]]
 """Sensor name to its reading, `[*sensor_shape]`, in the sensor's units."""
@@ -97,7 +94,7 @@ class Perception:
             switched off at once.
     """
 
-    def __init__(self, *, world_model: WorldModel, spec: EnvSpec, attentions: Iterable[Attention]) -> None:
+    def __init__(self, *, world_model: WorldModel, spec: TaskSpec, attentions: Iterable[Attention]) -> None:
         sensors = sorted(world_model.blocks)
         for attention in attentions:
             for key in ("switched_off", "driven"):
@@ -107,8 +104,9 @@ class Perception:
             if set(sensors) <= set(attention.switched_off):
                 raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
         self._world_model = world_model
-        self._shapes = {name: tuple(spec.sensors[name]) for name in world_model.blocks}
-        self._effector = [name for name in (EFFECTOR_SENSOR,) if name in world_model.blocks]
+        self._sensors = {name: spec.sensors[name] for name in world_model.blocks}
+        effector = () if spec.effector is None else (spec.effector.sensor,)
+        self._effector = [name for name in effector if name in world_model.blocks]
 
     def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
         """Returns the readings that are there and sound, of the sensors that the world model uses.
@@ -127,13 +125,13 @@ class Perception:
             raise ObservationError(f"an observation must map sensors to readings, got {one_line(repr(observation))}")
         present = {name: reading for name, reading in observation.items() if reading is not None}
         readings = {}
-        for name, shape in self._shapes.items():
+        for name, sensor in self._sensors.items():
             if name not in present:
                 if first:
                     raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(present)}")
                 continue
-            reading = _numbers(name, present[name], shape)
-            wrong = flaw(reading, shape)
+            reading = _numbers(name, present[name], sensor.shape)
+            wrong = flaw(reading, sensor)
             if wrong is None:
                 readings[name] = reading
             elif first:
@@ -148,7 +146,7 @@ class Perception:
         """
         return Percept(
             embedding=self._embed(readings),
-            block_surprises=dict.fromkeys(self._shapes, 0.0),
+            block_surprises=dict.fromkeys(self._sensors, 0.0),
             surprise=0.0,
             filled={},
             last_readings={name: reading.copy() for name, reading in readings.items()},
@@ -189,19 +187,19 @@ class Perception:
             },
             surprise=surprise,
             filled=filled,
-            last_readings={name: readings.get(name, last.last_readings[name]).copy() for name in self._shapes},
+            last_readings={name: readings.get(name, last.last_readings[name]).copy() for name in self._sensors},
             frozen_steps=frozen_steps,
         )
 
     def _embed(self, readings: Readings) -> Tensor:
-        frames = {name: torch.from_numpy(readings[name])[None, None] for name in self._shapes}
+        frames = {name: torch.from_numpy(readings[name])[None, None] for name in self._sensors}
         return self._world_model.encode(frames)[0, 0]
 
     def _filled(self, readings: Readings, attention: Attention, frozen_steps: Mapping[str, int]) -> dict[str, str]:
         """Returns the sensors that show nothing, each with the reason."""
         frozen_after = attention.frozen_after
         filled = {}
-        for name in self._shapes:
+        for name in self._sensors:
             if name in attention.switched_off:
                 filled[name] = SWITCHED_OFF
             elif name not in readings:

@@ -1,11 +1,9 @@
 """What a sensor or a goal reads, before it is trusted."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from world_model.types import is_image
+from envs.spec import Sensor
 
 
 def as_numbers(reading: ArrayLike) -> NDArray[np.float32] | None:
@@ -16,11 +14,11 @@ def as_numbers(reading: ArrayLike) -> NDArray[np.float32] | None:
         return None
 
 
-def flaw(numbers: NDArray[np.float32], shape: Sequence[int]) -> str | None:
-    """Returns what is wrong with a reading of the right shape, as "must ..., got ...", or None."""
+def flaw(numbers: NDArray[np.float32], sensor: Sensor) -> str | None:
+    """Returns what is wrong with a reading of its sensor's shape, as "must ..., got ...", or None."""
     if not np.isfinite(numbers).all():
         return f"must be finite, got {numbers.tolist() if numbers.size <= 32 else 'numbers that are not'}"
-    if not is_image(shape):
+    if not sensor.is_image:
         return None
     least, most = float(numbers.min()), float(numbers.max())
     if least < 0 or most > 255 or (0 < most <= 1):

@@ -30,7 +30,6 @@ from benchmarks.agents import (
     spelled,
 )
 from benchmarks.tables import table
-from world_model.types import is_image
 
 FILE = "disturbances.json"
 SCHEMA = 1
@@ -75,7 +74,7 @@ def main() -> None:
 
 def staged(run: FinishedRun, scenario: str) -> tuple[str, ...]:
     """Returns overrides that choose a scenario; where the agent sees by cameras, they are the sensors that fail."""
-    cameras = [name for name in run.spec.perceived if is_image(run.spec.sensors[name])]
+    cameras = [name for name in run.spec.perceived if run.spec.sensors[name].is_image]
     blind = (f"scenario.sensors={spelled(cameras)}",) if cameras and scenario == HIDDEN else ()
     return (f"scenario={scenario}", *blind)
 

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,7 +28,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import compose_config
 from benchmarks.tables import table
 from envs.mujoco_env import MujocoEnv
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, Effector, TaskSpec
 
 TASKS = ("reach", "push")
 EPISODE_LENGTH = 100
@@ -118,9 +118,9 @@ class Limits:
     high: Array
 
     @classmethod
-    def of(cls, spec: EnvSpec, values: Mapping[str, Any]) -> "Limits":
+    def of(cls, spec: TaskSpec, values: Mapping[str, Any]) -> "Limits":
         """Reads them from the values of a yaml."""
-        workspace = values["workspace"] or {"low": spec.workspace.low, "high": spec.workspace.high}
+        workspace = values["workspace"] or asdict(effector_of(spec).workspace)
         return cls(
             max_speed=values["max_speed"],
             max_acceleration=values["max_acceleration"],
@@ -149,6 +149,12 @@ class Trace:
     tips: Array
     fine_tips: Array
     num_interventions: int
+
+
+def effector_of(spec: TaskSpec) -> Effector:
+    """Returns the arm's tip."""
+    assert spec.effector is not None
+    return spec.effector
 
 
 def without_walls(task: str) -> MujocoEnv:
@@ -216,9 +222,9 @@ def drive(
     return Trace(np.array(actions), np.array(tips), np.array([*fine_tips, tip]), num_interventions)
 
 
-def measure(trace: Trace, limits: Limits, spec: EnvSpec, fine_dt: float) -> dict[str, tuple[float, Array]]:
+def measure(trace: Trace, limits: Limits, spec: TaskSpec, fine_dt: float) -> dict[str, tuple[float, Array]]:
     """Returns checked quantity to its limit and its values; no value may be above the limit."""
-    longest, dt = spec.max_displacement, spec.control_dt
+    longest, dt = effector_of(spec).max_displacement, spec.control_dt
     length = np.linalg.norm(trace.actions, axis=1, keepdims=True)
     ways = longest * trace.actions / np.maximum(1.0, length)
     targets = trace.tips[:-1, : spec.action_dim] + ways

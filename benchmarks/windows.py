@@ -16,7 +16,7 @@ import torch
 import envs  # noqa: F401 - registers the tasks
 from envs.episode import Episode, open_dataset
 from envs.recording import Recording, draft_manifest
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from world_model.training.data import WindowSampler
 
 NUM_EPISODES = 250_000
@@ -29,13 +29,13 @@ NUM_REPEATS = 7
 
 def main() -> None:
     torch.set_num_threads(1)
-    spec: EnvSpec = gymnasium.make("jepa-mpc/Reach-v0").unwrapped.description  # type: ignore[attr-defined]
+    spec: TaskSpec = gymnasium.make("jepa-mpc/Reach-v0").unwrapped.description  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as folder:
         num_bytes = write_noise(Path(folder), spec)
         dataset = open_dataset(Path(folder))
         sampler = WindowSampler(
             dataset,
-            sensors=spec.sensors,
+            sensors=spec.shapes,
             episodes=np.arange(dataset.num_episodes),
             num_frames=NUM_FRAMES,
             action_repeat=1,
@@ -49,14 +49,14 @@ def main() -> None:
     )
 
 
-def write_noise(folder: Path, spec: EnvSpec) -> int:
+def write_noise(folder: Path, spec: TaskSpec) -> int:
     """Writes a dataset of noise, and returns how many bytes it has."""
     rng = np.random.default_rng(0)
     episodes = [
         Episode(
             observations={
                 sensor: rng.normal(size=(NUM_STEPS + 1, *shape)).astype(np.float32)
-                for sensor, shape in spec.sensors.items()
+                for sensor, shape in spec.shapes.items()
             },
             actions=rng.uniform(-1, 1, (NUM_STEPS, spec.action_dim)).astype(np.float32),
             seed=0,

@@ -67,7 +67,7 @@ def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
         DatasetError: The folder holds no dataset, or one that cannot be opened: a file is missing, say, or truncated.
     """
     dataset = open_dataset(folder)
-    env_id = dataset.manifest.env.env_id
+    env_id = dataset.manifest.env.task_id
     problems = [*_wrong_checksums(dataset), *_wrong_values(dataset)]
     notes: list[str] = []
     replays: list[_Replay] = []
@@ -105,7 +105,7 @@ def recorded_vision(dataset: EpisodeDataset) -> Vision | None:
         return None
     return Vision(
         cameras=tuple(name.removesuffix("_camera") for name in env.asked),
-        image_size=max((env.sensors[name][0] for name in env.asked), default=0),
+        image_size=max((env.sensors[name].shape[0] for name in env.asked), default=0),
         proprioception="tip" in env.perceived,
         backends=backends,
     )
@@ -136,10 +136,11 @@ def _wrong_values(dataset: EpisodeDataset) -> Iterator[str]:
         if row is not None:
             where = _place(dataset, dataset.first_observation, row)
             yield f"{sensor} must be finite, {where} it is {array[row].tolist()}"
-    row = _first_row(dataset.actions, lambda rows: ~(np.abs(rows) <= 1))
+    actions = dataset.manifest.env.actions
+    row = _first_row(dataset.actions, lambda rows: ~actions.contains(rows))
     if row is not None:
         where = _place(dataset, dataset.first_action, row)
-        yield f"actions must be in [-1, 1], {where} one is {dataset.actions[row].tolist()}"
+        yield f"actions must be {actions}, {where} one is {dataset.actions[row].tolist()}"
 
 
 def _wrong_env(dataset: EpisodeDataset, env: GoalConditionedEnv) -> Iterator[str]:
@@ -147,7 +148,7 @@ def _wrong_env(dataset: EpisodeDataset, env: GoalConditionedEnv) -> Iterator[str
     for key, value in there.items():
         if value != here[key]:
             yield (
-                f"the episodes come from {dataset.manifest.env.env_id} with {key}={value}, "
+                f"the episodes come from {dataset.manifest.env.task_id} with {key}={value}, "
                 f"the one installed here has {key}={here[key]}: they cannot be replayed"
             )
 

@@ -20,7 +20,7 @@ from envs.manifest import FILE_NAME, Manifest, read_manifest
 from envs.parallel import parallel_map
 from envs.recording import Recording, draft_manifest
 from envs.rollout import GoalConditionedEnv, Policy, rollout
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from envs.vision import Vision
 
 MAX_SEED = 999
@@ -32,7 +32,7 @@ MIN_MOVE = 5e-4
 
 _CHUNK_SIZE = 8
 
-PolicyFactory = Callable[[EnvSpec], Policy]
+PolicyFactory = Callable[[TaskSpec], Policy]
 """Makes a policy for an environment; it is pickled, so it is importable, or a partial of something importable."""
 
 
@@ -82,10 +82,7 @@ def collect(
     make_policy(env.description)
     draft = draft_manifest(
         env.description,
-        dtypes={
-            name: "float32" if vision is None or name not in vision.sensors else "uint8"
-            for name in env.description.sensors
-        },
+        dtypes={name: "uint8" if sensor.is_image else "float32" for name, sensor in env.description.sensors.items()},
         backends=() if vision is None else vision.backends,
         policy_name=policy_name,
         policy_values=policy_values,
@@ -123,7 +120,7 @@ def make_env(env_id: str, vision: Vision | None = None) -> GoalConditionedEnv:
     return cast(GoalConditionedEnv, gymnasium.make(env_id, **options).unwrapped)
 
 
-def measures(episode: Episode, env: EnvSpec) -> dict[str, float]:
+def measures(episode: Episode, env: TaskSpec) -> dict[str, float]:
     """Returns what is reported of an episode; none of it reaches a learner.
 
     `goal_hit` is 1 where the environment's own goal, of which the policy knows nothing, was reached in any step. Where
@@ -172,7 +169,7 @@ def _report(records: list[EpisodeRecord]) -> dict[str, float]:
 def _request(manifest: Manifest) -> dict[str, Any]:
     """Returns what decides over the content of a dataset, under the names that a user knows."""
     request = {
-        "env": manifest.env.env_id,
+        "env": manifest.env.task_id,
         "exploration": manifest.policy_name,
         "seed": manifest.seeds[0] // MAX_EPISODES,
         "num_episodes": len(manifest.seeds),

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
-SCHEMA = 2
+SCHEMA = 3
 FILE_NAME = "manifest.json"
 DTYPES = ("float32", "uint8")
 _MAX_BYTES = 64 * 2**20
-_ENV_ID = re.compile(r"[A-Za-z0-9_./-]+")
+_TASK_ID = re.compile(r"[A-Za-z0-9_./-]+")
 """No colon: `gymnasium.make("module:id")` would import the module."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -71,7 +71,7 @@ class Manifest:
         report: Measures of the whole, each finite.
     """
 
-    env: EnvSpec
+    env: TaskSpec
     versions: Mapping[str, str]
     policy_name: str
     policy_values: Mapping[str, Any]
@@ -95,7 +95,12 @@ class Manifest:
             DatasetError: `data` is no manifest of this schema, or contradicts itself.
         """
         _require(isinstance(data, dict), "the manifest", type(data).__name__, "a JSON object")
-        _require(data.get("schema") == SCHEMA, "schema", data.get("schema"), f"{SCHEMA}")
+        schema = data.get("schema")
+        if isinstance(schema, int) and 0 < schema < SCHEMA:
+            raise DatasetError(
+                f"was recorded by an older jepa-mpc, in format {schema}, and this one reads {SCHEMA}: record it anew"
+            )
+        _require(schema == SCHEMA, "schema", schema, f"{SCHEMA}")
         _require(set(data) == set(_KEYS), "the set of keys", sorted(data), f"{sorted(_KEYS)}")
         env = _env(data["env"])
         lengths = _integers(data["lengths"], "lengths", minimum=1)
@@ -119,7 +124,7 @@ class Manifest:
             lengths=lengths,
             observations={
                 name: _array(observations[name], f"observations.{name}", (num_rows, *shape))
-                for name, shape in env.sensors.items()
+                for name, shape in env.shapes.items()
             },
             actions=_array(data["actions"], "actions", (num_steps, env.action_dim)),
             report=_report(data["report"]),
@@ -170,21 +175,22 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise DatasetError(f"a number is {constant}, expected finite numbers only")
 
 
-def _env(data: Any) -> EnvSpec:
+def _env(data: Any) -> TaskSpec:
     try:
-        env = EnvSpec.from_json(data)
+        env = TaskSpec.from_json(data)
         faithful = json.loads(json.dumps(env.to_json())) == data
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"env is no description of an environment ({error!r}): {_short(data)}") from None
-    _require(faithful, "env", data, "the keys and types of an EnvSpec and no others")
-    _require(_ENV_ID.fullmatch(env.env_id) is not None, "env.env_id", env.env_id, "letters, digits and any of _./-")
+    _require(faithful, "env", data, "the keys and types of a TaskSpec and no others")
+    _require(_TASK_ID.fullmatch(env.task_id) is not None, "env.task_id", env.task_id, "letters, digits and any of _./-")
     _require(bool(env.sensors), "env.sensors", data["sensors"], "at least one sensor")
-    for name, shape in env.sensors.items():
+    for name in env.sensors:
         _require(_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _")
-        _require(len(shape) <= 4 and min(shape, default=0) >= 1, f"the shape of {name}", shape, "1 to 4 sizes above 0")
     for what in ("perceived", "asked"):
         _require(set(data[what]) <= set(env.sensors), f"env.{what}", data[what], f"some of {sorted(env.sensors)}")
-    _require(env.action_dim >= 1, "env.action_dim", env.action_dim, "at least 1")
+    if env.effector is not None:
+        sensor = env.effector.sensor
+        _require(sensor in env.sensors, "env.effector.sensor", sensor, f"one of {sorted(env.sensors)}")
     return env
 
 

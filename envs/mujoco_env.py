@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from envs.kinematics import NUM_JOINTS, TipControl
 from envs.rendering import Marker, Renderer, choose_backend, make_renderer
 from envs.simulator import mujoco
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from envs.vision import Vision
 
 ASSETS = Path(__file__).parent / "assets"
@@ -43,16 +43,18 @@ Readings = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Sensor:
+class FlatSensor:
     """One named part of the flat observation.
 
     Attributes:
         size: How many numbers it reads.
         limit: No reading is larger in magnitude, in the sensor's own unit.
+        unit: Of its numbers.
     """
 
     size: int
     limit: float
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ class GoalPart:
     size: int
 
 
-ARM_SENSORS: Mapping[str, Sensor] = {
-    "tip": Sensor(3, 2.0),  # m
-    "joint_position": Sensor(NUM_JOINTS, 4.0),  # rad
-    "joint_velocity": Sensor(NUM_JOINTS, 50.0),  # rad/s
+ARM_SENSORS: Mapping[str, FlatSensor] = {
+    "tip": FlatSensor(3, 2.0, "m"),
+    "joint_position": FlatSensor(NUM_JOINTS, 4.0, "rad"),
+    "joint_velocity": FlatSensor(NUM_JOINTS, 50.0, "rad/s"),
 }
 
 
@@ -112,7 +114,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     env_id: ClassVar[str]
     model_file: ClassVar[str]
-    sensors: ClassVar[Mapping[str, Sensor]]
+    sensors: ClassVar[Mapping[str, FlatSensor]]
     workspace: ClassVar[Box]
     goal_parts: ClassVar[Mapping[str, GoalPart]]
     success_radius: ClassVar[float]
@@ -166,28 +168,30 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._desired = np.zeros(len(self._achieved), np.float32)
 
     @cached_property
-    def description(self) -> EnvSpec:
+    def description(self) -> TaskSpec:
         """The contract between this task and whoever learns from its episodes."""
         num_steps = gymnasium.spec(self.env_id).max_episode_steps
         assert num_steps is not None
-        sensors: dict[str, tuple[int, ...]] = {name: (sensor.size,) for name, sensor in self.sensors.items()}
+        sensors = {
+            name: Sensor(shape=(sensor.size,), kind="numbers", unit=sensor.unit)
+            for name, sensor in self.sensors.items()
+        }
         perceived, asked = tuple(sensors), tuple(self.goal_parts)
         if self._vision is not None:
             asked = tuple(self._cameras)
             perceived = asked + (tuple(ARM_SENSORS) if self._vision.proprioception else ())
-            sensors |= dict.fromkeys(asked, self._vision.shape)
-        return EnvSpec(
-            env_id=self.env_id,
-            xml_hash=hashlib.sha256(b"".join(path.read_bytes() for path in self._sources())).hexdigest(),
+            sensors |= dict.fromkeys(asked, Sensor(shape=self._vision.shape, kind="image", unit=""))
+        return TaskSpec(
+            task_id=self.env_id,
+            fingerprint=hashlib.sha256(b"".join(path.read_bytes() for path in self._sources())).hexdigest(),
             sensors=sensors,
             perceived=perceived,
-            goal={name: part.box for name, part in self.goal_parts.items()},
             asked=asked,
-            workspace=self.workspace,
-            action_dim=self._action_dim,
-            max_displacement=MAX_DISPLACEMENT,
+            goal={name: part.box for name, part in self.goal_parts.items()},
+            actions=BoxActions.unit(self._action_dim),
             control_dt=CONTROL_DT,
             num_steps=num_steps,
+            effector=Effector(sensor="tip", workspace=self.workspace, max_displacement=MAX_DISPLACEMENT),
         )
 
     def another(self) -> Self:
@@ -442,7 +446,7 @@ def _check_cameras(model: Any, cameras: Iterable[str]) -> None:
             raise ValueError(f"cameras must be among {there}, got '{camera}'")
 
 
-def _slices(sensors: Mapping[str, Sensor]) -> dict[str, slice]:
+def _slices(sensors: Mapping[str, FlatSensor]) -> dict[str, slice]:
     """Sensor name to its place in the flat observation."""
     ends = np.cumsum([sensor.size for sensor in sensors.values()]).tolist()
     return {name: slice(end - sensor.size, end) for (name, sensor), end in zip(sensors.items(), ends, strict=True)}

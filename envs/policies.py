@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.rollout import Sensors
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 Behaviour = Callable[[Sensors], NDArray[Any]]
 """What to do as long as nothing new is taken up: named sensors to an action, not yet clipped."""
@@ -25,7 +25,7 @@ class Zero:
         spec: Of the environment.
     """
 
-    def __init__(self, spec: EnvSpec) -> None:
+    def __init__(self, spec: TaskSpec) -> None:
         self._action = np.zeros(spec.action_dim, np.float32)
 
     def reset(self, goal: Sensors, *, seed: int) -> None:
@@ -43,7 +43,7 @@ class UniformRandom:
         spec: Of the environment.
     """
 
-    def __init__(self, spec: EnvSpec) -> None:
+    def __init__(self, spec: TaskSpec) -> None:
         self._action_dim = spec.action_dim
         self._rng = np.random.default_rng(0)
 
@@ -65,7 +65,7 @@ class SmoothNoise:
         std: Of a component before it is clipped, above 0.
     """
 
-    def __init__(self, spec: EnvSpec, *, correlation: float, std: float) -> None:
+    def __init__(self, spec: TaskSpec, *, correlation: float, std: float) -> None:
         if not 0 <= correlation < 1 or not std > 0:
             raise ValueError(f"correlation must be in [0, 1) and std above 0, got {correlation} and {std}")
         self._action_dim = spec.action_dim
@@ -95,14 +95,12 @@ class Switching(ABC):
         max_hold: Most steps that it lasts.
     """
 
-    def __init__(self, spec: EnvSpec, *, min_hold: int, max_hold: int) -> None:
+    def __init__(self, spec: TaskSpec, *, min_hold: int, max_hold: int) -> None:
         if not 1 <= min_hold <= max_hold:
             raise ValueError(f"min_hold must be in 1..max_hold={max_hold}, got {min_hold}")
-        self._spec = spec
+        self._action_dim = spec.action_dim
         self._min_hold = min_hold
         self._max_hold = max_hold
-        self._low = np.asarray(spec.workspace.low)[: spec.action_dim]
-        self._high = np.asarray(spec.workspace.high)[: spec.action_dim]
         self._rng = np.random.default_rng(0)
         self._steps_left = 0
         self._behaviour = self._hold()
@@ -126,22 +124,8 @@ class Switching(ABC):
 
     def _hold(self) -> Behaviour:
         """Repeats one action from the cube, of any size."""
-        action = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._spec.action_dim)
+        action = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._action_dim)
         return lambda _: action
-
-    def _pace(self, slowest: float) -> float:
-        """Draws a pace as a share of the fastest, evenly on a logarithmic scale."""
-        return float(slowest ** self._rng.uniform())
-
-    def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
-        """Goes to a point, m, with actions in the cube of half-width `speed`, slows down before it and stays."""
-
-        def action(observation: Sensors) -> NDArray[np.float64]:
-            way = (point - observation["tip"][: len(point)]) / self._spec.max_displacement
-            step = way * (speed / max(speed, float(np.abs(way).max())))
-            return step + self._rng.normal(0, jitter, len(point))
-
-        return action
 
 
 class HeldRandom(Switching):
@@ -151,7 +135,43 @@ class HeldRandom(Switching):
         return self._hold(), self._max_hold
 
 
-class RandomPoints(Switching):
+class Travelling(Switching):
+    """Takes up a new behaviour at random moments, and may go to points.
+
+    Args:
+        spec: Of an environment whose actions displace an effector.
+        min_hold: Fewest steps that a behaviour lasts, at least 1.
+        max_hold: Most steps that it lasts.
+    """
+
+    def __init__(self, spec: TaskSpec, *, min_hold: int, max_hold: int) -> None:
+        super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
+        if spec.effector is None:
+            raise ValueError(
+                f"an exploration that goes to points needs an effector, and {spec.task_id} has none: choose "
+                "held_random or smooth_noise"
+            )
+        self._sensor = spec.effector.sensor
+        self._max_displacement = spec.effector.max_displacement
+        self._low = np.asarray(spec.effector.workspace.low)[: spec.action_dim]
+        self._high = np.asarray(spec.effector.workspace.high)[: spec.action_dim]
+
+    def _pace(self, slowest: float) -> float:
+        """Draws a pace as a share of the fastest, evenly on a logarithmic scale."""
+        return float(slowest ** self._rng.uniform())
+
+    def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
+        """Goes to a point, m, with actions in the cube of half-width `speed`, slows down before it and stays."""
+
+        def action(observation: Sensors) -> NDArray[np.float64]:
+            way = (point - observation[self._sensor][: len(point)]) / self._max_displacement
+            step = way * (speed / max(speed, float(np.abs(way).max())))
+            return step + self._rng.normal(0, jitter, len(point))
+
+        return action
+
+
+class RandomPoints(Travelling):
     """Goes to random points of the workspace and stays there for a while; it sees every place, at every pace.
 
     Args:
@@ -165,7 +185,7 @@ class RandomPoints(Switching):
     """
 
     def __init__(
-        self, spec: EnvSpec, *, min_hold: int, max_hold: int, margin: float, min_speed: float, max_jitter: float
+        self, spec: TaskSpec, *, min_hold: int, max_hold: int, margin: float, min_speed: float, max_jitter: float
     ) -> None:
         super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
         if margin < 0 or not 0 < min_speed <= 1 or max_jitter < 0:
@@ -183,13 +203,13 @@ class RandomPoints(Switching):
         return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter)), self._max_hold
 
 
-class ContactSeeking(Switching):
+class ContactSeeking(Travelling):
     """Now holds a random action, now goes to a point anywhere, now to a point at or around the block.
 
     It brings the tip to the block, and draws the points evenly around it: it does not choose where the block goes.
 
     Args:
-        spec: Of an environment with the sensors `tip` and `block_position`.
+        spec: Of an environment with an effector and the sensor `block_position`.
         min_hold: Fewest steps that a behaviour lasts, at least 1.
         max_hold: Most steps that it lasts, unless it goes to a point anywhere.
         max_travel: Most steps for a point anywhere, at least `min_hold`: enough to arrive, and to press on a wall.
@@ -204,7 +224,7 @@ class ContactSeeking(Switching):
 
     def __init__(
         self,
-        spec: EnvSpec,
+        spec: TaskSpec,
         *,
         min_hold: int,
         max_hold: int,
@@ -217,10 +237,10 @@ class ContactSeeking(Switching):
         max_jitter: float,
     ) -> None:
         super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
-        if missing := {"tip", "block_position"} - set(spec.sensors):
+        if "block_position" not in spec.sensors:
             raise ValueError(
-                f"contact-seeking exploration needs the sensors tip and block_position, {spec.env_id} has no "
-                f"{' and no '.join(sorted(missing))}: choose random_points, held_random or smooth_noise"
+                f"contact-seeking exploration needs the sensor block_position, {spec.task_id} has none: choose "
+                "random_points, held_random or smooth_noise"
             )
         if max_travel < min_hold:
             raise ValueError(f"max_travel must be at least min_hold={min_hold}, got {max_travel}")

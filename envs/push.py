@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.kinematics import NUM_JOINTS
-from envs.mujoco_env import ARM_SENSORS, Expert, GoalPart, MujocoEnv, Sensor
+from envs.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, MujocoEnv
 from envs.simulator import mujoco
 from envs.spec import Box
 from envs.vision import Vision
@@ -57,9 +57,9 @@ class PushEnv(MujocoEnv):
     model_file = "push.xml"
     sensors = {
         **ARM_SENSORS,
-        "block_position": Sensor(3, 2.0),
-        "block_orientation": Sensor(6, 2.0),
-        "block_velocity": Sensor(6, 100.0),
+        "block_position": FlatSensor(3, 2.0, "m"),
+        "block_orientation": FlatSensor(6, 2.0, ""),
+        "block_velocity": FlatSensor(6, 100.0, "m/s, rad/s"),
     }
     workspace = WORKSPACE
     goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
@@ -79,7 +79,7 @@ class PushEnv(MujocoEnv):
 
     def expert(self) -> Expert:
         """Returns a controller that goes behind the block and pushes it to the goal."""
-        return PushExpert(self)
+        return PushExpert(max_displacement=MAX_DISPLACEMENT)
 
     def block_position(self) -> NDArray[np.float64]:
         """Returns where the block's centre is, `[3]`, m."""
@@ -132,11 +132,11 @@ class PushExpert:
     """Walks around the block to the side away from the goal, pushes it, corrects, and holds still when it is there.
 
     Args:
-        env: The environment that it acts in.
+        max_displacement: Longest way of the tip in one control step, m.
     """
 
-    def __init__(self, env: PushEnv) -> None:
-        self._max_displacement = env.description.max_displacement
+    def __init__(self, *, max_displacement: float) -> None:
+        self._max_displacement = max_displacement
         self._goal = np.zeros(2)
 
     def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002

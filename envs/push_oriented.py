@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.mujoco_env import GoalPart
+from envs.mujoco_env import MAX_DISPLACEMENT, GoalPart
 from envs.push import PushEnv
 from envs.rendering import Marker
 from envs.spec import Box
@@ -38,7 +38,7 @@ class PushOrientedEnv(PushEnv):
 
     def expert(self) -> TurningExpert:
         """Returns a controller that turns the block by pushing it off its centre, and brings it to the goal."""
-        return TurningExpert(max_displacement=self.description.max_displacement)
+        return TurningExpert(max_displacement=MAX_DISPLACEMENT)
 
     def angle_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
         """Returns the angle, rad, by which the blocks of goals `[..., goal_dim]` are turned against each other."""

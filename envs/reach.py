@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.mujoco_env import ARM_SENSORS, GoalPart, MujocoEnv
+from envs.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, GoalPart, MujocoEnv
 from envs.spec import Box
 
 WORKSPACE = Box(low=(0.35, -0.25, 0.05), high=(0.65, 0.25, 0.30))
@@ -30,7 +30,7 @@ class ReachEnv(MujocoEnv):
 
     def expert(self) -> "ReachExpert":
         """Returns a controller that goes straight to the goal."""
-        return ReachExpert(self)
+        return ReachExpert(max_displacement=MAX_DISPLACEMENT)
 
     def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
         while True:
@@ -50,11 +50,11 @@ class ReachExpert:
     """Goes straight to the goal and stays there.
 
     Args:
-        env: The environment that it acts in.
+        max_displacement: Longest way of the tip in one control step, m.
     """
 
-    def __init__(self, env: ReachEnv) -> None:
-        self._max_displacement = env.description.max_displacement
+    def __init__(self, *, max_displacement: float) -> None:
+        self._max_displacement = max_displacement
         self._goal = np.zeros(3)
 
     def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002

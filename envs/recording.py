@@ -19,13 +19,13 @@ import numpy as np
 
 from envs.episode import Episode, array_path
 from envs.manifest import ArrayInfo, DatasetError, Manifest, write_manifest
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy")
 
 
 def draft_manifest(
-    env: EnvSpec,
+    env: TaskSpec,
     *,
     dtypes: Mapping[str, str],
     policy_name: str,
@@ -56,7 +56,7 @@ def draft_manifest(
         lengths=tuple(lengths),
         observations={
             sensor: ArrayInfo(shape=(num_rows, *shape), dtype=dtypes[sensor], sha256="")
-            for sensor, shape in env.sensors.items()
+            for sensor, shape in env.shapes.items()
         },
         actions=ArrayInfo(shape=(num_steps, env.action_dim), dtype="float32", sha256=""),
         report={},
@@ -163,7 +163,7 @@ def write_dataset(
     folder: Path,
     episodes: Sequence[Episode],
     *,
-    env: EnvSpec,
+    env: TaskSpec,
     policy_name: str,
     policy_values: Mapping[str, Any],
     report: Mapping[str, float],

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.episode import Episode
-from envs.spec import EnvSpec
+from envs.spec import Actions, TaskSpec
 
 Sensors = Mapping[str, NDArray[Any]]
 """Sensor name to its reading, `[*shape]`."""
@@ -26,7 +26,7 @@ class Policy(Protocol):
         ...
 
     def act(self, observation: Sensors) -> NDArray[Any]:
-        """Returns the next action `[action_dim]`, in [-1, 1]."""
+        """Returns the next action `[action_dim]`, one of the task's."""
         ...
 
 
@@ -34,7 +34,7 @@ class GoalConditionedEnv(Protocol):
     """What a rollout asks of an environment."""
 
     @property
-    def description(self) -> EnvSpec:
+    def description(self) -> TaskSpec:
         """What others may know of it."""
         ...
 
@@ -72,14 +72,15 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
     """Runs one episode of `num_steps`; it never stops early.
 
     Raises:
-        ValueError: The policy returned something else than a finite action in [-1, 1].
+        ValueError: The policy returned something else than an action of the task.
     """
+    spec = env.description
     state, info = env.reset(seed=seed)
     goal, redrawn = state["desired_goal"], int(info["redrawn"])
     policy.reset(env.goal_readings(goal), seed=policy_seed(seed))
     reading = env.sensor_readings(state)
     observations = {name: np.empty((num_steps + 1, *value.shape), value.dtype) for name, value in reading.items()}
-    actions = np.empty((num_steps, env.description.action_dim), np.float32)
+    actions = np.empty((num_steps, spec.action_dim), np.float32)
     distance_to_goal = np.empty(num_steps + 1)
     is_success = np.empty(num_steps + 1, np.bool_)
     for time in range(num_steps + 1):
@@ -88,7 +89,7 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
         distance_to_goal[time] = env.distance_to_goal(state["achieved_goal"], goal)
         is_success[time] = info["is_success"]
         if time < num_steps:
-            actions[time] = _checked(policy.act(reading), actions.shape[1])
+            actions[time] = _checked(policy.act(reading), spec.actions)
             state, _, _, _, info = env.step(actions[time].copy())
             reading = env.sensor_readings(state)
     return Episode(
@@ -101,7 +102,7 @@ def rollout(env: GoalConditionedEnv, policy: Policy, *, seed: int, num_steps: in
     )
 
 
-def _checked(action: NDArray[Any], action_dim: int) -> NDArray[Any]:
-    if np.shape(action) != (action_dim,) or not (np.abs(action) <= 1).all():
-        raise ValueError(f"the policy returned the action {action!r}, expected {action_dim} finite numbers in [-1, 1]")
+def _checked(action: NDArray[Any], actions: Actions) -> NDArray[Any]:
+    if np.ndim(action) != 1 or not actions.contains(action).all():
+        raise ValueError(f"the policy returned the action {action!r}, expected {actions}")
     return action

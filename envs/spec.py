@@ -1,8 +1,14 @@
-"""What others may know of an environment without importing it: plain data that fits in JSON."""
+"""What others may know of a task without importing it: plain data that fits in JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+KINDS = ("numbers", "image")
 
 
 @dataclass(frozen=True)
@@ -19,59 +25,226 @@ class Box:
 
 
 @dataclass(frozen=True)
-class EnvSpec:
+class Sensor:
+    """What a sensor reads.
+
+    Attributes:
+        shape: Of a reading.
+        kind: "numbers", or "image" for what a camera sees: height, width, colours, each 0 to 255.
+        unit: Of its numbers, as "m", "rad" or "m/s"; "" where there is none.
+
+    Raises:
+        ValueError: It has no shape, an unknown kind, or the shape of no image.
+    """
+
+    shape: tuple[int, ...]
+    kind: Literal["numbers", "image"]
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.shape) <= 4 or min(self.shape) < 1:
+            raise ValueError(f"the shape of a sensor must be 1 to 4 sizes above 0, got {self.shape}")
+        if self.kind not in KINDS:
+            raise ValueError(f"the kind of a sensor must be one of {KINDS}, got {self.kind!r}")
+        if self.is_image and (len(self.shape) != 3 or self.shape[2] != 3):
+            raise ValueError(f"the shape of an image must be (height, width, 3), got {self.shape}")
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a camera."""
+        return self.kind == "image"
+
+
+@dataclass(frozen=True)
+class BoxActions:
+    """Actions that are numbers in the robot's own units.
+
+    Attributes:
+        low: Least of each component.
+        high: Most of each component, above `low`.
+        idle: The action that does nothing, or None where there is none.
+
+    Raises:
+        ValueError: The bounds are empty, not finite or not below each other, or the idle action lies outside.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    idle: tuple[float, ...] | None
+
+    def __post_init__(self) -> None:
+        if not len(self.low) == len(self.high) > 0:
+            raise ValueError(f"the bounds of actions must be two vectors of one size, got {self.low} and {self.high}")
+        low, high = self._corners
+        if not (np.isfinite(self._corners).all() and (low < high).all()):
+            raise ValueError(f"the bounds of actions must be finite and low below high, got {self.low}, {self.high}")
+        if self.idle is not None and not self.contains(np.array(self.idle)).all():
+            raise ValueError(f"the idle action must lie between {self.low} and {self.high}, got {self.idle}")
+
+    @classmethod
+    def unit(cls, action_dim: int) -> "BoxActions":
+        """Returns actions whose components lie in [-1, 1], and of which 0 does nothing."""
+        return cls(low=(-1.0,) * action_dim, high=(1.0,) * action_dim, idle=(0.0,) * action_dim)
+
+    @property
+    def action_dim(self) -> int:
+        """The size of an action."""
+        return len(self.low)
+
+    def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
+        """Returns which of `actions`, `[..., action_dim]`, are finite and inside the bounds, `[...]`."""
+        if np.shape(actions)[-1:] != (self.action_dim,):
+            return np.zeros(np.shape(actions)[:-1], np.bool_)
+        low, high = self._corners
+        return np.asarray(((actions >= low) & (actions <= high)).all(axis=-1))
+
+    def __str__(self) -> str:
+        """Says what an action is, for people."""
+        if len(set(self.low)) == len(set(self.high)) == 1:
+            return f"{self.action_dim} finite numbers in [{self.low[0]:g}, {self.high[0]:g}]"
+        return f"{self.action_dim} finite numbers between {list(self.low)} and {list(self.high)}"
+
+    @cached_property
+    def _corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.low), np.array(self.high)
+
+
+@dataclass(frozen=True)
+class DiscreteActions:
+    """A choice among a few actions. An action is one-hot, `[num_actions]`: all 0 but one 1.
+
+    Attributes:
+        num_actions: How many there are, at least 2.
+        idle: Index of the action that does nothing, or None where there is none.
+
+    Raises:
+        ValueError: There is no choice, or the idle action is none of them.
+    """
+
+    num_actions: int
+    idle: int | None
+
+    def __post_init__(self) -> None:
+        if self.num_actions < 2:
+            raise ValueError(f"discrete actions must be at least 2, got {self.num_actions}")
+        if self.idle is not None and self.idle not in range(self.num_actions):
+            raise ValueError(f"the idle action must be in 0..{self.num_actions - 1}, got {self.idle}")
+
+    @property
+    def action_dim(self) -> int:
+        """The size of an action."""
+        return self.num_actions
+
+    def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
+        """Returns which of `actions`, `[..., num_actions]`, are one-hot, `[...]`."""
+        if np.shape(actions)[-1:] != (self.num_actions,):
+            return np.zeros(np.shape(actions)[:-1], np.bool_)
+        return np.asarray(((actions == 0) | (actions == 1)).all(axis=-1) & (np.sum(actions, axis=-1) == 1))
+
+    def __str__(self) -> str:
+        """Says what an action is, for people."""
+        return f"{self.num_actions} numbers of which one is 1 and the others are 0"
+
+
+Actions = BoxActions | DiscreteActions
+
+
+@dataclass(frozen=True)
+class Effector:
+    """The part of a robot that is sent somewhere.
+
+    Attributes:
+        sensor: Of its position, m.
+        workspace: Where it may be sent, m, in the base's frame. A dimension whose two bounds coincide is fixed.
+        max_displacement: Its longest way in one control step, m.
+    """
+
+    sensor: str
+    workspace: Box
+    max_displacement: float
+
+
+@dataclass(frozen=True)
+class TaskSpec:
     """The contract between a task and whoever learns from its episodes.
 
     Attributes:
-        env_id: Registered id with its version, as in `gymnasium.make`.
-        xml_hash: SHA-256 of the compiled MJCF source; another hash is another physics.
-        sensors: Sensor name to the shape of its reading: those of the flat observation, in its order, then cameras.
+        task_id: Registered id with its version, as in `gymnasium.make`.
+        fingerprint: SHA-256 of all that the physics depend on; another fingerprint is another physics.
+        sensors: What is recorded, by name, in the order of the flat observation where there is one, then cameras.
         perceived: The sensors that the agent may see; the others are recorded for those who judge it.
-        goal: Goal sensor name to the box that its wished reading is drawn from.
-        asked: The sensors of which a goal says what they should read: those of `goal`, or cameras.
-        workspace: Where the tip may be sent, m, in the base's frame.
-        action_dim: Size of an action; every component lies in [-1, 1].
-        max_displacement: Longest way of the tip in one control step, m.
+        asked: The sensors of which a goal says what they should read.
+        goal: Sensor name to the box that its wished reading is drawn from, where that is known.
+        actions: What an action is.
         control_dt: Control period, s.
-        num_steps: Control steps of an episode.
+        num_steps: Control steps of an episode at most.
+        effector: What is sent where it should go, or None.
     """
 
-    env_id: str
-    xml_hash: str
-    sensors: Mapping[str, tuple[int, ...]]
+    task_id: str
+    fingerprint: str
+    sensors: Mapping[str, Sensor]
     perceived: tuple[str, ...]
-    goal: Mapping[str, Box]
     asked: tuple[str, ...]
-    workspace: Box
-    action_dim: int
-    max_displacement: float
+    goal: Mapping[str, Box]
+    actions: Actions
     control_dt: float
     num_steps: int
+    effector: Effector | None
+
+    @property
+    def action_dim(self) -> int:
+        """The size of an action."""
+        return self.actions.action_dim
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Sensor name to the shape of its reading."""
+        return {name: sensor.shape for name, sensor in self.sensors.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` turns back into an equal spec."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "EnvSpec":
+    def from_json(cls, data: Mapping[str, Any]) -> "TaskSpec":
         """Reads what `to_json` wrote.
 
         Raises:
             KeyError, TypeError, ValueError: `data` is no such thing.
         """
         return cls(
-            env_id=str(data["env_id"]),
-            xml_hash=str(data["xml_hash"]),
-            sensors={str(name): tuple(int(size) for size in shape) for name, shape in data["sensors"].items()},
+            task_id=str(data["task_id"]),
+            fingerprint=str(data["fingerprint"]),
+            sensors={str(name): _sensor(sensor) for name, sensor in data["sensors"].items()},
             perceived=tuple(str(name) for name in data["perceived"]),
-            goal={str(name): _box(box) for name, box in data["goal"].items()},
             asked=tuple(str(name) for name in data["asked"]),
-            workspace=_box(data["workspace"]),
-            action_dim=int(data["action_dim"]),
-            max_displacement=float(data["max_displacement"]),
+            goal={str(name): _box(box) for name, box in data["goal"].items()},
+            actions=_actions(data["actions"]),
             control_dt=float(data["control_dt"]),
             num_steps=int(data["num_steps"]),
+            effector=None if data["effector"] is None else _effector(data["effector"]),
         )
+
+
+def _sensor(data: Mapping[str, Any]) -> Sensor:
+    return Sensor(shape=tuple(int(size) for size in data["shape"]), kind=data["kind"], unit=str(data["unit"]))
+
+
+def _actions(data: Mapping[str, Any]) -> Actions:
+    idle = data["idle"]
+    if "num_actions" in data:
+        return DiscreteActions(num_actions=int(data["num_actions"]), idle=None if idle is None else int(idle))
+    box = _box(data)
+    return BoxActions(low=box.low, high=box.high, idle=None if idle is None else tuple(map(float, idle)))
+
+
+def _effector(data: Mapping[str, Any]) -> Effector:
+    return Effector(
+        sensor=str(data["sensor"]),
+        workspace=_box(data["workspace"]),
+        max_displacement=float(data["max_displacement"]),
+    )
 
 
 def _box(data: Mapping[str, Any]) -> Box:

@@ -15,7 +15,7 @@ from envs.collection import make_env
 from envs.mujoco_env import MujocoEnv
 from envs.parallel import parallel_map
 from envs.rollout import Policy
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from envs.vision import Vision
 
 RECORDS_FILE = "records.jsonl"
@@ -23,7 +23,7 @@ RECORDS_FILE = "records.jsonl"
 PolicyMaker = Callable[[str, MujocoEnv], Policy]
 """Makes the agent of that name for that environment; it is pickled, so it is importable."""
 
-ScenarioMaker = Callable[[EnvSpec], Scenario]
+ScenarioMaker = Callable[[TaskSpec], Scenario]
 """Makes the scenario for a task; it is pickled, so it is importable, or a partial of something importable."""
 
 

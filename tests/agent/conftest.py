@@ -16,7 +16,7 @@ from agent.learning.hindsight import Hindsight
 from agent.learning.settings import LearningSettings
 from agent.perception import Attention
 from agent.pursuit import SubGoals
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from planners.cem import CEM
 from world_model.training.checkpoint import Metadata
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation
@@ -55,19 +55,20 @@ class IntegratorModel:
 
 
 @pytest.fixture
-def spec() -> EnvSpec:
-    return EnvSpec(
-        env_id="test/Point-v0",
-        xml_hash="0" * 64,
-        sensors={"position": (3,), "clock": (2,)},
+def spec() -> TaskSpec:
+    return TaskSpec(
+        task_id="test/Point-v0",
+        fingerprint="0" * 64,
+        sensors={"position": Sensor((3,), "numbers", ""), "clock": Sensor((2,), "numbers", "")},
         perceived=("position", "clock"),
         goal={"position": Box(low=(-1.0, -1.0, -1.0), high=(1.0, 1.0, 1.0))},
         asked=("position",),
-        workspace=Box(low=(-1.0, -1.0, -1.0), high=(1.0, 1.0, 1.0)),
-        action_dim=3,
-        max_displacement=STEP,
+        actions=BoxActions.unit(3),
         control_dt=0.05,
         num_steps=20,
+        effector=Effector(
+            sensor="position", workspace=Box(low=(-1.0, -1.0, -1.0), high=(1.0, 1.0, 1.0)), max_displacement=STEP
+        ),
     )
 
 

@@ -7,6 +7,7 @@ import torch
 
 from agent.goal import GoalError
 from agent.perception import ObservationError
+from envs.spec import Sensor
 from planners.cem import CEM
 
 
@@ -91,7 +92,9 @@ def test_the_guardrails_have_the_last_word(make_actor):
 
 
 def test_the_guardrails_see_a_tip_that_the_world_model_does_not(make_actor, spec):
-    actor = make_actor(spec=replace(spec, sensors={**spec.sensors, "tip": (3,)}), tip_sensor="tip")
+    actor = make_actor(
+        spec=replace(spec, sensors={**spec.sensors, "tip": Sensor((3,), "numbers", "m")}), tip_sensor="tip"
+    )
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
     assert actor.act({**observe([0.0, 0.0, 0.0]), "tip": np.zeros(3, np.float32)}).min() > 0.5
     assert actor.state.guarded.interventions == ()

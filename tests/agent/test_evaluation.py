@@ -16,7 +16,7 @@ from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
 from envs.collection import MAX_EPISODES, MAX_SEED, episode_seed
 from envs.policies import Zero
-from envs.spec import EnvSpec
+from envs.spec import BoxActions, Sensor, TaskSpec
 
 
 def test_the_interval_is_wilsons():
@@ -73,7 +73,18 @@ class ScriptedEnv:
 
     def __init__(self, solved, angle=0.0):
         self._solved, self._angle = solved, angle
-        self.description = EnvSpec("test/Scripted-v0", "", {"x": (1,)}, ("x",), {}, ("x",), None, 1, 1.0, 1.0, 20)
+        self.description = TaskSpec(
+            task_id="test/Scripted-v0",
+            fingerprint="",
+            sensors={"x": Sensor((1,), "numbers", "")},
+            perceived=("x",),
+            asked=("x",),
+            goal={},
+            actions=BoxActions.unit(1),
+            control_dt=1.0,
+            num_steps=20,
+            effector=None,
+        )
 
     def reset(self, *, seed):
         self._time = 0

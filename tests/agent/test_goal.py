@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from agent.goal import GoalError, goal_distance, make_goal, make_goals
+from envs.spec import Effector, Sensor
 from world_model.types import LatentGoal
 
 
@@ -34,7 +35,8 @@ def test_a_goal_that_cannot_be_pursued_is_refused_in_one_sentence(spec, readings
 
 
 def test_the_tip_is_never_sent_outside_the_workspace(spec):
-    spec = replace(spec, sensors={**spec.sensors, "tip": (3,)})
+    tip = Effector(sensor="tip", workspace=spec.goal["position"], max_displacement=0.1)
+    spec = replace(spec, sensors={**spec.sensors, "tip": Sensor((3,), "numbers", "m")}, effector=tip)
     with pytest.raises(GoalError, match="the goal for 'tip' must lie between"):
         make_goal({"tip": [5.0, 5.0, 5.0]}, spec, sensors=spec.sensors)
 

@@ -7,7 +7,7 @@ import torch
 from agent.guardrails import GuardedAction, Guardrails
 from agent.run.config.composing import group_names
 from benchmarks.guardrails import LOWER, NARROW, TASKS, attack
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 
 LONGEST, DT = 0.03, 0.05
 TOP_SPEED = LONGEST / DT
@@ -19,18 +19,19 @@ CENTER = np.zeros(3, np.float32)
 
 def make_spec(action_dim=3, half_width=0.5):
     corner = tuple(half_width if axis < action_dim else 0.0 for axis in range(3))
-    return EnvSpec(
-        env_id="test/Tip-v0",
-        xml_hash="",
-        sensors={"tip": (3,), "clock": (1,)},
+    return TaskSpec(
+        task_id="test/Tip-v0",
+        fingerprint="",
+        sensors={"tip": Sensor((3,), "numbers", ""), "clock": Sensor((1,), "numbers", "")},
         perceived=("tip", "clock"),
         goal={},
         asked=(),
-        workspace=Box(low=tuple(-side for side in corner), high=corner),
-        action_dim=action_dim,
-        max_displacement=LONGEST,
+        actions=BoxActions.unit(action_dim),
         control_dt=DT,
         num_steps=20,
+        effector=Effector(
+            sensor="tip", workspace=Box(low=tuple(-side for side in corner), high=corner), max_displacement=LONGEST
+        ),
     )
 
 

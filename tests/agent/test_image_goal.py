@@ -148,7 +148,7 @@ def test_a_file_that_holds_no_picture_is_one_sentence(spec, tmp_path, content):
 
 @pytest.mark.parametrize("mode", ["P", "CMYK"])
 def test_colours_that_are_told_otherwise_are_the_same(spec, tmp_path, mode):
-    size, colour = spec.sensors["fixed_camera"][:2][::-1], (204, 51, 102)
+    size, colour = spec.shapes["fixed_camera"][:2][::-1], (204, 51, 102)
     path = tmp_path / ("goal.png" if mode == "P" else "goal.tiff")
     Image.new("RGB", size, colour).convert(mode).save(path)
     assert (picture_goal(path, spec)["fixed_camera"] == colour).all()

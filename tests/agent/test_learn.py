@@ -26,7 +26,7 @@ from agent.run.stages.modules import bond, build_modules, model_configs
 from agent.run.stages.validation import validate
 from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from world_model import embedding
 from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.train import WorldModelTask
@@ -85,18 +85,17 @@ def configure(**changes):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     box = Box(low=(-9.0,) * 3, high=(9.0,) * 3)
-    env = EnvSpec(
-        env_id="test/Carry-v0",
-        xml_hash="",
-        sensors={"tip": (3,), "block_position": (3,)},
+    env = TaskSpec(
+        task_id="test/Carry-v0",
+        fingerprint="",
+        sensors={"tip": Sensor((3,), "numbers", ""), "block_position": Sensor((3,), "numbers", "")},
         perceived=("tip", "block_position"),
         goal={"block_position": box},
         asked=("block_position",),
-        workspace=box,
-        action_dim=3,
-        max_displacement=0.1,
+        actions=BoxActions.unit(3),
         control_dt=0.05,
         num_steps=10,
+        effector=Effector(sensor="tip", workspace=box, max_displacement=0.1),
     )
     rng = np.random.default_rng(0)
     episodes = []

@@ -186,7 +186,8 @@ def test_a_robot_that_is_told_to_hold_still_is_not_found_frozen_by_a_wrong_forec
 
 
 def test_the_sensors_that_are_driven_can_be_named(make_actor):
-    for driven, expected in ((["position"], {"position": "frozen"}), ([], {}), (None, {})):
+    frozen = {"position": "frozen"}
+    for driven, expected in ((["position"], frozen), ([], {}), (["clock"], {}), (None, frozen)):
         actor = make_actor(attention={"frozen_after": 2, "driven": driven})
         actor.reset({"position": [0.9, 0.9, 0.9]}, seed=0)
         for _ in range(6):

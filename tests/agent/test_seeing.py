@@ -11,6 +11,7 @@ import torch
 
 from agent.goal import GoalError, make_goal
 from agent.perception import ObservationError
+from envs.spec import Sensor
 
 SHAPE = (4, 4, 3)
 GOAL = [0.9, 0.0, 0.0]
@@ -28,10 +29,15 @@ def picture(position, *, dtype=np.float32):
 def spec(spec):
     return replace(
         spec,
-        sensors={"tip": (3,), "camera": SHAPE, "clock": (2,)},
+        sensors={
+            "tip": Sensor((3,), "numbers", "m"),
+            "camera": Sensor(SHAPE, "image", ""),
+            "clock": Sensor((2,), "numbers", "s"),
+        },
         perceived=("camera", "clock"),
         asked=("camera",),
         goal={"tip": spec.goal["position"]},
+        effector=replace(spec.effector, sensor="tip"),
     )
 
 

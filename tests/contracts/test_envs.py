@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 from agent.evaluation.seeds import episode_seeds
 from agent.run.config.composing import compose_config, group_names
 from envs.rollout import rollout
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 
 @pytest.fixture(params=group_names()["env"])
@@ -57,7 +57,7 @@ def test_it_keeps_the_contract_of_goal_environments(env):
 
 
 def test_its_description_is_plain_data_that_survives_json(env):
-    assert EnvSpec.from_json(env.description.to_json()) == env.description
+    assert TaskSpec.from_json(env.description.to_json()) == env.description
 
 
 def test_the_goal_is_a_partial_observation(env):

@@ -123,8 +123,14 @@ def test_an_unchanged_copy_is_good_too(good, tmp_path):
         (swap_two, "2 of 12 episodes do not start where their seed starts them: in episode 2 (seed 1000002)"),
         (partial(set_reading, np.nan), "joint_velocity must be finite, in episode 7 (seed 1000007) at step 3 it is"),
         (partial(set_reading, np.inf), "joint_velocity must be finite, in episode 7 (seed 1000007) at step 3 it is"),
-        (partial(set_action, np.nan), "actions must be in [-1, 1], in episode 7 (seed 1000007) at step 3 one is"),
-        (partial(set_action, 1.01), "actions must be in [-1, 1], in episode 7 (seed 1000007) at step 3 one is"),
+        (
+            partial(set_action, np.nan),
+            "actions must be 3 finite numbers in [-1, 1], in episode 7 (seed 1000007) at step 3 one is",
+        ),
+        (
+            partial(set_action, 1.01),
+            "actions must be 3 finite numbers in [-1, 1], in episode 7 (seed 1000007) at step 3 one is",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(good, tmp_path, change, problem):
@@ -158,13 +164,13 @@ def test_a_flipped_bit_is_found(good, tmp_path, name):
 def test_another_physics_is_named_and_not_replayed(good, tmp_path):
     forge(good, tmp_path, lambda episodes: episodes)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    installed = manifest["env"]["xml_hash"]
-    manifest["env"]["xml_hash"] = "0" * 64
+    installed = manifest["env"]["fingerprint"]
+    manifest["env"]["fingerprint"] = "0" * 64
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     report = check_dataset(tmp_path, num_replays=2)
     assert report.num_replayed == 0
     assert len(report.problems) == 1
-    assert f"with xml_hash={'0' * 64}, the one installed here has xml_hash={installed}" in report.problems[0]
+    assert f"with fingerprint={'0' * 64}, the one installed here has fingerprint={installed}" in report.problems[0]
 
 
 def test_an_environment_that_is_not_installed_is_named(good, tmp_path):

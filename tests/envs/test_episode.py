@@ -6,22 +6,23 @@ import pytest
 
 from envs.episode import DatasetError, Episode, open_dataset
 from envs.recording import write_dataset
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 
-SPEC = EnvSpec(
-    env_id="test/Env-v0",
-    xml_hash="ab",
-    sensors={"tip": (3,), "camera": (4, 4, 3)},
+SPEC = TaskSpec(
+    task_id="test/Env-v0",
+    fingerprint="ab",
+    sensors={"tip": Sensor((3,), "numbers", ""), "camera": Sensor((4, 4, 3), "image", "")},
     perceived=("camera",),
     goal={"tip": Box(low=(0.0, 0.0, 0.0), high=(1.0, 1.0, 1.0))},
     asked=("camera",),
-    workspace=Box(low=(0.0, 0.0, 0.0), high=(1.0, 1.0, 1.0)),
-    action_dim=2,
-    max_displacement=0.03,
+    actions=BoxActions.unit(2),
     control_dt=0.05,
     num_steps=50,
+    effector=Effector(sensor="tip", workspace=Box(low=(0.0, 0.0, 0.0), high=(1.0, 1.0, 1.0)), max_displacement=0.03),
 )
 LENGTHS = (5, 1, 8)
+TIP = {"shape": [3], "kind": "numbers", "unit": ""}
+CAMERA = {"shape": [4, 4, 3], "kind": "image", "unit": ""}
 
 
 @pytest.fixture
@@ -204,24 +205,35 @@ def test_a_manifest_that_is_not_text_is_refused(folder):
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        (("schema",), 1, "schema is 1, expected 2"),
+        (("schema",), 2, "was recorded by an older jepa-mpc, in format 2, and this one reads 3: record it anew"),
+        (("schema",), 4, "schema is 4, expected 3"),
         (("schema",), None, "schema is None"),
         (("_target_",), "os.system", "_target_"),
         (("env", "_target_"), "os.system", "env is"),
         (("env",), None, "env is no description"),
         (("env", "sensors"), {}, "env.sensors"),
-        (("env", "sensors"), {"../../etc/passwd": [3], "camera": [4, 4, 3]}, "name of a sensor"),
-        (("env", "sensors"), {"/etc/passwd": [3], "camera": [4, 4, 3]}, "name of a sensor"),
-        (("env", "sensors"), {"..": [3], "camera": [4, 4, 3]}, "name of a sensor"),
-        (("env", "sensors"), {"tip\0": [3], "camera": [4, 4, 3]}, "name of a sensor"),
-        (("env", "sensors", "tip"), [10**30], "tip.shape"),
-        (("env", "sensors", "tip"), [-3], "the shape of tip"),
-        (("env", "sensors", "tip"), ["3"], "env is"),
-        (("env", "sensors", "tip"), [3.5], "env is"),
-        (("env", "sensors", "tip"), [1] * 9, "the shape of tip"),
-        (("env", "env_id"), "antigravity:Reach-v0", "env.env_id"),
-        (("env", "action_dim"), 0, "env.action_dim"),
-        (("env", "action_dim"), 3, "actions.shape"),
+        (("env", "sensors"), {"../../etc/passwd": TIP, "camera": CAMERA}, "name of a sensor"),
+        (("env", "sensors"), {"/etc/passwd": TIP, "camera": CAMERA}, "name of a sensor"),
+        (("env", "sensors"), {"..": TIP, "camera": CAMERA}, "name of a sensor"),
+        (("env", "sensors"), {"tip\0": TIP, "camera": CAMERA}, "name of a sensor"),
+        (("env", "sensors", "tip", "shape"), [10**30], "tip.shape"),
+        (("env", "sensors", "tip", "shape"), [-3], "the shape of a sensor must be"),
+        (("env", "sensors", "tip", "shape"), ["3"], "env is"),
+        (("env", "sensors", "tip", "shape"), [3.5], "env is"),
+        (("env", "sensors", "tip", "shape"), [1] * 9, "the shape of a sensor must be"),
+        (("env", "sensors", "tip", "kind"), "image", "the shape of an image must be"),
+        (("env", "sensors", "tip", "kind"), "sound", "the kind of a sensor must be one of"),
+        (("env", "task_id"), "antigravity:Reach-v0", "env.task_id"),
+        (("env", "actions"), {"low": [], "high": [], "idle": None}, "two vectors of one size"),
+        (("env", "actions"), {"low": [0.0, 1.0], "high": [1.0, 1.0], "idle": None}, "low below high"),
+        (("env", "actions"), {"low": [0.0, 1.0], "high": [1.0, 1e400], "idle": None}, "a number is Infinity"),
+        (("env", "actions"), {"low": [0.0, 1.0], "high": [1.0, 2.0], "idle": [5.0, 1.0]}, "the idle action"),
+        (("env", "actions"), {"num_actions": 1, "idle": None}, "discrete actions must be at least 2"),
+        (("env", "actions"), {"num_actions": 10**30, "idle": None}, "actions.shape"),
+        (("env", "actions"), {"num_actions": 2, "idle": 2}, "the idle action"),
+        (("env", "actions"), {"num_actions": 3, "idle": None}, "actions.shape"),
+        (("env", "effector"), {}, "env is no description"),
+        (("env", "effector", "sensor"), "elbow", "env.effector.sensor"),
         (("versions",), {"numpy": 2}, "versions.numpy is 2"),
         (("policy_name",), 5, "policy_name is 5"),
         (("policy_values",), [], "policy_values is"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import envs  # noqa: F401
 from envs.mujoco_env import MujocoEnv
 from envs.registration import register_envs
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 TASKS = ["jepa-mpc/Reach-v0", "jepa-mpc/Push-v0"]
 
@@ -223,7 +223,7 @@ def test_sensors_split_over_any_leading_dimensions(env: MujocoEnv) -> None:
     flat = np.arange(2 * 3 * env.observation_space["observation"].shape[0], dtype=np.float32).reshape(2, 3, -1)
     parts = env.split_observation(flat)
     assert {name: part.shape for name, part in parts.items()} == {
-        name: (2, 3, *shape) for name, shape in env.description.sensors.items()
+        name: (2, 3, *shape) for name, shape in env.description.shapes.items()
     }
     np.testing.assert_array_equal(np.concatenate(list(parts.values()), axis=-1), flat)
 
@@ -239,11 +239,11 @@ def test_a_goal_asks_for_one_of_the_sensors_and_is_what_it_reads_there(env: Mujo
 
 
 def test_the_description_survives_json(env: MujocoEnv) -> None:
-    assert EnvSpec.from_json(json.loads(json.dumps(env.description.to_json()))) == env.description
-    assert env.description.env_id == env.spec.id
+    assert TaskSpec.from_json(json.loads(json.dumps(env.description.to_json()))) == env.description
+    assert env.description.task_id == env.spec.id
     assert env.description.num_steps == gymnasium.spec(env.env_id).max_episode_steps
     assert env.description.action_dim == env.action_space.shape[0]
-    assert len(env.description.xml_hash) == 64
+    assert len(env.description.fingerprint) == 64
 
 
 def test_state_observations_need_no_graphics_library(env: MujocoEnv) -> None:

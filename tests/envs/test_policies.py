@@ -10,21 +10,22 @@ import configs
 from envs.collection import measures
 from envs.policies import ContactSeeking, HeldRandom, RandomPoints, SmoothNoise, UniformRandom, Zero
 from envs.rollout import rollout
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 
 YAMLS = sorted((Path(configs.__file__).parent / "exploration").glob("*.yaml"))
-SPEC = EnvSpec(
-    env_id="test/Free-v0",
-    xml_hash="",
-    sensors={"tip": (3,), "block_position": (3,)},
+SPEC = TaskSpec(
+    task_id="test/Free-v0",
+    fingerprint="",
+    sensors={"tip": Sensor((3,), "numbers", ""), "block_position": Sensor((3,), "numbers", "")},
     perceived=("tip", "block_position"),
     goal={},
     asked=(),
-    workspace=Box(low=(0.3, -0.25, 0.05), high=(0.6, 0.25, 0.3)),
-    action_dim=3,
-    max_displacement=0.03,
+    actions=BoxActions.unit(3),
     control_dt=0.05,
     num_steps=50,
+    effector=Effector(
+        sensor="tip", workspace=Box(low=(0.3, -0.25, 0.05), high=(0.6, 0.25, 0.3)), max_displacement=0.03
+    ),
 )
 
 
@@ -41,7 +42,7 @@ def shipped(name):
 
 def drive(policy, num_steps, *, seed=0, tip=(0.45, 0.0, 0.2), block=(0.45, 0.1, 0.05), goal=None):
     """Lets a policy move a tip that goes exactly where it is sent; returns tips and actions."""
-    low, high = np.array(SPEC.workspace.low), np.array(SPEC.workspace.high)
+    low, high = np.array(SPEC.effector.workspace.low), np.array(SPEC.effector.workspace.high)
     tip, block = np.array(tip), np.array(block)
     policy.reset(goal or {}, seed=seed)
     tips, actions = [tip], []
@@ -59,7 +60,7 @@ def test_every_yaml_explores_or_says_why_it_cannot(path, env_id):
     env = gymnasium.make(env_id).unwrapped
     policy_class, values = read(path)
     if path.stem == "contact_seeking" and env_id == "jepa-mpc/Reach-v0":
-        with pytest.raises(ValueError, match="Reach-v0 has no block_position: choose random_points"):
+        with pytest.raises(ValueError, match="Reach-v0 has none: choose random_points"):
             policy_class(env.description, **values)
         return
     policy = policy_class(env.description, **values)
@@ -137,7 +138,7 @@ def test_held_actions_last_as_long_as_they_should():
 def test_random_points_visit_the_whole_workspace_and_its_corners():
     policy_class, values = shipped("random_points")
     policy = policy_class(SPEC, **values)
-    low, high = np.array(SPEC.workspace.low), np.array(SPEC.workspace.high)
+    low, high = np.array(SPEC.effector.workspace.low), np.array(SPEC.effector.workspace.high)
     visits = np.concatenate(
         [
             drive(policy, 40, seed=seed, tip=low + (high - low) * np.random.default_rng(seed).uniform(size=3))[0]

@@ -68,7 +68,7 @@ def test_the_task_has_the_promised_size(env: PushEnv) -> None:
 
 
 def test_sensors_come_in_order_with_their_readings(env: PushEnv) -> None:
-    assert dict(env.description.sensors) == {
+    assert env.description.shapes == {
         "tip": (3,),
         "joint_position": (7,),
         "joint_velocity": (7,),

@@ -26,7 +26,7 @@ def place_block(env, x, y, degrees):
 def test_scene_sensors_and_physics_are_those_of_push(env):
     push = gymnasium.make("jepa-mpc/Push-v0").unwrapped
     ours, theirs = env.description, push.description
-    assert (ours.xml_hash, ours.sensors, ours.workspace) == (theirs.xml_hash, theirs.sensors, theirs.workspace)
+    assert (ours.fingerprint, ours.sensors, ours.effector) == (theirs.fingerprint, theirs.sensors, theirs.effector)
     assert list(ours.goal) == ["block_position", "block_orientation"]
     assert ours.goal["block_position"] == theirs.goal["block_position"]
     env.reset(seed=0)

@@ -34,7 +34,7 @@ def test_the_task_has_the_promised_size(env: ReachEnv) -> None:
 
 
 def test_sensors_come_in_order_with_their_readings(env: ReachEnv) -> None:
-    assert dict(env.description.sensors) == {"tip": (3,), "joint_position": (7,), "joint_velocity": (7,)}
+    assert env.description.shapes == {"tip": (3,), "joint_position": (7,), "joint_velocity": (7,)}
     env.reset(seed=0)
     readings = env.split_observation(env.step(np.ones(3, np.float32))[0]["observation"])
     np.testing.assert_allclose(readings["tip"], env.data.site("tip").xpos, rtol=1e-6)

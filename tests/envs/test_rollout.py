@@ -2,24 +2,23 @@ import numpy as np
 import pytest
 
 from envs.rollout import policy_seed, rollout
-from envs.spec import Box, EnvSpec
+from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 
 
 class Walker:
     """A point that goes where it is sent: `tip[t + 1] = tip[t] + action[t]`. It claims to be done at every step."""
 
-    description = EnvSpec(
-        env_id="test/Walker-v0",
-        xml_hash="",
-        sensors={"tip": (2,), "clock": (1,)},
+    description = TaskSpec(
+        task_id="test/Walker-v0",
+        fingerprint="",
+        sensors={"tip": Sensor((2,), "numbers", ""), "clock": Sensor((1,), "numbers", "")},
         perceived=("tip", "clock"),
         goal={"tip": Box(low=(-1.0, -1.0), high=(1.0, 1.0))},
         asked=("tip",),
-        workspace=Box(low=(-1.0, -1.0), high=(1.0, 1.0)),
-        action_dim=2,
-        max_displacement=1.0,
+        actions=BoxActions.unit(2),
         control_dt=0.05,
         num_steps=4,
+        effector=Effector(sensor="tip", workspace=Box(low=(-1.0, -1.0), high=(1.0, 1.0)), max_displacement=1.0),
     )
 
     def __init__(self):

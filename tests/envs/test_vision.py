@@ -12,7 +12,7 @@ import envs  # noqa: F401
 from envs.collection import make_env
 from envs.rendering import available_backends
 from envs.rollout import rollout
-from envs.spec import EnvSpec
+from envs.spec import Sensor, TaskSpec
 from envs.vision import Vision
 
 TASKS = ("jepa-mpc/Reach-v0", "jepa-mpc/Push-v0", "jepa-mpc/PushOriented-v0")
@@ -65,13 +65,13 @@ def test_without_cameras_the_agent_sees_all_numbers_and_goals_are_numbers(task):
     spec = make_env(task).description
     assert spec.perceived == tuple(spec.sensors)
     assert spec.asked == tuple(spec.goal)
-    assert all(len(shape) == 1 for shape in spec.sensors.values())
+    assert not any(sensor.is_image for sensor in spec.sensors.values())
 
 
 def test_with_pixels_the_agent_sees_frames_alone_and_goals_are_pictures(task, make):
     spec = make().description
     assert spec.perceived == spec.asked == ("fixed_camera",)
-    assert spec.sensors == {**make_env(task).description.sensors, "fixed_camera": (24, 24, 3)}
+    assert spec.sensors == {**make_env(task).description.sensors, "fixed_camera": Sensor((24, 24, 3), "image", "")}
     assert spec.goal == make_env(task).description.goal  # who judges it goes by numbers
 
 
@@ -91,7 +91,7 @@ def test_two_cameras_are_two_sensors_and_see_different_things(make):
 
 def test_the_description_with_cameras_survives_json(make):
     spec = make(proprioception=True).description
-    assert EnvSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    assert TaskSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
 @pytest.mark.parametrize("proprioception", [False, True])

@@ -10,28 +10,30 @@ import pytest
 
 from envs.episode import Episode, EpisodeDataset, open_dataset
 from envs.recording import write_dataset
-from envs.spec import Box, EnvSpec
+from envs.spec import BoxActions, Sensor, TaskSpec
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.training.train import TrainingSettings
+from world_model.types import is_image
 
 
 def write(folder: Path, readings: list[dict[str, Any]], actions: list[Any]) -> EpisodeDataset:
     """Writes episodes, each of readings `[num_steps + 1, *shape]` and actions `[num_steps, action_dim]`."""
-    box = Box(low=(-1.0,), high=(1.0,))
-    env = EnvSpec(
-        env_id="test/Linear-v0",
-        xml_hash="",
-        sensors={name: values.shape[1:] for name, values in readings[0].items()},
+    env = TaskSpec(
+        task_id="test/Linear-v0",
+        fingerprint="",
+        sensors={
+            name: Sensor(values.shape[1:], "image" if is_image(values.shape[1:]) else "numbers", "")
+            for name, values in readings[0].items()
+        },
         perceived=tuple(readings[0]),
         goal={},
         asked=(),
-        workspace=box,
-        action_dim=actions[0].shape[1],
-        max_displacement=0.1,
+        actions=BoxActions.unit(actions[0].shape[1]),
         control_dt=0.05,
         num_steps=len(actions[0]),
+        effector=None,
     )
     episodes = [
         Episode(

@@ -8,7 +8,7 @@ from torch import nn
 
 from envs.episode import Episode, open_dataset
 from envs.recording import write_dataset
-from envs.spec import Box, EnvSpec
+from envs.spec import BoxActions, Sensor, TaskSpec
 from world_model.decoder import Decoder, as_pictures
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
@@ -50,19 +50,17 @@ def picture(place):
 def squares(tmp_path_factory):
     """Episodes of a square that is somewhere else in each frame; the tip tells where, in m."""
     rng = np.random.default_rng(0)
-    box = Box(low=(-1.0,), high=(1.0,))
-    env = EnvSpec(
-        env_id="test/Squares-v0",
-        xml_hash="",
-        sensors={"tip": (3,), "eye_camera": (64, 64, 3)},
+    env = TaskSpec(
+        task_id="test/Squares-v0",
+        fingerprint="",
+        sensors={"tip": Sensor((3,), "numbers", ""), "eye_camera": Sensor((64, 64, 3), "image", "")},
         perceived=("eye_camera",),
         goal={},
         asked=(),
-        workspace=box,
-        action_dim=1,
-        max_displacement=0.1,
+        actions=BoxActions.unit(1),
         control_dt=0.05,
         num_steps=4,
+        effector=None,
     )
     episodes = []
     for seed in range(60):

@@ -43,7 +43,7 @@ class Metadata:
 
     Attributes:
         configs: Config group to `{"name": ..., "values": {...}}`.
-        env: The environment that it was learned from, as `EnvSpec.to_json` describes it.
+        env: The environment that it was learned from, as `TaskSpec.to_json` describes it.
         action_repeat: Control steps of a model step.
         versions: Package name to the version that trained it.
         data_fingerprint: Of the dataset.

@@ -27,7 +27,6 @@ from envs.mujoco_env import MujocoEnv
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
 from world_model.jepa import JEPA
-from world_model.types import is_image
 
 _SIZE = 320
 _INSET_SIZE = 96
@@ -52,7 +51,7 @@ class AgentView:
 
     def __init__(self, actor: Actor, env: MujocoEnv, *, vision: Vision, interpreter: Interpreter | None) -> None:
         self._actor, self._env, self._interpreter = actor, env, interpreter
-        self._camera = next(name for name in actor.world_model.blocks if is_image(actor.spec.sensors[name]))
+        self._camera = next(name for name in actor.world_model.blocks if actor.spec.sensors[name].is_image)
         self._camera_of_env = vision.sensors[self._camera]
         self._goal: Mapping[str, NDArray[Any]] = {}
         self._future: Tensor | None = None

@@ -9,7 +9,7 @@ from agent.actor import Actor
 from agent.evaluation.scenarios.types import first_step
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 
 class HiddenSensors:
@@ -24,9 +24,9 @@ class HiddenSensors:
 
     note: str | None = "baselines see what is hidden from the actor"
 
-    def __init__(self, spec: EnvSpec, *, sensors: Sequence[str], start: float, duration: float) -> None:
+    def __init__(self, spec: TaskSpec, *, sensors: Sequence[str], start: float, duration: float) -> None:
         if unseen := sorted(set(sensors) - set(spec.perceived)):
-            raise ValueError(f"the agent sees {sorted(spec.perceived)} of {spec.env_id}, so {unseen} cannot be hidden")
+            raise ValueError(f"the agent sees {sorted(spec.perceived)} of {spec.task_id}, so {unseen} cannot be hidden")
         first = first_step(start, spec)
         if first < 1:
             raise ValueError(

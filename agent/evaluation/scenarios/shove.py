@@ -11,7 +11,7 @@ from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, first_ste
 from envs.mujoco_env import MujocoEnv
 from envs.push import PushEnv
 from envs.rollout import GoalConditionedEnv, Policy
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 MAX_DRAWS = 100
 """Directions that are tried at one control step."""
@@ -32,9 +32,9 @@ class Shove:
 
     note: str | None = None
 
-    def __init__(self, spec: EnvSpec, *, start: float, distance: float) -> None:
+    def __init__(self, spec: TaskSpec, *, start: float, distance: float) -> None:
         if "block_position" not in spec.goal:
-            raise ValueError(f"a shove needs a block to be brought to a goal, and {spec.env_id} has none")
+            raise ValueError(f"a shove needs a block to be brought to a goal, and {spec.task_id} has none")
         if not distance > 0:
             raise ValueError(f"distance must be above 0, got {distance}")
         self.num_steps = spec.num_steps

@@ -11,7 +11,7 @@ from agent.actor import Actor
 from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, scenario_generator
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 MAX_DRAWS = 10_000
 """Points that are tried for the targets of one episode."""
@@ -37,7 +37,7 @@ class Tour:
 
     def __init__(
         self,
-        spec: EnvSpec,
+        spec: TaskSpec,
         *,
         num_targets: int,
         touch_radius: float,
@@ -50,9 +50,11 @@ class Tour:
                 f"num_targets must be at least 1 and steps_per_target at least 0, got {num_targets} and "
                 f"{steps_per_target}"
             )
-        if "tip" not in spec.perceived:
+        if spec.effector is None:
+            raise ValueError(f"a tour asks for places of an effector, and {spec.task_id} has none")
+        if spec.effector.sensor not in spec.perceived:
             raise ValueError(
-                "a tour asks for places of the tip, so the agent must feel where it is, as with "
+                f"a tour asks for places of the {spec.effector.sensor}, so the agent must feel where it is, as with "
                 f"observation=pixels+proprio, and it sees {sorted(spec.perceived)}"
             )
         if not 0 < 2 * touch_radius < min_spacing or block_clearance < 0:
@@ -61,7 +63,8 @@ class Tour:
                 f"got {touch_radius}, {min_spacing} and {block_clearance}"
             )
         self.num_steps = spec.num_steps + num_targets * steps_per_target
-        self._workspace = spec.workspace
+        self._sensor = spec.effector.sensor
+        self._workspace = spec.effector.workspace
         self._num_targets = num_targets
         self._touch_radius = touch_radius
         self._min_spacing = min_spacing
@@ -70,13 +73,18 @@ class Tour:
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
         """Returns an environment that watches for touches, and a policy that knows the targets."""
         generator = scenario_generator(seed)
-        tour = _TourEnv(env, lambda start: self._draw(start, generator), touch_radius=self._touch_radius)
+        tour = _TourEnv(
+            env,
+            lambda start: self._draw(start, generator),
+            sensor=self._sensor,
+            touch_radius=self._touch_radius,
+        )
         return tour, _Guided(policy, tour)
 
     def _draw(self, start: Sensors, generator: Generator) -> NDArray[np.float32]:
         """Returns targets `[num_targets, 3]` for an episode that starts with these readings."""
         low, high = (np.array(corner, np.float32) for corner in (self._workspace.low, self._workspace.high))
-        taken = [start["tip"]]
+        taken = [start[self._sensor]]
         for point in generator.uniform(low, high, (MAX_DRAWS, 3)).astype(np.float32).clip(low, high):
             block = start.get("block_position", np.full(3, np.inf))
             clear_of_block = np.linalg.norm(point[:2] - block[:2]) >= self._block_clearance
@@ -93,9 +101,12 @@ class Tour:
 class _TourEnv(StagedEnv):
     """The task is solved only after every target was touched, one after the other."""
 
-    def __init__(self, env: MujocoEnv, draw: Callable[[Sensors], NDArray[np.float32]], *, touch_radius: float) -> None:
+    def __init__(
+        self, env: MujocoEnv, draw: Callable[[Sensors], NDArray[np.float32]], *, sensor: str, touch_radius: float
+    ) -> None:
         super().__init__(env)
         self._draw = draw
+        self.sensor = sensor
         self._touch_radius = touch_radius
         self._num_touched = 0
         self.targets = np.zeros((0, 3), np.float32)
@@ -112,7 +123,7 @@ class _TourEnv(StagedEnv):
 
     def _judged(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> dict[str, Any]:
         """Notices a touch, and withholds success until all targets were touched."""
-        tip = self.sensor_readings(state)["tip"]
+        tip = self.sensor_readings(state)[self.sensor]
         left = self.targets[self._num_touched :]
         if len(left) and np.linalg.norm(tip - left[0]) <= self._touch_radius:
             self._num_touched += 1
@@ -128,7 +139,7 @@ class _Guided:
 
     def reset(self, goal: Sensors, *, seed: int) -> None:
         if isinstance(self._policy, Actor):
-            self._policy.reset([*({"tip": target} for target in self._tour.targets), goal], seed=seed)
+            self._policy.reset([*({self._tour.sensor: target} for target in self._tour.targets), goal], seed=seed)
         else:
             self._policy.reset(goal, seed=seed)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 
 class ScenarioError(ValueError):
@@ -54,7 +54,7 @@ class StagedEnv:
         self._env = env
 
     @property
-    def description(self) -> EnvSpec:
+    def description(self) -> TaskSpec:
         """What others may know of it."""
         return self._env.description
 
@@ -88,7 +88,7 @@ def scenario_generator(seed: int) -> Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 
-def first_step(start: float, spec: EnvSpec) -> int:
+def first_step(start: float, spec: TaskSpec) -> int:
     """Returns the control step that begins `start` seconds after the reset.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 
 class Undisturbed:
@@ -14,7 +14,7 @@ class Undisturbed:
 
     note: str | None = None
 
-    def __init__(self, spec: EnvSpec) -> None:
+    def __init__(self, spec: TaskSpec) -> None:
         self.num_steps = spec.num_steps
 
     def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002

@@ -16,7 +16,7 @@ def env_name(dataset: EpisodeDataset) -> str:
         ConfigError: No shipped config has that environment.
     """
     env_ids = {name: str(compose_config([f"env={name}"]).values.env.env_id) for name in group_names()["env"]}
-    recorded = dataset.manifest.env.env_id
+    recorded = dataset.manifest.env.task_id
     for name, env_id in env_ids.items():
         module, _, registered = env_id.rpartition(":")
         if registered == recorded:

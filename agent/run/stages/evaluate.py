@@ -36,7 +36,7 @@ from agent.run.stages.validation import validate
 from agent.run.stages.vision import make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
@@ -99,7 +99,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "learn_online": learn_online,
         "configurator": config.choices["configurator"],
         "scenario": config.choices["scenario"],
-        "note": make_scenario(EnvSpec.from_json(metadata.env)).note,
+        "note": make_scenario(TaskSpec.from_json(metadata.env)).note,
         "seed": config.values.seed,
         "split": values.split,
         "reproducible": config.values.configurator.milliseconds is None and not learn_online,

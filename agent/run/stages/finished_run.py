@@ -57,7 +57,7 @@ def load_modules_for(env: MujocoEnv, config: Config, run_folder: Path) -> Module
     modules = load_modules(config, checkpoint_path(run_folder))
     if modules.spec != env.description:
         raise ConfigError(
-            f"the checkpoint was trained on {modules.spec.env_id} with XML hash {modules.spec.xml_hash[:12]}, "
-            f"this is {env.description.env_id} with {env.description.xml_hash[:12]}: train again"
+            f"the checkpoint was trained on {modules.spec.task_id} with fingerprint {modules.spec.fingerprint[:12]}, "
+            f"this is {env.description.task_id} with {env.description.fingerprint[:12]}: train again"
         )
     return modules

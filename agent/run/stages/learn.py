@@ -49,7 +49,6 @@ from planners.types import ActionBounds
 from world_model.training.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
 from world_model.training.train import train_world_model
-from world_model.types import is_image
 
 TRAINING_FOLDER = "training"
 CRITIC_FOLDER = "critic"
@@ -148,7 +147,7 @@ class _LaterStages:
             readings={
                 name: torch.from_numpy(dataset.observations[name][rows])
                 for name in self.modules.spec.perceived
-                if not is_image(self.modules.spec.sensors[name])
+                if not self.modules.spec.sensors[name].is_image
             },
             control_dt=self.modules.spec.control_dt,
             action_repeat=self.experience.action_repeat,

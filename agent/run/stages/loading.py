@@ -15,7 +15,7 @@ from agent.run.config.randomness import rng
 from agent.run.config.saved import read_config
 from agent.run.stages.modules import MODEL_GROUPS, Modules, build_modules
 from envs.episode import EpisodeDataset, open_dataset
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from planners.types import Planner
 from world_model.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
@@ -82,14 +82,14 @@ def load_modules(config: Config, path: Path) -> Modules:
     return modules
 
 
-def read_spec(checkpoint: Checkpoint, path: Path) -> EnvSpec:
+def read_spec(checkpoint: Checkpoint, path: Path) -> TaskSpec:
     """Returns the task that a checkpoint was trained on.
 
     Raises:
         CheckpointError: It describes none.
     """
     try:
-        return EnvSpec.from_json(checkpoint.metadata.env)
+        return TaskSpec.from_json(checkpoint.metadata.env)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} describes no environment: {error!r}") from None
 

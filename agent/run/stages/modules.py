@@ -17,7 +17,7 @@ from agent.policy import MLPPolicy
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.randomness import first_weights
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.types import is_image
@@ -41,7 +41,7 @@ class Modules:
         policy: Mode 1, or None.
     """
 
-    spec: EnvSpec
+    spec: TaskSpec
     world_model: JEPA
     terms: Mapping[str, Cost]
     critics: Mapping[str, CriticNetwork]
@@ -94,7 +94,7 @@ def model_configs(config: Config) -> dict[str, Any]:
     return {group: config.named(group) for group in MODEL_GROUPS}
 
 
-def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> Modules:
+def build_modules(config: Config, models: Mapping[str, Any], spec: TaskSpec) -> Modules:
     """Returns untrained modules; the first weights of each are the seed's, whatever else is built.
 
     Args:
@@ -121,7 +121,7 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: EnvSpec) -> M
     )
 
 
-def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
+def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
     """Returns an untrained world model for a task.
 
     Args:
@@ -132,14 +132,14 @@ def build_world_model(models: Mapping[str, Any], spec: EnvSpec) -> JEPA:
     sensors = {name: spec.sensors[name] for name in spec.perceived}
     embed_dims, camera_dim = groups["world_model"].embed_dims, groups["world_model"].pop("camera_dim")
     if embed_dims is None:
-        embed_dims = {name: math.prod(shape) for name, shape in sensors.items() if not is_image(shape)}
+        embed_dims = {name: math.prod(it.shape) for name, it in sensors.items() if not it.is_image}
     elif not isinstance(embed_dims, Mapping) or not all(isinstance(size, int) for size in embed_dims.values()):
         raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
-    cameras = {name: camera_dim for name, shape in sensors.items() if is_image(shape)}
+    cameras = {name: camera_dim for name, it in sensors.items() if it.is_image}
     groups["world_model"].embed_dims = {**cameras, **embed_dims}
     model = build(
         groups["world_model"],
-        sensors=sensors,
+        sensors={name: it.shape for name, it in sensors.items()},
         action_dim=spec.action_dim,
         encoder=partial(_build_encoder, of_numbers=build(groups["encoder"]), of_images=build(groups["image_encoder"])),
         predictor=build(groups["predictor"]),
@@ -163,11 +163,11 @@ def _build_encoder(
         raise ConfigError(f"{group}: {error}") from None
 
 
-def _build_term(cost: DictConfig, world_model: JEPA, spec: EnvSpec) -> Cost:
+def _build_term(cost: DictConfig, world_model: JEPA, spec: TaskSpec) -> Cost:
     """Returns a cost term; one that is fitted to the training data is told how, and what an embedding is made of."""
     further = {}
     if issubclass(get_class(cost.term._target_), FittedCost):
-        seen = {name: spec.sensors[name] for name in spec.perceived if not is_image(spec.sensors[name])}
+        seen = {name: spec.shapes[name] for name in spec.perceived if not spec.sensors[name].is_image}
         further = {"blocks": dict(world_model.blocks), "sensors": seen, **cost.fit}
     term: Cost = build(cost.term, **further)
     return term

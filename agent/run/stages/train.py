@@ -19,7 +19,7 @@ from agent.run.stages.pictures import draw_pictures
 from agent.run.stages.validation import validate, validate_learning
 from agent.run.stages.vision import configured_env
 from envs.episode import DatasetError, EpisodeDataset, open_dataset
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 SECTION = "train"
 
@@ -68,13 +68,13 @@ def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
             f"observation={config.choices['observation']} it sees {asked}: choose the observation that they were "
             "recorded with, or record others"
         )
-    if (drawn := dataset.manifest.env.xml_hash) != here.xml_hash:
+    if (drawn := dataset.manifest.env.fingerprint) != here.fingerprint:
         raise ConfigError(
-            f"the episodes in '{dataset.folder}' were recorded in a scene of XML hash {drawn[:12]}, here it is "
-            f"{here.xml_hash[:12]}: record others"
+            f"the episodes in '{dataset.folder}' were recorded with the fingerprint {drawn[:12]}, here it is "
+            f"{here.fingerprint[:12]}: record others"
         )
 
 
-def _shown(env: EnvSpec) -> str:
+def _shown(env: TaskSpec) -> str:
     """Returns what an agent sees there, for people."""
-    return ", ".join(f"{name} {list(env.sensors[name])}" for name in env.perceived)
+    return ", ".join(f"{name} {list(env.shapes[name])}" for name in env.perceived)

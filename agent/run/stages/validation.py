@@ -10,7 +10,7 @@ from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_env
 from envs.policies import Zero
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 
 _LOWEST = {
     "collect": {"num_episodes": 1, "num_steps": 1, "num_workers": 1},
@@ -20,7 +20,7 @@ _LOWEST = {
 _HIGHEST = (("evaluate", "num_episodes"), ("evaluate", "oracle"), ("compare", "num_episodes"))
 
 
-def validate(config: Config, spec: EnvSpec) -> None:
+def validate(config: Config, spec: TaskSpec) -> None:
     """Builds everything that a config asks for, once, and throws it away.
 
     Args:
@@ -63,7 +63,7 @@ def validate(config: Config, spec: EnvSpec) -> None:
     build_actor(config, modules)
 
 
-def _stage_once(config: Config, spec: EnvSpec) -> None:
+def _stage_once(config: Config, spec: TaskSpec) -> None:
     """Sets the scene of the first evaluated episode."""
     seed = episode_seeds(config.values.evaluate.split, 1)[0]
     with closing(configured_env(config)) as env:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from envs.episode import DatasetError
-from envs.spec import EnvSpec
+from envs.spec import TaskSpec
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.objectives.ema_target import EMATarget
 from world_model.objectives.gaussian_kl import GaussianKL
@@ -90,7 +90,7 @@ def test_a_training_leaves_what_it_promises(train, linear, tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
     metadata = load_checkpoint(path).metadata
     assert metadata.training_step == 40
-    assert EnvSpec.from_json(metadata.env) == linear.manifest.env
+    assert TaskSpec.from_json(metadata.env) == linear.manifest.env
     assert metadata.data_fingerprint == linear.fingerprint
     assert load_checkpoint(tmp_path / "step_00000020.safetensors").metadata.training_step == 20
     assert steps_of(tmp_path) == {"train": [*range(5, 41, 5)], "validation": [10, 20, 30, 40]}
