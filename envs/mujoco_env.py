@@ -198,6 +198,11 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Returns a second simulation of the same task, with the same cameras."""
         return type(self)(vision=self._vision)
 
+    @property
+    def criterion(self) -> str:
+        """Says, for people, when a goal counts as reached."""
+        return f"{next(iter(self.goal_parts)).replace('_', ' ')} within {100 * self.success_radius:g} cm of its goal"
+
     @abstractmethod
     def expert(self) -> Expert:
         """Returns a controller that reaches every goal of this environment."""

@@ -36,6 +36,11 @@ class PushOrientedEnv(PushEnv):
         "block_orientation": GoalPart(Box(low=(-1.0,) * 6, high=(1.0,) * 6), 2),
     }
 
+    @property
+    def criterion(self) -> str:
+        """Says, for people, when a goal counts as reached."""
+        return f"{super().criterion}, turned to within {math.degrees(SUCCESS_ANGLE):g} degrees of it"
+
     def expert(self) -> TurningExpert:
         """Returns a controller that turns the block by pushing it off its centre, and brings it to the goal."""
         return TurningExpert(max_displacement=MAX_DISPLACEMENT)

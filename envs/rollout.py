@@ -38,6 +38,11 @@ class GoalConditionedEnv(Protocol):
         """What others may know of it."""
         ...
 
+    @property
+    def criterion(self) -> str:
+        """Says, for people, when a goal counts as reached."""
+        ...
+
     def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Starts an episode."""
         ...

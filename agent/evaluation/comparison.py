@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agent.evaluation.episodes import EvaluatedEpisode
-from agent.evaluation.results import percent, summarize
+from agent.evaluation.results import distance_columns, percent, summarize, told
 from agent.evaluation.statistics import paired_difference, percentiles
 
 COMPARISON_FILE = "comparison.json"
@@ -61,15 +61,21 @@ def _summarize_setting(
     setting: Setting, run: Sequence[EvaluatedEpisode], reference: Sequence[EvaluatedEpisode]
 ) -> dict[str, Any]:
     assert [episode.record.seed for episode in run] == [episode.record.seed for episode in reference]
-    spent = [number for episode in run for number in episode.num_evaluations if number]
+    spent = [number for episode in run for number in episode.num_evaluations if number] or [0]  # 0 where all react
+    planning = [latency for episode in run for latency in episode.planning_latencies_ms]
+    deciding = [latency for episode in run for latency in episode.deciding_latencies_ms]
+    units = run[0].units
     at_end, reference_at_end = (
         [episode.record.success_at_end for episode in episodes] for episodes in (run, reference)
     )
     return {
         **asdict(setting),
         "evaluations": {"mean": float(np.mean(spent)), "max": max(spent)},
-        "latency_ms": percentiles([latency for episode in run for latency in episode.planning_latencies_ms]),
-        "median_final_distance_m": float(np.median([episode.record.final_distance_m for episode in run])),
+        "latency_ms": percentiles(planning or deciding),
+        "median_final_distances": {
+            name: float(np.median([episode.record.final_distances[name] for episode in run])) for name in units
+        },
+        "units": dict(units),
         "difference_at_end": asdict(paired_difference(at_end, reference_at_end)),
         **summarize(run),
     }
@@ -79,9 +85,12 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     """Returns the table of all settings, and what its columns are."""
     settings, reference = comparison["settings"], comparison["reference"]
     width = max(len(name) for name in ("planner", *(setting["planner"] for setting in settings)))
+    units = settings[0]["units"]
+    columns = distance_columns(units)
     header = (
-        f"{'planner':<{width}} {'budget':>6} {'spent':>6} {'at the end':>23} {'once':>23} {'distance':>9} "
-        f"{'p50 ms':>7} {'p99 ms':>7} {f'at the end, against {reference}':>32}"
+        f"{'planner':<{width}} {'budget':>6} {'spent':>6} {'at the end':>23} {'once':>23} "
+        + "".join(f"{name.replace('_', ' '):>{size}}" for name, size in columns.items())
+        + f" {'p50 ms':>7} {'p99 ms':>7} {f'at the end, against {reference}':>32}"
     )
     lines = [
         f"{comparison['env']} from {comparison['observation']}, seed {comparison['seed']}: the same "
@@ -98,16 +107,19 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
         lines.append(
             f"{setting['planner']:<{width}} {budget:>6} {setting['evaluations']['mean']:>6.0f} "
             f"{percent(setting['success_at_end']):>23} {percent(setting['success_once']):>23} "
-            f"{100 * setting['median_final_distance_m']:>6.1f} cm "
-            f"{setting['latency_ms']['p50']:>7.1f} {setting['latency_ms']['p99']:>7.1f} {difference:>32}".rstrip()
+            + "".join(
+                f"{told(setting['median_final_distances'][name], units[name]):>{size}}"
+                for name, size in columns.items()
+            )
+            + f" {setting['latency_ms']['p50']:>7.1f} {setting['latency_ms']['p99']:>7.1f} {difference:>32}".rstrip()
         )
     return "\n".join(
         [
             *lines,
             "budget: most evaluations at a planning step; spent: their mean, as counted; success with its Wilson 95 % "
             "interval;",
-            f"median final distance; time of a planning step; points of success more than {reference} in the same "
-            "episodes at the same budget",
+            "medians of the final distance to the goal; time of a planning step, or of any decision where none plans; "
+            f"points of success more than {reference} in the same episodes at the same budget",
         ]
     )
 

@@ -125,17 +125,22 @@ def _draw(
     axes.spines[["left", "bottom"]].set_color("#888888")
     axes.tick_params(labelsize=8, color="#888888", labelcolor=_INK)
     spent = [number for line in lines.values() for number in _spent(line)]
-    axes.set_xscale("log", base=2)
-    axes.set_xlim(min(spent) / 1.3, max(spent) * 1.3)
+    if min(spent) > 0:
+        axes.set_xscale("log", base=2)
+        axes.set_xlim(min(spent) / 1.3, max(spent) * 1.3)
+    else:  # where all react, nothing is spent
+        axes.set_xscale("symlog", base=2, linthresh=1.0)
+        axes.set_xlim(-0.3, max(max(spent), 1.0) * 1.3)
     axes.xaxis.set_major_locator(FixedLocator(_powers_of_two(min(spent), max(spent))))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _powers_of_two(low: float, high: float) -> list[float]:
-    """Returns at most six ticks on a range of evaluations."""
-    first, last = math.ceil(math.log2(low) - 0.1), math.floor(math.log2(high) + 0.1)
-    return [2.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / 5)))]
+    """Returns at most six ticks on a range of evaluations, and one at 0 where it begins there."""
+    first, last = (math.log2(max(value, 1.0)) for value in (low, high))
+    powers = range(math.ceil(first - 0.1), math.floor(last + 0.1) + 1, max(1, math.ceil((last - first) / 5)))
+    return [0.0] * (low == 0) + [2.0**power for power in powers]
 
 
 def _scale_success(axes: Axes, lines: Mapping[str, Line], *, labelled: bool) -> None:

@@ -27,17 +27,16 @@ class EpisodeRecord:
         seed: Of the episode.
         success_once: The goal was reached in any step.
         success_at_end: The goal was held in each of the last 5 steps.
-        final_distance_m: Distance to the goal after the last step, m.
-        final_angle_rad: Angle to the goal after the last step, rad; 0 where a goal is a place alone.
         steps_to_success: Control steps to the first success, or None.
+        final_distances: What is left to the goal after the last step: name to value, in the unit that
+            `EvaluatedEpisode.units` says.
     """
 
     seed: int
     success_once: bool
     success_at_end: bool
-    final_distance_m: float
-    final_angle_rad: float
     steps_to_success: int | None
+    final_distances: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ class EvaluatedEpisode:
 
     Attributes:
         record: A pure function of the policy and the seed.
+        units: Name of a distance to its unit, as "m" or "rad".
         redrawn: Starts that were drawn anew because they were solved already.
         latencies_ms: Time of each control step, ms; the one thing that differs from run to run.
         num_evaluations: Spent on the plan that was made at each control step; 0 where none was made.
@@ -56,11 +56,17 @@ class EvaluatedEpisode:
     """
 
     record: EpisodeRecord
+    units: Mapping[str, str]
     redrawn: int
     latencies_ms: tuple[float, ...]
     num_evaluations: tuple[int, ...]
     modes: tuple[str | None, ...]
     interventions: Mapping[str, int]
+
+    @property
+    def deciding_latencies_ms(self) -> list[float]:
+        """Time of each control step at which something was decided, by planning or by reacting, ms."""
+        return [latency for latency, mode in zip(self.latencies_ms, self.modes, strict=True) if mode is not None]
 
     @property
     def planning_latencies_ms(self) -> list[float]:
@@ -149,21 +155,28 @@ def evaluate_episode(
     watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
     watched_env = WatchedEnv(staged_env)
     episode = rollout(watched_env, watched, seed=seed, num_steps=num_steps)
-    final = watched_env.state
+    distances = _final_distances(env, watched_env.state, float(episode.distance_to_goal[-1]))
     successes = episode.is_success[1:]
     record = EpisodeRecord(
         seed=seed,
         success_once=bool(successes.any()),
         success_at_end=bool(successes[-NUM_END_STEPS:].all()),
-        final_distance_m=float(episode.distance_to_goal[-1]),
-        final_angle_rad=float(env.angle_to_goal(final["achieved_goal"], final["desired_goal"])),
         steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
+        final_distances={name: value for name, (value, _) in distances.items()},
     )
     return EvaluatedEpisode(
         record=record,
+        units={name: unit for name, (_, unit) in distances.items()},
         redrawn=episode.redrawn,
         latencies_ms=tuple(watched.latencies_ms),
         num_evaluations=tuple(0 if choice is None else choice.num_evaluations for choice in watched.choices),
         modes=tuple(None if choice is None else choice.mode for choice in watched.choices),
         interventions=dict(Counter(chain.from_iterable(watched.interventions))),
     )
+
+
+def _final_distances(env: Any, final: Mapping[str, NDArray[Any]], place: float) -> dict[str, tuple[float, str]]:
+    """Returns name to value and unit: a goal's place, and how it is turned where it asks for that."""
+    sensor, *turned = env.description.goal
+    angle = float(env.angle_to_goal(final["achieved_goal"], final["desired_goal"]))
+    return {sensor: (place, "m"), **dict.fromkeys(turned, (angle, "rad"))}

@@ -166,12 +166,12 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         seed=int(fields["seed"]),
         success_once=bool(fields["success_once"]),
         success_at_end=bool(fields["success_at_end"]),
-        final_distance_m=float(fields["final_distance_m"]),
-        final_angle_rad=float(fields["final_angle_rad"]),
         steps_to_success=None if fields["steps_to_success"] is None else int(fields["steps_to_success"]),
+        final_distances={str(name): float(value) for name, value in fields["final_distances"].items()},
     )
     evaluated = EvaluatedEpisode(
         record=record,
+        units={str(name): str(unit) for name, unit in episode["units"].items()},
         redrawn=int(episode["redrawn"]),
         latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
         num_evaluations=tuple(int(spent) for spent in episode["num_evaluations"]),

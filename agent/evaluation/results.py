@@ -10,11 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode
 from agent.evaluation.statistics import percentiles, success_rate
 
 RESULTS_FILE = "results.json"
 SCHEMA = 1
+
+_SHOWN = {"m": (100.0, " cm"), "rad": (math.degrees(1.0), "°")}
+"""Unit to the one in which people are told, and how many of it that is."""
+
+_OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
+"""Unit to a key of a record that holds the first distance in it, whatever its name: for scripts that know no names."""
 
 
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
@@ -30,34 +36,55 @@ def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
         "success_once": asdict(success_rate([record.success_once for record in records])),
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
         "interventions": dict(interventions),
-        "episodes": [asdict(record) for record in records],
+        "episodes": [_plain(episode) for episode in episodes],
     }
+
+
+def _plain(episode: EvaluatedEpisode) -> dict[str, Any]:
+    """Returns a record with its distances by name, and those in m and rad under a key of their own."""
+    record, units = asdict(episode.record), episode.units
+    first = {
+        unit: record["final_distances"][name] for name, unit in reversed(list(units.items())) if unit in _OF_ONE_UNIT
+    }
+    if "m" in first:
+        first.setdefault("rad", 0.0)  # where a goal is a place alone
+    return record | {_OF_ONE_UNIT[unit]: value for unit, value in first.items()}
 
 
 def make_results(
     description: Mapping[str, Any],
     episodes: Mapping[str, Sequence[EvaluatedEpisode]],
     *,
-    action_repeat: int,
+    criterion: str,
+    control_dt: float,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Returns the content of the results file.
 
     Args:
-        description: What was evaluated: env, observation, planner, seed, checkpoint, whether it is reproducible, and
-            the scenario's note.
-        episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported.
-        action_repeat: The actor plans at one control step of so many; the latency is that of those.
+        description: What was evaluated: env, observation, planner, seed, checkpoint, whether it is reproducible and if
+            not why, and the scenario's note.
+        episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported: `latency_ms` of each
+            control step at which it decided anything, `planning_latency_ms` of those at which it planned, null where it
+            never did.
+        criterion: When a goal counts as reached, for people.
+        control_dt: Control period, s.
         versions: Package to version.
     """
+    actor = episodes["actor"]
+    planning = [latency for episode in actor for latency in episode.planning_latencies_ms]
     return {
         "schema": SCHEMA,
         **description,
+        "success": {
+            "criterion": criterion,
+            "at_end": {"control_steps": NUM_END_STEPS, "seconds": round(NUM_END_STEPS * control_dt, 6)},
+        },
+        "units": dict(actor[0].units),
         "agents": {name: summarize(run) for name, run in episodes.items()},
-        "latency_ms": percentiles(
-            [latency for episode in episodes["actor"] for latency in episode.latencies_ms[::action_repeat]]
-        ),
-        "solved_at_start_redrawn": sum(episode.redrawn for episode in episodes["actor"]),
+        "latency_ms": percentiles([latency for episode in actor for latency in episode.deciding_latencies_ms]),
+        "planning_latency_ms": percentiles(planning) if planning else None,
+        "solved_at_start_redrawn": sum(episode.redrawn for episode in actor),
         "versions": dict(versions),
     }
 
@@ -72,39 +99,72 @@ def write_results(results: Mapping[str, Any], folder: Path, *, file: str = RESUL
 
 
 def format_results(results: Mapping[str, Any]) -> str:
-    """Returns a table of the agents, and the planning latency below it."""
-    turns = any(episode["final_angle_rad"] > 0 for agent in results["agents"].values() for episode in agent["episodes"])
-    header = f"{'agent':<10} {'at the end':>24} {'once':>24} {'distance':>12}"
-    header += f"{' angle':>9} {'steps':>6} {'n':>5}" if turns else f" {'steps':>6} {'n':>5}"
-    lines = [
-        f"{results['env']} from {results['observation']}, planner {results['planner']}, seed {results['seed']}",
-        header,
-    ]
+    """Returns a table of the agents, and below it what its numbers are and how long the actor takes."""
+    units = results["units"]
+    columns = distance_columns(units)
+    header = f"{'agent':<10} {'at the end':>24} {'once':>24}"
+    header += (
+        "".join(f"{name.replace('_', ' '):>{width}}" for name, width in columns.items()) + f" {'steps':>6} {'n':>5}"
+    )
+    lines = [_title(results), header]
     for name, agent in results["agents"].items():
         steps = [e["steps_to_success"] for e in agent["episodes"] if e["steps_to_success"] is not None]
-        distance = np.median([episode["final_distance_m"] for episode in agent["episodes"]])
-        angle = np.median([episode["final_angle_rad"] for episode in agent["episodes"]])
+        distances = {
+            key: np.median([episode["final_distances"][key] for episode in agent["episodes"]]) for key in units
+        }
         lines.append(
-            f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24} "
-            f"{100 * distance:>9.1f} cm"
-            + (f" {math.degrees(angle):>7.0f}°" if turns else "")
-            + f" {np.median(steps) if steps else float('nan'):>6.0f} {agent['success_at_end']['n']:>5}"
+            f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24}"
+            + "".join(f"{told(distances[key], units[key]):>{width}}" for key, width in columns.items())
+            + f" {f'{np.median(steps):.0f}' if steps else '-':>6} {agent['success_at_end']['n']:>5}"
         )
-    latency = results["latency_ms"]
+    success, end = results["success"], results["success"]["at_end"]
     lines += [
-        "success with its Wilson 95 % interval; median final distance"
-        + (" and angle" if turns else "")
-        + "; median control steps to the first success",
-        "planning step of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items()),
+        f"success: {success['criterion']}; at the end: in each of the last {end['control_steps']} control steps "
+        f"({end['seconds']:g} s); once: in any",
+        "each with its Wilson 95 % interval; medians of the final distance to the goal"
+        ", and of the control steps to the first success where there was one",
+        _latency(results),
     ]
     if results["note"] is not None:
         lines.append(f"note: {results['note']}")
-    if not results["reproducible"]:
-        lines.append(
-            "not reproducible: what a planner finds in a given time depends on the machine, and what an agent that "
-            "learns online does depends on the episodes before"
-        )
+    lines += [f"not reproducible: {reason}" for reason in results["not_reproducible"]]
     return "\n".join(lines)
+
+
+def _title(results: Mapping[str, Any]) -> str:
+    """Returns what was evaluated, in a line; a planner that was never asked is not named."""
+    planned = results["planning_latency_ms"] is not None
+    disturbed = results["scenario"] != "undisturbed"
+    return (
+        f"{results['env']} from {results['observation']}, "
+        + (f"planner {results['planner']}" if planned else "reacting alone")
+        + f", seed {results['seed']}"
+        + (f", scenario {results['scenario']}" if disturbed else "")
+        + (f", {results['split']} split" if results["split"] != "evaluation" else "")
+    )
+
+
+def _latency(results: Mapping[str, Any]) -> str:
+    """Returns how long the actor takes: its planning steps, and all its decisions where it made others too."""
+    deciding, planning = results["latency_ms"], results["planning_latency_ms"]
+    kinds = {"decision": deciding} if planning is None else {"planning step": planning}
+    if planning is not None and planning != deciding:
+        kinds["any decision"] = deciding
+    return "; ".join(
+        f"{kind} of the actor, ms: " + ", ".join(f"{name} {value:.1f}" for name, value in latency.items())
+        for kind, latency in kinds.items()
+    )
+
+
+def distance_columns(units: Mapping[str, str]) -> dict[str, int]:
+    """Returns name of a distance to the width of its column in a table."""
+    return {name: max(9, len(name) + 2) for name in units}
+
+
+def told(distance: float, unit: str) -> str:
+    """Returns a distance as people are told of it: metres as cm, radians as degrees, all else in its own unit."""
+    factor, name = _SHOWN.get(unit, (1.0, f" {unit}".rstrip()))
+    return f"{factor * distance:.{0 if unit == 'rad' else 1}f}{name}"
 
 
 def percent(rate: Mapping[str, float]) -> str:

@@ -87,7 +87,7 @@ def _surprise(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> 
         if choice.situation.filled_sensors:
             axes.hlines(0.0, start, end, color=_EVENT, linewidth=4.0)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("surprise\n(red: a sensor\nunseen)")
+    axes.set_ylabel("surprise\n(red: a sensor\nfilled in)")
 
 
 def _cost_to_go(axes: Axes, choices: Sequence[Choice], edges: Sequence[float]) -> None:

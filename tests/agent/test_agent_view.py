@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import envs  # noqa: F401
+from agent.evaluation.pictures import agent_view
 from agent.evaluation.pictures.agent_view import AgentView
-from agent.evaluation.pictures.drawing import enlarged
+from agent.evaluation.pictures.drawing import captioned, enlarged
 from agent.evaluation.pictures.projection import Lens
 from envs.vision import Vision
 from world_model.types import LatentContext, LatentTrajectory
@@ -141,3 +142,14 @@ def test_what_is_hidden_from_the_agent_is_hidden_in_its_view(env, shown):
     actor = make_actor(env, (0.5, 0.0, 0.2), filled=["fixed_camera"], num_evaluations=0)
     _, frame = compose(env, actor, shown, interpreter=None)
     assert (frame[RIGHT_PANEL][-100:] == GREY).all()
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "num_evaluations", "path"), [(INTERPRETER, 8, True), (INTERPRETER, 0, False), (None, 8, False)]
+)
+def test_a_path_is_spoken_of_where_one_is_drawn(env, shown, monkeypatch, interpreter, num_evaluations, path):
+    said = []
+    monkeypatch.setattr(agent_view, "captioned", lambda picture, text: said.append(text) or captioned(picture, text))
+    actor = make_actor(env, (0.5, 0.0, 0.12), num_evaluations=num_evaluations)
+    compose(env, actor, shown, interpreter=interpreter)
+    assert said[1] == "what the agent sees" + ", and where it means to go" * path

@@ -36,14 +36,15 @@ def test_pairs_that_succeed_together_are_told_apart_more_sharply_than_pairs_that
     assert together.high - together.low < apart.high - apart.low
 
 
-def episode(seed, *, success, spent, latency):
-    record = EpisodeRecord(seed, success, success, 0.01 if success else 0.2, 0.0, 3 if success else None)
+def episode(seed, *, success, spent, latency, mode="planning"):
+    record = EpisodeRecord(seed, success, success, 3 if success else None, {"tip": 0.01 if success else 0.2})
     return EvaluatedEpisode(
         record,
+        units={"tip": "m"},
         redrawn=0,
         latencies_ms=(latency, 0.1) * 2,
         num_evaluations=(spent, 0) * 2,
-        modes=("planning", None) * 2,
+        modes=(mode, None) * 2,
         interventions={},
     )
 
@@ -84,6 +85,19 @@ def test_the_table_has_a_line_for_each_setting(comparison):
     line = next(line for line in table.splitlines() if line.split()[:2] == ["mppi", "own"])
     assert line.split()[2:9] == ["60", "75.0", "%", "(30.1", "to", "95.4)", "75.0"]
     assert "-25.0 (" in line
+
+
+def test_who_never_plans_is_a_row_and_a_panel_all_the_same(tmp_path):
+    reacting = [episode(seed, success=True, spent=0, latency=0.5, mode="reactive") for seed in range(4)]
+    description = {"env": "reach", "observation": "state", "seed": 0, "split": "validation"}
+    comparison = make_comparison(description, {Setting("cem", 64): reacting}, reference="cem", versions={})
+    (row,) = comparison["settings"]
+    assert row["evaluations"] == {"mean": 0.0, "max": 0}
+    assert row["latency_ms"]["p50"] == 0.5
+    assert "cem" in format_comparison(comparison).splitlines()[2]
+    panel = plot_comparison(comparison).axes[0]
+    assert panel.lines[-1].get_xydata().tolist() == [[0, 100]]
+    assert write_plot(comparison, tmp_path / "plot.png").is_file()
 
 
 def test_the_picture_shows_what_was_measured(comparison, tmp_path):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gymnasium
@@ -62,24 +63,27 @@ DESCRIPTION = {
     "env": "reach",
     "observation": "state",
     "planner": "cem",
+    "scenario": "undisturbed",
     "note": None,
     "seed": 0,
-    "reproducible": True,
+    "split": "evaluation",
+    "not_reproducible": [],
 }
+SUMMARY = {"criterion": "x within 1 of its goal", "control_dt": 0.05, "versions": {}}
 
 
 class ScriptedEnv:
-    """Is solved in the control steps that it is told."""
+    """Is solved in the control steps that it is told; its goal asks for a place, and for a turn where that is given."""
 
-    def __init__(self, solved, angle=0.0):
-        self._solved, self._angle = solved, angle
+    def __init__(self, solved, angle=None):
+        self._solved, self._angle = solved, angle or 0.0
         self.description = TaskSpec(
             task_id="test/Scripted-v0",
             fingerprint="",
             sensors={"x": Sensor((1,), "numbers", "")},
             perceived=("x",),
             asked=("x",),
-            goal={},
+            goal={"x": None} | ({} if angle is None else {"turn": None}),
             actions=BoxActions.unit(1),
             control_dt=1.0,
             num_steps=20,
@@ -155,7 +159,7 @@ def test_what_the_guardrails_changed_is_counted_and_summed_over_episodes():
     episodes = [evaluate_episode(ScriptedEnv(set()), Deciding(), seed=seed, num_steps=12) for seed in range(2)]
     assert episodes[0].interventions == {"speed": 2, "workspace": 2, "blind": 1}
     still = evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12)
-    results = make_results({}, {"actor": episodes, "zero": [still]}, action_repeat=1, versions={})
+    results = make_results({}, {"actor": episodes, "zero": [still]}, **SUMMARY)
     assert results["agents"]["actor"]["interventions"] == {"speed": 4, "workspace": 4, "blind": 2}
     assert results["agents"]["zero"]["interventions"] == {}
 
@@ -182,36 +186,88 @@ def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, on
     episode = evaluate_episode(ScriptedEnv(solved), Still(), seed=1, num_steps=20)
     assert (episode.record.success_once, episode.record.success_at_end) == (once, at_end)
     assert episode.record.steps_to_success == steps
-    assert (episode.record.final_distance_m, episode.redrawn, len(episode.latencies_ms)) == (0.25, 2, 20)
+    assert (episode.record.final_distances, episode.units) == ({"x": 0.25}, {"x": "m"})
+    assert (episode.redrawn, len(episode.latencies_ms)) == (2, 20)
 
 
 def test_the_angle_is_that_of_the_last_step():
     push = gymnasium.make("jepa-mpc/PushOriented-v0").unwrapped
-    record = evaluate_episode(push, Zero(push.description), seed=3, num_steps=4).record
+    episode = evaluate_episode(push, Zero(push.description), seed=3, num_steps=4)
     state, _ = push.reset(seed=3)  # nothing moves
-    assert record.final_angle_rad == pytest.approx(
-        float(push.angle_to_goal(state["achieved_goal"], state["desired_goal"]))
-    )
-    assert record.final_angle_rad > 0.01
+    assert episode.units == {"block_position": "m", "block_orientation": "rad"}
+    angle = episode.record.final_distances["block_orientation"]
+    assert angle == pytest.approx(float(push.angle_to_goal(state["achieved_goal"], state["desired_goal"])))
+    assert angle > 0.01
 
 
-@pytest.mark.parametrize(("angle", "shown"), [(0.0, False), (0.5, True)])
-def test_the_table_shows_an_angle_where_the_task_has_one(angle, shown):
-    episodes = [evaluate_episode(ScriptedEnv({1}, angle), Still(), seed=seed, num_steps=20) for seed in range(3)]
-    description = {**DESCRIPTION, "env": "push"}
-    table = format_results(make_results(description, {"actor": episodes}, action_repeat=1, versions={}))
-    assert ("29°" in table, "angle" in table) == (shown, shown)
+@pytest.mark.parametrize(("angle", "final", "shown"), [(None, 0.0, False), (0.5, 0.5, True)])
+def test_distances_have_their_names_and_units_and_metres_and_radians_a_key_of_their_own(angle, final, shown):
+    episodes = [evaluate_episode(ScriptedEnv({1}, angle), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
+    results = make_results(DESCRIPTION, {"actor": episodes}, **SUMMARY)
+    record = results["agents"]["actor"]["episodes"][0]
+    assert results["units"] == {"x": "m"} | ({"turn": "rad"} if shown else {})
+    assert record["final_distances"] == {"x": 0.25} | ({"turn": 0.5} if shown else {})
+    assert (record["final_distance_m"], record["final_angle_rad"]) == (0.25, final)
+    table = format_results(results)
+    assert "25.0 cm" in table and ("29°" in table, " turn " in table) == (shown, shown)
+
+
+def test_a_distance_that_is_neither_metres_nor_radians_is_told_in_its_own_unit():
+    episode = evaluate_episode(ScriptedEnv({1}), Deciding(), seed=0, num_steps=20)
+    record = replace(episode.record, final_distances={"force": 12.345, "score": 2.0})
+    episode = replace(episode, record=record, units={"force": "N", "score": ""})
+    results = make_results(DESCRIPTION, {"actor": [episode]}, **SUMMARY)
+    assert not {"final_distance_m", "final_angle_rad"} & results["agents"]["actor"]["episodes"][0].keys()
+    assert "12.3 N" in format_results(results) and " 2.0 " in format_results(results)
+
+
+def test_what_success_is_and_what_the_end_is_stand_in_results_and_table():
+    episodes = [evaluate_episode(ScriptedEnv({1}), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
+    results = make_results(DESCRIPTION, {"actor": episodes}, **SUMMARY)
+    assert results["success"] == {
+        "criterion": "x within 1 of its goal",
+        "at_end": {"control_steps": 5, "seconds": 0.25},
+    }
+    said = "success: x within 1 of its goal; at the end: in each of the last 5 control steps (0.25 s); once: in any"
+    assert said in format_results(results)
+
+
+@pytest.mark.parametrize(
+    ("task", "criterion"),
+    [
+        ("Reach", "tip within 2 cm of its goal"),
+        ("Push", "block position within 5 cm of its goal"),
+        ("PushOriented", "block position within 5 cm of its goal, turned to within 10 degrees of it"),
+    ],
+)
+def test_a_task_says_when_a_goal_is_reached(task, criterion):
+    assert gymnasium.make(f"jepa-mpc/{task}-v0").unwrapped.criterion == criterion
+
+
+def test_a_reaction_is_no_planning_step():
+    episode = evaluate_episode(ScriptedEnv({1}), Deciding(), seed=0, num_steps=16)
+    episode = replace(episode, latencies_ms=(8.0, 0, 0, 0, 1.0, 0, 0, 0) * 2)
+    results = make_results(DESCRIPTION, {"actor": [episode]}, **SUMMARY)
+    assert results["planning_latency_ms"] == {"p50": 8.0, "p90": 8.0, "p99": 8.0}
+    assert results["latency_ms"]["p50"] == 4.5
+    told = format_results(results)
+    assert "planning step of the actor, ms: p50 8.0, p90 8.0, p99 8.0; any decision of the actor, ms: p50 4.5" in told
+    reactive = replace(episode, num_evaluations=(0,) * 16)
+    results = make_results(DESCRIPTION, {"actor": [reactive]}, **SUMMARY)
+    told = format_results(results)
+    assert results["planning_latency_ms"] is None
+    assert "planning step" not in told and "planner" not in told and "decision of the actor, ms: p50 4.5" in told
 
 
 def test_the_table_names_every_agent_with_its_interval():
-    episodes = [evaluate_episode(ScriptedEnv({1}), Still(), seed=seed, num_steps=20) for seed in range(4)]
-    results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes}, action_repeat=1, versions={})
+    episodes = [evaluate_episode(ScriptedEnv({1}), Deciding(), seed=seed, num_steps=20) for seed in range(4)]
+    results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes}, **SUMMARY)
     assert results["solved_at_start_redrawn"] == 8
     table = format_results(results)
     assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
     assert "reproducible" not in table and "note" not in table
     assert format_results({**results, "note": "none can succeed"}).splitlines()[-1] == "note: none can succeed"
-    assert "not reproducible: " in format_results({**results, "reproducible": False})
+    assert "not reproducible: for a reason" in format_results({**results, "not_reproducible": ["for a reason"]})
 
 
 def evaluate_zero(folder):

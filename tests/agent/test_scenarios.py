@@ -318,7 +318,16 @@ def test_a_shove_in_another_environment_is_one_sentence(push, reach):
         shove.stage(reach, Zero(reach.description), seed=0)
 
 
-@pytest.mark.parametrize("start", [0.0, 0.02])
+def test_what_begins_just_before_the_end_begins_and_what_is_shorter_than_a_step_is_refused(push):
+    scenario = HiddenSensors(push.description, sensors=["tip"], start=4.99, duration=0.05)
+    witness = Witness(Zero(push.description))
+    run(scenario, push, witness, 0)
+    assert ["tip" in seen for seen in witness.seen] == [True] * 99 + [False]
+    with pytest.raises(ValueError, match=r"duration must be at least one control step of 0.05 s, got 0.049 s"):
+        HiddenSensors(push.description, sensors=["tip"], start=1.0, duration=0.049)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.02, 0.049])
 def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
     with pytest.raises(ValueError, match=r"start must be at least one control step of 0.05 s, .*, got 0.0"):
         HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=start, duration=0.5)

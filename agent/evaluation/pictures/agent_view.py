@@ -73,7 +73,7 @@ class AgentView:
             beside(
                 [
                     captioned(film, "for people: the goal is green"),
-                    captioned(self._agents_frame(frame), "what the agent sees, and where it means to go"),
+                    captioned(self._agents_frame(frame), self._caption),
                 ]
             )
         ]
@@ -134,6 +134,12 @@ class AgentView:
                 tiles.append(captioned(enlarged(picture, size), f"imagined, +{step * self._seconds:.2f} s"))
         missing = 1 + _NUM_IMAGINED - len(tiles)
         return beside([*tiles, *[captioned(blank(size, text="no plan"), "imagined")] * missing])
+
+    @property
+    def _caption(self) -> str:
+        """Says what the agent's frame shows; a path is drawn of a plan alone, and where something reads embeddings."""
+        drawn = self._interpreter is not None and self._future is not None
+        return "what the agent sees" + ", and where it means to go" * drawn
 
     @property
     def _seconds(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from agent.actor import Actor
-from agent.evaluation.scenarios.types import first_step
+from agent.evaluation.scenarios.types import first_step, whole_steps
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
@@ -33,7 +33,7 @@ class HiddenSensors:
                 f"start must be at least one control step of {spec.control_dt} s, since an agent must see everything "
                 f"once, got {start} s"
             )
-        num_hidden = round(duration / spec.control_dt)
+        num_hidden = whole_steps(duration, spec)
         if num_hidden < 1:
             raise ValueError(f"duration must be at least one control step of {spec.control_dt} s, got {duration} s")
         self.num_steps = spec.num_steps

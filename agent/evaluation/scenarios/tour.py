@@ -94,7 +94,7 @@ class Tour:
                 return np.array(taken[1:])
         raise ScenarioError(
             f"num_targets={self._num_targets} do not fit into the workspace with min_spacing={self._min_spacing} and "
-            f"block_clearance={self._block_clearance}: choose fewer or smaller ones"
+            f"block_clearance={self._block_clearance}, in {MAX_DRAWS:,} draws of places: choose less of one of them"
         )
 
 

@@ -1,5 +1,6 @@
 """What a scenario is, and what all of them share."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -58,6 +59,11 @@ class StagedEnv:
         """What others may know of it."""
         return self._env.description
 
+    @property
+    def criterion(self) -> str:
+        """Says, for people, when a goal counts as reached."""
+        return self._env.criterion
+
     def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Starts an episode."""
         return self._env.reset(seed=seed)
@@ -88,13 +94,18 @@ def scenario_generator(seed: int) -> Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 
+def whole_steps(seconds: float, spec: TaskSpec) -> int:
+    """Returns how many control steps have passed after so many seconds; one that ends within a microsecond has."""
+    return math.floor((seconds + 1e-6) / spec.control_dt)
+
+
 def first_step(start: float, spec: TaskSpec) -> int:
-    """Returns the control step that begins `start` seconds after the reset.
+    """Returns the control step that goes on `start` seconds after the reset.
 
     Raises:
         ValueError: The episode is over by then.
     """
-    step = round(start / spec.control_dt)
+    step = whole_steps(start, spec)
     if not 0 <= step < spec.num_steps:
         end = spec.num_steps * spec.control_dt
         raise ValueError(f"start must be at least 0 and before the end of the episode at {end:g} s, got {start} s")

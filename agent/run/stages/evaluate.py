@@ -11,6 +11,7 @@ usage: jepa-mpc evaluate run=DIR [planner=NAME] [num_episodes=N] [num_workers=W]
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -33,7 +34,7 @@ from agent.run.stages.loading import build_actor, checkpoint_path, load_modules,
 from agent.run.stages.lock import locked
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
-from agent.run.stages.vision import make_vision
+from agent.run.stages.vision import configured_env, make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import Policy
 from envs.spec import TaskSpec
@@ -72,7 +73,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     make_scenario = build(config.values.scenario)
     checkpoint = checkpoint_path(run_folder)
-    metadata = load_checkpoint(checkpoint).metadata
+    spec = TaskSpec.from_json(load_checkpoint(checkpoint).metadata.env)
     checkpoint_sha256 = file_sha256(checkpoint)
     env_id, vision = str(config.values.env.env_id), make_vision(config)
     agents = ["actor", *BASELINES]
@@ -99,17 +100,22 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         "learn_online": learn_online,
         "configurator": config.choices["configurator"],
         "scenario": config.choices["scenario"],
-        "note": make_scenario(TaskSpec.from_json(metadata.env)).note,
+        "note": make_scenario(spec).note,
         "seed": config.values.seed,
         "split": values.split,
-        "reproducible": config.values.configurator.milliseconds is None and not learn_online,
+        "reproducible": not (reasons := _not_reproducible(config)),
+        "not_reproducible": reasons,
         "checkpoint": {"sha256": checkpoint_sha256},
     }
     by_agent = {
         agent: [episode for task, episode in episodes.items() if task.agent == agent]
         for agent in agents + ["oracle"] * bool(oracle_seeds)
     }
-    results = make_results(description, by_agent, action_repeat=metadata.action_repeat, versions=package_versions())
+    with closing(configured_env(config)) as env:
+        criterion = env.criterion
+    results = make_results(
+        description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
+    )
     print(format_results(results))
     print(f"results: {write_results(results, output)}")
     if learn_online and values.videos:
@@ -118,9 +124,19 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         _film(config, seeds[: values.videos], run_folder, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     if values.fail_under is not None and low < values.fail_under:
-        print(f"the lower bound of success at the end, {low:.3f}, is below fail_under={values.fail_under}")
+        print(f"the lower bound of success at the end, {low:.6f}, is below fail_under={values.fail_under}")
         return 1
     return 0
+
+
+def _not_reproducible(config: Config) -> list[str]:
+    """Returns why another call might come to other records, if it might."""
+    reasons = {
+        "what a planner finds in a given time depends on the machine": config.values.configurator.milliseconds
+        is not None,
+        "what an agent that learns online does depends on the episodes before": config.values.actor.learn_online,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 @dataclass(frozen=True)
