@@ -1,15 +1,35 @@
 """The world model: one encoder a sensor, one predictor over all of them (joint-embedding predictive architecture)."""
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from itertools import accumulate
 from types import MappingProxyType
+from typing import Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from world_model.normalizer import Moments, Normalizer, PixelScale
+from world_model.ranges import check_count
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _in_its_own_precision(method: Callable[Concatenate["JEPA", P], R]) -> Callable[Concatenate["JEPA", P], R]:
+    """Keeps automatic casts of a caller away from a model in evaluation mode; a training asks for them itself."""
+
+    @wraps(method)
+    def alone(model: "JEPA", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        device_type = model.device.type
+        if model.training or not torch.is_autocast_enabled(device_type):
+            return method(model, *args, **kwargs)
+        with torch.autocast(device_type, enabled=False):
+            return method(model, *args, **kwargs)
+
+    return alone
 
 
 class JEPA(nn.Module):
@@ -42,10 +62,8 @@ class JEPA(nn.Module):
     ) -> None:
         super().__init__()
         _check_embed_dims(embed_dims, sensors)
-        if context_length < 1 or action_repeat < 1:
-            raise ValueError(
-                f"context_length and action_repeat must be at least 1, got {context_length} and {action_repeat}"
-            )
+        check_count("context_length", context_length, least=1)
+        check_count("action_repeat", action_repeat, least=1)
         self._context_length = context_length
         self._embed_dim = sum(embed_dims.values())
         self._blocks = {
@@ -104,6 +122,7 @@ class JEPA(nn.Module):
             Moments(mean=np.tile(actions.mean, self.action_repeat), std=np.tile(actions.std, self.action_repeat))
         )
 
+    @_in_its_own_precision
     def encode(self, observation: Observation) -> Tensor:
         """Embeds each frame on its own.
 
@@ -129,6 +148,7 @@ class JEPA(nn.Module):
             embeddings.append(self._embed(name, readings.flatten(0, 1)).view(*readings.shape[:2], -1))
         return torch.cat(embeddings, dim=2)
 
+    @_in_its_own_precision
     def encode_goal(self, goal: Goal) -> LatentGoal:
         """Embeds what a goal asks for; the blocks of other sensors are 0 and masked out.
 
@@ -156,6 +176,7 @@ class JEPA(nn.Module):
             mask[:, self._blocks[name]] = chosen
         return LatentGoal(embedding=embedding, mask=mask)
 
+    @_in_its_own_precision
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 

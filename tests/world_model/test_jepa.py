@@ -170,8 +170,8 @@ def test_a_dimension_that_hardly_varies_is_not_blown_up(build_model):
         ({"embed_dims": {}}, "at least one of the sensors"),
         ({"embed_dims": {"elbow": 3}}, "among .'position', 'velocity'., got 'elbow'"),
         ({"embed_dims": {"position": 0}}, "at least 1 dimension, got 0"),
-        ({"context_length": 0}, "at least 1, got 0"),
-        ({"action_repeat": 0}, "at least 1, got 1 and 0"),
+        ({"context_length": 0}, "context_length must be at least 1, got 0"),
+        ({"action_repeat": float("nan")}, "action_repeat must be a whole number, at least 1, got nan"),
     ],
 )
 def test_a_model_that_cannot_be_is_refused(build_model, changes, message):

@@ -40,8 +40,8 @@ class Regularizer(nn.Module, ABC):
     def attach(self, model: JEPA) -> None:
         """Prepares for the training of a model that has its first weights and its normaliser.
 
-        What is built here and has parameters is trained with the model. Its first weights come from torch's global
-        generator, after the model's: those are the same under every regulariser.
+        What is built here and has parameters is trained with the model. Its first weights are drawn after the
+        model's: those are the same under every regulariser.
         """
 
     def targets(self, model: JEPA, observation: Observation, embeddings: Tensor) -> Tensor:  # noqa: ARG002 - others do

@@ -39,7 +39,9 @@ class SIGReg(Regularizer):
         return self._weight * torch.stack(statistics).mean()
 
     def _statistic(self, block: Tensor, generator: Generator) -> Tensor:
-        directions = torch.randn(self._num_projections, block.shape[2], generator=generator).to(block.device)
+        shape = (self._num_projections, block.shape[2])
+        directions = torch.randn(shape, generator=generator, dtype=block.dtype, device=generator.device)
+        directions = directions.to(block.device)
         return epps_pulley(functional.normalize(directions, dim=1) @ block.transpose(1, 2)).mean()
 
 

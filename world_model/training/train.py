@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from envs.episode import EpisodeDataset
+from world_model.building import building
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
 from world_model.objectives.inverse_dynamics import InverseDynamics
@@ -141,8 +142,7 @@ def train_world_model(
     """Trains a world model, or goes on with an interrupted training: on a CPU to the same bytes.
 
     Args:
-        build_model: Builds it; its first weights come from torch's global generator, which is set to `seed` for that
-            moment.
+        build_model: Builds it; its first weights are drawn from `seed`.
         regularizer: Keeps it from collapsing.
         dataset: What it learns from.
         settings: How.
@@ -167,8 +167,7 @@ def train_world_model(
         "training": settings.identity,
         "regularizer": repr(regularizer),
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(_rng(seed, _INITIAL, 0).integers(2**63)))
+    with building(Generator("cpu").manual_seed(int(_rng(seed, _INITIAL, 0).integers(2**63)))):
         task = WorldModelTask(
             model=build_model(),
             regularizer=regularizer,

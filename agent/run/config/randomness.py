@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
+from torch import Generator
 
 from agent.run.config.composing import Config
+from world_model.building import building
 
 
 def rng(config: Config, purpose: str) -> np.random.Generator:
@@ -16,7 +17,6 @@ def rng(config: Config, purpose: str) -> np.random.Generator:
 
 @contextmanager
 def first_weights(config: Config, module: str) -> Iterator[None]:
-    """Lets a module draw its first weights, the same whatever else is built; the global generator stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng(config, f"weights of {module}").integers(2**62)))
+    """Lets a module draw its first weights, the same whatever else is built and whatever the process has set."""
+    with building(Generator("cpu").manual_seed(int(rng(config, f"weights of {module}").integers(2**62)))):
         yield

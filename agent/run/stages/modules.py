@@ -112,10 +112,12 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: TaskSpec) -> 
     if values.policy is not None:
         with first_weights(config, "policy"):
             policy = build(values.policy.network, embed_dim=world_model.embed_dim, action_dim=spec.action_dim)
+    with first_weights(config, "cost"):
+        terms = {name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()}
     return Modules(
         spec=spec,
         world_model=world_model,
-        terms={name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()},
+        terms=terms,
         critics=critics,
         policy=policy,
     )
