@@ -15,6 +15,7 @@ from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice, 
 from agent.cost.types import Critic
 from agent.goal import GoalReadings, goal_distance, make_goals
 from agent.guardrails import Guardrails
+from agent.host import own_settings
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.perception import Perception, Readings
@@ -22,7 +23,7 @@ from agent.policy import ReactivePolicy
 from agent.proposal import imagine_policy
 from agent.pursuit import Pursuit
 from envs.spec import TaskSpec
-from planners.types import ActionBounds, Plan, Planner
+from planners.types import Plan, Planner
 from world_model.types import LatentGoal, WorldModel
 
 
@@ -81,13 +82,16 @@ class Actor:
                 "without a critic no rule may ask for cost_to_go or doubt, and one does: choose other rules, or train "
                 "a critic, as with critic=[cost_to_go]"
             )
-        high = torch.ones(spec.action_dim)
-        planner.init(ActionBounds(low=-high, high=high), batch_size=1, horizon=1)  # refuses actions that it cannot plan
+        with own_settings():  # refuses actions that it cannot plan
+            planner.init(guardrails.bounds(None), batch_size=1, horizon=1)
         self.world_model = world_model
         self.configurator = configurator
         self.spec = spec
         self._perception = Perception(
-            world_model=world_model, spec=spec, attentions=[it.attention for it in configurator.configurations]
+            world_model=world_model,
+            spec=spec,
+            attentions=[it.attention for it in configurator.configurations],
+            also=guardrails.sensors,
         )
         self._planner = planner
         self._guardrails = guardrails
@@ -122,8 +126,8 @@ class Actor:
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-        goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
-        with torch.no_grad():
+        with own_settings():
+            goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
             latent_goals = tuple(self.world_model.encode_goal(it) for it in goals)
         self._state = ActorState(
             seed=int(seed),
@@ -154,16 +158,18 @@ class Actor:
                 is missing.
             RuntimeError: The actor was never reset.
         """
-        state = self.state
+        with own_settings():
+            return self._act(self.state, observation)
+
+    def _act(self, state: ActorState, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         readings = self._perception.sound_readings(observation, first=state.step == 0)
         if state.step % self._action_repeat == 0:
-            with torch.no_grad():
-                state = self._decide(self._perceive(state, readings))
+            state = self._decide(self._perceive(state, readings))
         assert state.percept is not None
         guarded = self._guardrails.guard(
             state.command,
             last=state.guarded,
-            readings=observation,
+            readings=readings,
             surprise=state.percept.surprise,
         )
         self._state = replace(
@@ -177,7 +183,7 @@ class Actor:
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
         if state.percept is None or state.attention is None:
-            previous_action = torch.zeros(self.spec.action_dim * self._action_repeat)
+            previous_action = torch.zeros(self.spec.action_dim * self._action_repeat, dtype=torch.float32)
             percept = self._perception.begin(readings)
         else:
             previous_action = torch.from_numpy(state.executed.reshape(-1))

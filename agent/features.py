@@ -22,5 +22,5 @@ def perceptron(input_dim: int, hidden_dim: int, num_layers: int, *, output_dim: 
     """Returns a multi-layer perceptron with so many hidden layers and a linear output."""
     layers: list[nn.Module] = []
     for layer in range(num_layers):
-        layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Linear(hidden_dim, output_dim))
+        layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim, dtype=torch.float32), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden_dim, output_dim, dtype=torch.float32))

@@ -118,6 +118,7 @@ class Guardrails:
         self._max_way = min(1.0, speed / top_speed)
         self._max_change = min(ANY_CHANGE, acceleration * spec.control_dt / top_speed)
         self._low, self._high = _aims(spec, effector.workspace, workspace, margin=margin, position_error=position_error)
+        self.sensors = (tip_sensor,)
         self.tip_sensor = tip_sensor
         self._tip_shape = spec.sensors[tip_sensor].shape
         self._frozen_after = frozen_after
@@ -133,7 +134,8 @@ class Guardrails:
             last: What was executed before, or None at the start of an episode.
         """
         share = 1.0 / math.sqrt(self._action_dim)
-        high = torch.full((self._action_dim,), 1.0 if self._max_way >= 1.0 else share * self._max_way)
+        most = 1.0 if self._max_way >= 1.0 else share * self._max_way
+        high = torch.full((self._action_dim,), most, dtype=torch.float32)
         if self._max_change >= ANY_CHANGE:
             return ActionBounds(low=-high, high=high)
         previous = torch.zeros_like(high) if last is None else torch.tensor(last.action)

@@ -88,13 +88,16 @@ class Perception:
         world_model: Embeds what is seen.
         spec: The shapes of the sensors.
         attentions: All that it may be told.
+        also: Further sensors whose readings are checked, as those that the guardrails need.
 
     Raises:
         ValueError: A sensor may be switched off, or is driven, that the world model does not have, or all may be
             switched off at once.
     """
 
-    def __init__(self, *, world_model: WorldModel, spec: TaskSpec, attentions: Iterable[Attention]) -> None:
+    def __init__(
+        self, *, world_model: WorldModel, spec: TaskSpec, attentions: Iterable[Attention], also: Collection[str]
+    ) -> None:
         sensors = sorted(world_model.blocks)
         for attention in attentions:
             for key in ("switched_off", "driven"):
@@ -105,11 +108,12 @@ class Perception:
                 raise ValueError(f"switched_off must leave at least one of the sensors {sensors}, got all of them")
         self._world_model = world_model
         self._sensors = {name: spec.sensors[name] for name in world_model.blocks}
+        self._checked = self._sensors | {name: spec.sensors[name] for name in also}
         effector = () if spec.effector is None else (spec.effector.sensor,)
         self._effector = [name for name in effector if name in world_model.blocks]
 
     def sound_readings(self, observation: Mapping[str, NDArray[np.float32]], *, first: bool) -> Readings:
-        """Returns the readings that are there and sound, of the sensors that the world model uses.
+        """Returns the readings that are there and sound, of the sensors that world model or guardrails use.
 
         A camera that shows one colour all over, as black, shows nothing.
 
@@ -125,7 +129,7 @@ class Perception:
             raise ObservationError(f"an observation must map sensors to readings, got {one_line(repr(observation))}")
         present = {name: reading for name, reading in observation.items() if reading is not None}
         readings = {}
-        for name, sensor in self._sensors.items():
+        for name, sensor in self._checked.items():
             if name not in present:
                 if first:
                     raise ObservationError(f"the observation lacks the sensor '{name}'; it has {sorted(present)}")
@@ -149,7 +153,7 @@ class Perception:
             block_surprises=dict.fromkeys(self._sensors, 0.0),
             surprise=0.0,
             filled={},
-            last_readings={name: reading.copy() for name, reading in readings.items()},
+            last_readings={name: readings[name].copy() for name in self._sensors},
             frozen_steps={},
         )
 

@@ -1,13 +1,17 @@
 """What a sensor or a goal reads, before it is trusted."""
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from envs.spec import Sensor
 
 
-def as_numbers(reading: ArrayLike) -> NDArray[np.float32] | None:
+def as_numbers(reading: ArrayLike | Tensor) -> NDArray[np.float32] | None:
     """Returns a copy of a reading in single precision, of whichever shape, or None where it is no numbers."""
+    if isinstance(reading, Tensor):
+        reading = reading.detach().to("cpu", torch.float32).numpy()
     try:
         return np.array(reading, dtype=np.float32)
     except (TypeError, ValueError, OverflowError):

@@ -93,7 +93,7 @@ class SpeedLimit(FittedCost):
             raise ValueError(f"max_speed must be above 0 and finite, got {max_speed}")
         self._max_speed = max_speed
         self.probe = PositionProbe(sensor=sensor, ridge=ridge, blocks=blocks, sensors=sensors)
-        self.register_buffer("step_duration", torch.tensor(math.nan))
+        self.register_buffer("step_duration", torch.tensor(math.nan, dtype=torch.float32))
 
     def fit(self, statistics: TrainingStatistics) -> None:
         """Learns to read the position, and how long a model step takes, s."""

@@ -52,8 +52,8 @@ class Novelty(FittedCost):
         self._quantile = quantile
         self._blocks = tuple(blocks.values())
         embed_dim = max(block.stop for block in self._blocks)
-        self.register_buffer("centers", torch.full((num_centers, embed_dim), math.nan))
-        self.register_buffer("radius", torch.full((len(self._blocks),), math.nan))
+        self.register_buffer("centers", torch.full((num_centers, embed_dim), math.nan, dtype=torch.float32))
+        self.register_buffer("radius", torch.full((len(self._blocks),), math.nan, dtype=torch.float32))
 
     @torch.no_grad()
     def fit(self, statistics: TrainingStatistics) -> None:

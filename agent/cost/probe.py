@@ -36,8 +36,8 @@ class PositionProbe(nn.Module):
         self.sensor = sensor
         self._ridge = ridge
         embed_dim, size = max(block.stop for block in blocks.values()), math.prod(sensors[sensor])
-        self.register_buffer("weight", torch.full((embed_dim, size), math.nan))
-        self.register_buffer("offset", torch.full((size,), math.nan))
+        self.register_buffer("weight", torch.full((embed_dim, size), math.nan, dtype=torch.float32))
+        self.register_buffer("offset", torch.full((size,), math.nan, dtype=torch.float32))
 
     @property
     def size(self) -> int:

@@ -41,8 +41,8 @@ class CostToGo:
         It is 1 + discount * V(s', g), and without the 1 where the goal was reached before it: resting there is free.
         """
         goal = transitions.goal
-        step = torch.where(self.is_reached(transitions.embedding, goal), 0.0, 1.0)
-        return step + self.discount * self.value(critic, transitions.later, goal)
+        later = self.discount * self.value(critic, transitions.later, goal)
+        return torch.where(self.is_reached(transitions.embedding, goal), later, 1.0 + later)
 
     def advantage(self, critic: Critic, transitions: Transitions) -> Tensor:
         """Returns by how many model steps more than the step took the goal came nearer, `[num_members, batch]`.

@@ -91,7 +91,7 @@ class ExpectileTD:
             followed = rule.after_step(target, transitions)
             wanted = torch.where(rule.is_reached(embedding, goal), 0.0, followed)
         difference = wanted - judge(critic, embedding, goal)
-        weight = torch.where(difference < 0, self.expectile, 1.0 - self.expectile)
+        weight = _lean(difference, self.expectile)
         return (weight * difference.square()).mean()
 
 
@@ -134,7 +134,7 @@ class ObservedSteps:
         is_known = torch.isfinite(transitions.steps_to_goal)
         wanted = torch.where(is_known, transitions.steps_to_goal, 0.0)
         difference = wanted - judge(critic, transitions.embedding, transitions.goal)
-        weight = torch.where(difference < 0, self.expectile, 1.0 - self.expectile) * is_known
+        weight = _lean(difference, self.expectile) * is_known
         return (weight * difference.square()).mean()
 
 
@@ -161,6 +161,11 @@ class DeltaStep:
         """Returns the mean squared error."""
         intrinsic_cost = goal_distance(transitions.later, transitions.goal)
         return (intrinsic_cost - judge(critic, transitions.embedding, transitions.goal)).square().mean()
+
+
+def _lean(difference: Tensor, expectile: float) -> Tensor:
+    """Returns what each difference counts: one below 0 as much as the expectile, another what is left to 1."""
+    return torch.where(difference < 0, torch.full_like(difference, expectile), 1.0 - expectile)
 
 
 class SlowCopy:

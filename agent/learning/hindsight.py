@@ -120,13 +120,15 @@ class HindsightSampler:
 
         # Goals
         steps_left = (self._lengths[episode] - time) // repeat
-        steps_to_goal = 1 + (torch.rand(batch_size, generator=generator) * steps_left).long()
-        origin = torch.rand(batch_size, generator=generator)
+        steps_to_goal = 1 + (torch.rand(batch_size, generator=generator, dtype=torch.float32) * steps_left).long()
+        origin = torch.rand(batch_size, generator=generator, dtype=torch.float32)
         is_own = origin < self._hindsight.future_share
         stays = origin < self._hindsight.future_share + self._hindsight.any_time_share
         other = torch.randint(len(self._lengths), (batch_size,), generator=generator)
         other = torch.where(stays, episode, other)
-        other_time = (torch.rand(batch_size, generator=generator) * (self._lengths[other] + 1)).long()
+        other_time = (
+            torch.rand(batch_size, generator=generator, dtype=torch.float32) * (self._lengths[other] + 1)
+        ).long()
         goal_frame = torch.where(is_own, frame + repeat * steps_to_goal, self._first_frame[other] + other_time)
         mask = self._sample_masks(batch_size, generator)
 
@@ -155,11 +157,11 @@ class HindsightSampler:
     def _sample_masks(self, batch_size: int, generator: Generator) -> Tensor:
         """Draws what goals ask for: `[batch, embed_dim]`, never nothing."""
         blocks = self._block_masks  # [num_sensors, embed_dim]
-        asked = torch.rand(batch_size, len(blocks), generator=generator) < 0.5
+        asked = torch.rand(batch_size, len(blocks), generator=generator, dtype=torch.float32) < 0.5
         one = torch.randint(len(blocks), (batch_size, 1), generator=generator)
         asked |= ~asked.any(dim=1, keepdim=True) & (torch.arange(len(blocks)) == one)  # who asks for nothing, for one
         chosen = (asked[:, :, None] & blocks).any(dim=1)
-        is_task = torch.rand(batch_size, generator=generator) < self._hindsight.task_share
+        is_task = torch.rand(batch_size, generator=generator, dtype=torch.float32) < self._hindsight.task_share
         return torch.where(is_task[:, None], self._task_mask, chosen)
 
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from agent.actor import Actor
 from agent.cost.critic import CriticNetwork
 from agent.goal import GoalReadings
+from agent.host import own_settings
 from agent.learning.critic import CriticLearning, SlowCopy
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
@@ -186,7 +187,8 @@ class OnlineActor(Actor):
         ended = self._state
         super().reset(goal, seed=seed)
         if ended is not None:
-            self._learner.learn(ended.memory)
+            with own_settings():
+                self._learner.learn(ended.memory)
 
 
 class _Pupil:

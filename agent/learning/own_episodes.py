@@ -79,5 +79,5 @@ class OwnEpisodes:
             action=torch.stack(actions).view(len(actions), -1, self.action_dim).mean(dim=1),
             later=torch.cat(later),
             goal=LatentGoal(embedding=torch.cat(wishes), mask=torch.cat(masks)),
-            steps_to_goal=torch.full((len(embedding),), torch.inf),
+            steps_to_goal=embedding.new_full((len(embedding),), torch.inf),
         )

@@ -37,7 +37,7 @@ class IntegratorModel:
         return torch.cat([observation["position"], observation["clock"]], dim=2)
 
     def encode_goal(self, goal: Goal) -> LatentGoal:
-        embedding, mask = torch.zeros(1, 5), torch.zeros(1, 5, dtype=torch.bool)
+        embedding, mask = torch.zeros(1, 5, dtype=torch.float32), torch.zeros(1, 5, dtype=torch.bool)
         for name, value in goal.observation.items():
             embedding[:, self.blocks[name]] = value
             mask[:, self.blocks[name]] = goal.asked[name][:, None]
@@ -45,7 +45,7 @@ class IntegratorModel:
 
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         moves = STEP * actions.unflatten(3, (-1, 3)).sum(dim=3).cumsum(dim=2)
-        still = torch.zeros(*moves.shape[:3], 2)
+        still = moves.new_zeros(*moves.shape[:3], 2)
         return LatentTrajectory(
             embeddings=context.embeddings[:, -1, None, None] + torch.cat([moves, still], dim=3),
             actions=actions,

@@ -196,3 +196,33 @@ def test_nothing_but_the_guardrails_looks_at_what_is_not_perceived(make_actor):
     others = run(hidden, lambda step, observation: {**observation, "nose": np.ones(2), "block": None}, num_steps=8)
     assert np.array_equal(usual, others)
     assert np.abs(usual[-1] - GOAL).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("tip", "message"),
+    [
+        ({}, r"the observation lacks the sensor 'tip'; it has \['camera', 'clock'\]"),
+        ({"tips": np.zeros(3)}, r"the observation lacks the sensor 'tip'; it has \['camera', 'clock', 'tips'\]"),
+        ({"tip": None}, "the observation lacks the sensor 'tip'"),
+        ({"tip": np.zeros((1, 3))}, r"the sensor 'tip' must have shape \(3,\), got \(1, 3\)"),
+        ({"tip": [0.0, np.nan, 0.0]}, r"the sensor 'tip' must be finite, got \[0.0, nan, 0.0\]"),
+        ({"tip": "left"}, r"the sensor 'tip' must read numbers of shape \(3,\), got 'left'"),
+    ],
+)
+def test_an_agent_that_sees_is_not_left_in_silence_without_what_its_guardrails_feel(make_actor, tip, message):
+    actor = make_actor(tip_sensor="tip", attention={"driven": None})
+    actor.reset({"camera": picture(GOAL)}, seed=0)
+    seen = {name: reading for name, reading in observe([0.0, 0.0, 0.0]).items() if name != "tip"}
+    with pytest.raises(ObservationError, match=message):
+        actor.act({**seen, **tip})
+
+
+def test_what_the_guardrails_feel_may_be_missing_later(make_actor):
+    actor = make_actor(tip_sensor="tip", attention={"driven": None})
+    actor.reset({"camera": picture(GOAL)}, seed=0)
+    actor.act(observe([0.0, 0.0, 0.0]))
+    for gone in ({"tip": None}, {"tip": np.full(3, np.nan)}):
+        actor.act({**observe([0.0, 0.0, 0.0]), **gone})
+        assert actor.state.guarded.interventions == ("blind",)
+    with pytest.raises(ObservationError, match=r"'tip' must have shape \(3,\), got \(2, 3\)"):
+        actor.act({**observe([0.0, 0.0, 0.0]), "tip": np.zeros((2, 3))})

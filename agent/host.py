@@ -1,0 +1,30 @@
+"""Acting in other people's processes: what a host sets for torch and NumPy changes no action, and is left as it was."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import torch
+
+_DEVICE_TYPES = ("cpu", "cuda")
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Leaves the host's settings of this thread aside: what happens inside is the same whatever they are.
+
+    Without gradients, outside of inference mode, in which nothing could be differentiated, without automatic casts, on
+    the CPU where nothing else is said, and without errors for what is rounded or not finite, which is checked where it
+    matters. The default dtype is one for the whole process, and no thread's to change: who acts says each dtype.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(np.errstate(all="ignore"))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        for device_type in _DEVICE_TYPES:
+            if torch.is_autocast_enabled(device_type):
+                stack.enter_context(torch.autocast(device_type, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
