@@ -99,7 +99,7 @@ def _mp4(frames: NDArray[np.uint8], frame_dt: float) -> bytes:
         codec="libx264",
         pixelformat="yuv420p",
         quality=_MP4_QUALITY,
-        macro_block_size=2,
+        macro_block_size=1,
     )
 
 
