@@ -1,4 +1,4 @@
-"""jepa-mpc doctor: report versions, cores, threads and GPU, and what can render, each with the fix where it fails.
+"""jepa-mpc doctor: report versions, cores, threads and GPU, what can render and be filmed, and what mends the rest.
 
 usage: jepa-mpc doctor
 """
@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from agent.evaluation.pictures.files import FILM_FORMATS, missing_plugin
 from agent.run.config.composing import ConfigError
 from envs.rendering import BACKENDS, probe_backend
 
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     print(f"GPU           {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none; none is needed'}")
     for backend in BACKENDS:
         print(f"{backend.ljust(13)} {probe_backend(backend).message}")
-    print("Camera frames and films take the first of these that renders; state observations need none.")
+    for film_format in FILM_FORMATS:
+        print(f"{film_format.ljust(13)} {missing_plugin(film_format) or 'films can be written'}")
+    print("Camera frames and films take the first of these renderers that works; state observations need none.")
     return 0
 
 
