@@ -23,7 +23,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.results import write_results
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate
@@ -205,7 +205,7 @@ def tune(run: FinishedRun, rows: Sequence[Row], *, num_episodes: int) -> None:
 
 def _merit(episodes: Sequence[EvaluatedEpisode]) -> tuple[int, int]:
     """Returns success at the end, and once: of equals the first value wins."""
-    records = [episode.record for episode in episodes]
+    records = [episode.record for episode in judged(episodes)]
     return sum(record.success_at_end for record in records), sum(record.success_once for record in records)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError
 
-from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
 from agent.evaluation.seeds import episode_seeds
@@ -190,7 +190,7 @@ def decisions(episodes: Sequence[EvaluatedEpisode]) -> list[int]:
 def difference_at_end(episodes: Sequence[EvaluatedEpisode], reference: Sequence[EvaluatedEpisode]) -> Difference:
     """Returns by how much success at the end is above that of a reference, in the same episodes."""
     assert [episode.record.seed for episode in episodes] == [episode.record.seed for episode in reference]
-    ours, theirs = ([episode.record.success_at_end for episode in run] for run in (episodes, reference))
+    ours, theirs = ([episode.record.success_at_end for episode in judged(run)] for run in (episodes, reference))
     return paired_difference(ours, theirs)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.results import distance_columns, percent, summarize, told
 from agent.evaluation.statistics import paired_difference, percentiles
 
@@ -66,14 +66,15 @@ def _summarize_setting(
     deciding = [latency for episode in run for latency in episode.deciding_latencies_ms]
     units = run[0].units
     at_end, reference_at_end = (
-        [episode.record.success_at_end for episode in episodes] for episodes in (run, reference)
+        [episode.record.success_at_end for episode in judged(episodes)] for episodes in (run, reference)
     )
     return {
         **asdict(setting),
         "evaluations": {"mean": float(np.mean(spent)), "max": max(spent)},
         "latency_ms": percentiles(planning or deciding),
         "median_final_distances": {
-            name: float(np.median([episode.record.final_distances[name] for episode in run])) for name in units
+            name: float(np.median([episode.record.final_distances[name] for episode in judged(run) or run]))
+            for name in units
         },
         "units": dict(units),
         "difference_at_end": asdict(paired_difference(at_end, reference_at_end)),
@@ -108,7 +109,7 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
             f"{setting['planner']:<{width}} {budget:>6} {setting['evaluations']['mean']:>6.0f} "
             f"{percent(setting['success_at_end']):>23} {percent(setting['success_once']):>23} "
             + "".join(
-                f"{told(setting['median_final_distances'][name], units[name]):>{size}}"
+                f"{told([setting['median_final_distances'][name]], units[name]):>{size}}"
                 for name, size in columns.items()
             )
             + f" {setting['latency_ms']['p50']:>7.1f} {setting['latency_ms']['p99']:>7.1f} {difference:>32}".rstrip()

@@ -1,7 +1,7 @@
 """One evaluated episode: a policy, an environment and a seed give a record."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
@@ -26,10 +26,14 @@ class EpisodeRecord:
     Attributes:
         seed: Of the episode.
         success_once: The goal was reached in any step.
-        success_at_end: The goal was held in each of the last 5 steps.
+        success_at_end: See `succeeds_at_end`.
         steps_to_success: Control steps to the first success, or None.
         final_distances: What is left to the goal after the last step: name to value, in the unit that
             `EvaluatedEpisode.units` says.
+        num_steps: Control steps that it took.
+        terminated: The environment ended it before its time, in success or in failure.
+        solved_at_start: The goal was reached before anything was done: such an episode tells nothing, and counts in no
+            rate.
     """
 
     seed: int
@@ -37,6 +41,9 @@ class EpisodeRecord:
     success_at_end: bool
     steps_to_success: int | None
     final_distances: Mapping[str, float]
+    num_steps: int
+    terminated: bool
+    solved_at_start: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,24 @@ class EvaluatedEpisode:
     def planning_latencies_ms(self) -> list[float]:
         """Time of each control step at which a plan was made, ms."""
         return [latency for latency, spent in zip(self.latencies_ms, self.num_evaluations, strict=True) if spent]
+
+
+def succeeds_at_end(successes: NDArray[np.bool_], *, terminated: bool) -> bool:
+    """Returns whether an episode is a success at its end: in each of the last `NUM_END_STEPS` control steps.
+
+    An episode that the environment terminated stays as it ended: its last step decides, and stands for all that would
+    have followed. One that was shorter for any other reason is judged by the steps that it had.
+
+    Args:
+        successes: `[num_steps]`, after each control step; at least one.
+        terminated: The environment ended it, and not the clock.
+    """
+    return bool(successes[-1 if terminated else -NUM_END_STEPS :].all())
+
+
+def judged(episodes: Sequence[EvaluatedEpisode]) -> list[EvaluatedEpisode]:
+    """Returns the episodes that tell something: those that were not solved before anything was done."""
+    return [episode for episode in episodes if not episode.record.solved_at_start]
 
 
 class WatchedPolicy:
@@ -160,9 +185,12 @@ def evaluate_episode(
     record = EpisodeRecord(
         seed=seed,
         success_once=bool(successes.any()),
-        success_at_end=bool(successes[-NUM_END_STEPS:].all()),
+        success_at_end=succeeds_at_end(successes, terminated=False),
         steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
         final_distances={name: value for name, (value, _) in distances.items()},
+        num_steps=len(successes),
+        terminated=False,
+        solved_at_start=bool(episode.is_success[0]),
     )
     return EvaluatedEpisode(
         record=record,

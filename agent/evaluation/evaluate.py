@@ -168,6 +168,9 @@ def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
         success_at_end=bool(fields["success_at_end"]),
         steps_to_success=None if fields["steps_to_success"] is None else int(fields["steps_to_success"]),
         final_distances={str(name): float(value) for name, value in fields["final_distances"].items()},
+        num_steps=int(fields["num_steps"]),
+        terminated=bool(fields["terminated"]),
+        solved_at_start=bool(fields["solved_at_start"]),
     )
     evaluated = EvaluatedEpisode(
         record=record,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode
+from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode, judged
 from agent.evaluation.statistics import percentiles, success_rate
 
 RESULTS_FILE = "results.json"
@@ -26,15 +26,17 @@ _OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
     """Returns what the results file holds of one agent: every record, both success rates, and what was changed.
 
-    What its guardrails changed is the number of control steps by name, over all episodes.
+    Episodes whose start was solved already are recorded and counted, but in no rate. What its guardrails changed is the
+    number of control steps by name, over all episodes.
     """
-    records = [episode.record for episode in episodes]
+    records = [episode.record for episode in judged(episodes)]
     interventions = Counter[str]()
     for episode in episodes:
         interventions.update(episode.interventions)
     return {
         "success_once": asdict(success_rate([record.success_once for record in records])),
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
+        "solved_at_start": len(episodes) - len(records),
         "interventions": dict(interventions),
         "episodes": [_plain(episode) for episode in episodes],
     }
@@ -106,17 +108,7 @@ def format_results(results: Mapping[str, Any]) -> str:
     header += (
         "".join(f"{name.replace('_', ' '):>{width}}" for name, width in columns.items()) + f" {'steps':>6} {'n':>5}"
     )
-    lines = [_title(results), header]
-    for name, agent in results["agents"].items():
-        steps = [e["steps_to_success"] for e in agent["episodes"] if e["steps_to_success"] is not None]
-        distances = {
-            key: np.median([episode["final_distances"][key] for episode in agent["episodes"]]) for key in units
-        }
-        lines.append(
-            f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24}"
-            + "".join(f"{told(distances[key], units[key]):>{width}}" for key, width in columns.items())
-            + f" {f'{np.median(steps):.0f}' if steps else '-':>6} {agent['success_at_end']['n']:>5}"
-        )
+    lines = [_title(results), header, *(_row(name, agent, units) for name, agent in results["agents"].items())]
     success, end = results["success"], results["success"]["at_end"]
     lines += [
         f"success: {success['criterion']}; at the end: in each of the last {end['control_steps']} control steps "
@@ -125,6 +117,9 @@ def format_results(results: Mapping[str, Any]) -> str:
         ", and of the control steps to the first success where there was one",
         _latency(results),
     ]
+    if solved := {name: it["solved_at_start"] for name, it in results["agents"].items() if it["solved_at_start"]}:
+        counts = ", ".join(f"{name} {number}" for name, number in solved.items())
+        lines.append(f"solved before anything was done, and so in no rate: {counts}")
     if results["note"] is not None:
         lines.append(f"note: {results['note']}")
     lines += [f"not reproducible: {reason}" for reason in results["not_reproducible"]]
@@ -141,6 +136,21 @@ def _title(results: Mapping[str, Any]) -> str:
         + f", seed {results['seed']}"
         + (f", scenario {results['scenario']}" if disturbed else "")
         + (f", {results['split']} split" if results["split"] != "evaluation" else "")
+    )
+
+
+def _row(name: str, agent: Mapping[str, Any], units: Mapping[str, str]) -> str:
+    """Returns the line of an agent."""
+    records = [record for record in agent["episodes"] if not record["solved_at_start"]]
+    steps = [record["steps_to_success"] for record in records if record["steps_to_success"] is not None]
+    distances = {
+        key: told([record["final_distances"][key] for record in records], units[key]).rjust(width)
+        for key, width in distance_columns(units).items()
+    }
+    return (
+        f"{name:<10} {percent(agent['success_at_end']):>24} {percent(agent['success_once']):>24}"
+        + "".join(distances.values())
+        + f" {f'{np.median(steps):.0f}' if steps else '-':>6} {agent['success_at_end']['n']:>5}"
     )
 
 
@@ -161,10 +171,12 @@ def distance_columns(units: Mapping[str, str]) -> dict[str, int]:
     return {name: max(9, len(name) + 2) for name in units}
 
 
-def told(distance: float, unit: str) -> str:
-    """Returns a distance as people are told of it: metres as cm, radians as degrees, all else in its own unit."""
+def told(distances: Sequence[float], unit: str) -> str:
+    """Returns the median distance as people are told of it: m as cm, rad as degrees, all else in its own unit."""
+    if not distances:
+        return "-"
     factor, name = _SHOWN.get(unit, (1.0, f" {unit}".rstrip()))
-    return f"{factor * distance:.{0 if unit == 'rad' else 1}f}{name}"
+    return f"{factor * np.median(distances):.{0 if unit == 'rad' else 1}f}{name}"
 
 
 def percent(rate: Mapping[str, float]) -> str:

@@ -26,7 +26,9 @@ class Rate:
 
 
 def success_rate(successes: Sequence[bool]) -> Rate:
-    """Returns the share of successes, of at least one episode (Wilson 1927, as in `scipy.stats`)."""
+    """Returns the share of successes (Wilson 1927, as in `scipy.stats`); of no episodes it is 0, anywhere in 0..1."""
+    if not successes:
+        return Rate(rate=0.0, low=0.0, high=1.0, n=0)
     interval = binomtest(sum(successes), len(successes)).proportion_ci(confidence_level=0.95, method="wilson")
     return Rate(
         rate=sum(successes) / len(successes), low=float(interval.low), high=float(interval.high), n=len(successes)

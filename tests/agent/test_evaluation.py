@@ -10,7 +10,7 @@ from scipy.stats import norm
 import agent.evaluation.evaluate
 from agent.actor import Actor
 from agent.evaluation.baselines import make_baseline
-from agent.evaluation.episodes import evaluate_episode
+from agent.evaluation.episodes import evaluate_episode, succeeds_at_end
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
@@ -92,7 +92,7 @@ class ScriptedEnv:
 
     def reset(self, *, seed):
         self._time = 0
-        return self._state(), {"is_success": False, "redrawn": 2}
+        return self._state(), {"is_success": 0 in self._solved, "redrawn": 2}
 
     def step(self, action):
         self._time += 1
@@ -188,6 +188,35 @@ def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, on
     assert episode.record.steps_to_success == steps
     assert (episode.record.final_distances, episode.units) == ({"x": 0.25}, {"x": "m"})
     assert (episode.redrawn, len(episode.latencies_ms)) == (2, 20)
+
+
+@pytest.mark.parametrize(
+    ("successes", "terminated", "expected"),
+    [
+        ([False, False, True], True, True),  # it ended as the goal was reached
+        ([True, True, True, True, True, False], True, False),  # and here as something else went wrong
+        ([False, False, True], False, False),
+        ([True, True, True], False, True),  # shorter than the end is long
+        ([False, True, True, True, True, True], False, True),
+        ([True, False, True, True, True, True], False, False),
+    ],
+)
+def test_an_episode_that_the_environment_ended_is_judged_by_its_last_step(successes, terminated, expected):
+    assert succeeds_at_end(np.array(successes), terminated=terminated) == expected
+
+
+def test_what_is_solved_before_anything_is_done_is_counted_told_and_in_no_rate():
+    episodes = [evaluate_episode(ScriptedEnv(solved), Deciding(), seed=0, num_steps=20) for solved in ({0, 7}, {9}, {})]
+    assert [episode.record.solved_at_start for episode in episodes] == [True, False, False]
+    results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes[:1]}, **SUMMARY)
+    actor, zero = results["agents"].values()
+    assert (actor["solved_at_start"], actor["success_once"]["rate"], actor["success_once"]["n"]) == (1, 0.5, 2)
+    assert zero["success_once"] == {"rate": 0.0, "low": 0.0, "high": 1.0, "n": 0}
+    assert len(actor["episodes"]) == 3
+    lines = format_results(results).splitlines()
+    assert "solved before anything was done, and so in no rate: actor 1, zero 1" in lines
+    assert lines[2].split()[-2:] == ["9", "2"]  # not 8, the median with the first
+    assert lines[3].split()[-3:] == ["-", "-", "0"]
 
 
 def test_the_angle_is_that_of_the_last_step():

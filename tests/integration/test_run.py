@@ -27,7 +27,7 @@ def test_a_run_leaves_what_others_build_on(smoke_run):
         assert {"rate", "low", "high", "n"} == set(agent["success_once"]) == set(agent["success_at_end"])
         assert [set(episode) for episode in agent["episodes"]] == 4 * [
             {"seed", "success_once", "success_at_end", "final_distance_m", "final_angle_rad", "steps_to_success"}
-            | {"final_distances"}
+            | {"final_distances", "num_steps", "terminated", "solved_at_start"}
         ]
     assert content["agents"]["expert"]["success_at_end"]["rate"] == 1.0
     assert content["agents"]["zero"]["success_once"]["rate"] == 0.0
