@@ -2,10 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from jepa_mpc.packages import check_packages
+
 if TYPE_CHECKING:
     from agent.run.stages.loading import load_agent
 
 __all__ = ["load_agent"]
+
+check_packages()
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from agent.readings import as_numbers, flaw
 from envs.spec import Box, TaskSpec
+from jepa_mpc.errors import UserError
 from world_model.types import Goal, LatentGoal
 
 _TOLERANCE = 1e-3
@@ -18,7 +19,7 @@ GoalReadings = Mapping[str, ArrayLike]
 """Sensor name to the wished reading, `[*sensor_shape]`, in the sensor's units."""
 
 
-class GoalError(ValueError):
+class GoalError(UserError):
     """A goal that the agent cannot pursue."""
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agent.readings import as_numbers, flaw
 from envs.spec import TaskSpec
+from jepa_mpc.errors import UserError
 from planners.types import is_whole
 from world_model.training.tensor_file import one_line
 from world_model.types import WorldModel
@@ -21,7 +22,7 @@ Readings = Mapping[str, NDArray[np.float32]]
 """Sensor name to its reading, `[*sensor_shape]`, in the sensor's units."""
 
 
-class ObservationError(ValueError):
+class ObservationError(UserError):
     """An observation that the agent cannot perceive."""
 
 

@@ -30,6 +30,9 @@ MAX_EPISODES = 10**6
 MIN_MOVE = 5e-4
 """A block that moves less in a step is at rest, m."""
 
+MAX_STEPS = 10**6
+"""Of an episode."""
+
 _CHUNK_SIZE = 8
 
 PolicyFactory = Callable[[TaskSpec], Policy]
@@ -77,7 +80,7 @@ def collect(
     """
     _check_range("seed", seed, 0, MAX_SEED)
     _check_range("num_episodes", num_episodes, 1, MAX_EPISODES)
-    _check_range("num_steps", num_steps, 1, 10**6)
+    _check_range("num_steps", num_steps, 1, MAX_STEPS)
     env = make_env(env_id, vision)
     make_policy(env.description)
     draft = draft_manifest(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from envs.spec import TaskSpec
+from jepa_mpc.errors import UserError
 
 SCHEMA = 3
 FILE_NAME = "manifest.json"
@@ -35,7 +36,7 @@ _KEYS = (
 )
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A folder is no dataset, or a damaged one; the message is one sentence for whoever named the folder."""
 
 

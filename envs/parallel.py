@@ -164,7 +164,8 @@ def python_command(code: str, *arguments: str) -> list[str]:
     Python itself passes over entries of `sys.path` that are no text, and `PYTHONPATH` has no way to say a colon.
     """
     paths = [path for path in sys.path if isinstance(path, str)]
-    return [sys.executable, "-P", "-c", f"import sys; sys.path[:] = {paths!a}; {code}", *arguments]
+    finds = f"import sys; sys.path[:] = {paths!a}; from jepa_mpc.packages import prefer_packages; prefer_packages()"
+    return [sys.executable, "-P", "-c", f"{finds}; {code}", *arguments]
 
 
 def _serve(file_descriptor: int, caller: int) -> None:

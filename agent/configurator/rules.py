@@ -1,6 +1,5 @@
 """The configurator that reads a table of rules: the first that applies decides."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from agent.configurator.types import Configuration, Situation
 from agent.cost.types import Cost, CostModule
 from agent.perception import Attention
 from agent.pursuit import SubGoals
+from jepa_mpc.hints import hint
 from planners.types import Budget
 
 QUANTITIES: Mapping[str, Callable[[Situation], float | None]] = {
@@ -169,18 +169,12 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
         if condition not in _CONDITIONS:
             raise ValueError(
                 f"a condition of the rule '{rule['name']}' must be one of {', '.join(_CONDITIONS)}, got '{condition}'"
-                + _hint(condition, _CONDITIONS)
+                + hint(condition, _CONDITIONS)
             )
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
             raise ValueError(f"{condition} in the rule '{rule['name']}' must be a finite number, got {number!r}")
     for setting in rule["then"]:
         if setting not in _SETTINGS:
             raise ValueError(
-                f"the rule '{rule['name']}' may set {', '.join(_SETTINGS)}, got '{setting}'" + _hint(setting, _SETTINGS)
+                f"the rule '{rule['name']}' may set {', '.join(_SETTINGS)}, got '{setting}'" + hint(setting, _SETTINGS)
             )
-
-
-def _hint(given: object, known: Sequence[str]) -> str:
-    """Returns a question that names the nearest of what is known, or nothing where none is near."""
-    nearest = difflib.get_close_matches(str(given), known, n=1)
-    return f", did you mean '{nearest[0]}'?" if nearest else ""

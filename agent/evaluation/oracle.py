@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from envs.mujoco_env import MujocoEnv
+from jepa_mpc.errors import UserError
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 
 
-class OracleError(ValueError):
+class OracleError(UserError):
     """A planner asks the oracle model for what a simulator does not have."""
 
 

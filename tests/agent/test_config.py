@@ -104,6 +104,8 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("env.env_id=CartPole-v1", "env.env_id belongs to the environment"),
         ("seed=null", "seed must be a whole number"),
         ("output=", "must name a folder"),
+        ("output=${seed}", "by which a config means another of its values"),
+        ("training.device=${seed}", "by which a config means another of its values"),
         (
             "training.alarm={min_std: 1.0}",
             "training.alarm must be changed key by key, as in training.alarm.grace_steps=",

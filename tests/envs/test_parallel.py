@@ -200,7 +200,7 @@ def test_no_worker_outlives_its_caller_by_the_rest_of_its_task(tmp_path, sent):
     wait_until(lambda: len(workers_in(tmp_path)) == 2)
     assert all(is_running(process) for process in workers_in(tmp_path))
     caller.send_signal(sent)
-    _, said = caller.communicate()
+    _, said = caller.communicate(timeout=60)
     assert caller.returncode == -sent
     assert said.count("Traceback") <= 1
     wait_until(lambda: not any(is_running(process) for process in workers_in(tmp_path)))

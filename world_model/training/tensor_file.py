@@ -11,11 +11,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from world_model.building import undisturbed
+from jepa_mpc.errors import UserError
 
 _HEADER = "jepa-mpc"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message is one sentence for whoever chose it."""
 
 

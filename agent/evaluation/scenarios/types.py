@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
+from jepa_mpc.errors import UserError
 
 
-class ScenarioError(ValueError):
+class ScenarioError(UserError):
     """A scenario that cannot take place; the message is one sentence for whoever chose it."""
 
 

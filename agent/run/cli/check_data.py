@@ -7,9 +7,9 @@ usage: jepa-mpc check-data DIR
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from agent.run.config.composing import ConfigError
+from agent.run.config.composing import folder as typed_folder
 from agent.run.config.tasks import env_name
 from envs.check import check_dataset
 from envs.episode import open_dataset
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise ConfigError(f"check-data takes one folder, as in `jepa-mpc check-data runs/data`, got {list(arguments)}")
-    folder = Path(arguments[0])
+    folder = typed_folder(arguments[0], arguments[0])
     env_name(open_dataset(folder))
     report = check_dataset(folder, num_replays=NUM_REPLAYS)
     print(report)

@@ -4,6 +4,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
+
+from agent.run.cli.streams import prepare_streams
+from jepa_mpc.errors import UserError
+from jepa_mpc.files import check_working_folder
 
 COMMANDS = {
     "run": "collect, train and evaluate: the whole, from nothing to a success rate",
@@ -36,8 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: As on the command line, or None for those of this process.
 
     Returns:
-        The exit code: 0, 1 for a result that falls short, 2 for a user's mistake, 130 when interrupted.
+        The exit code: 0, 1 for a result that falls short, 2 for a user's mistake, 3 for a fault of ours, 130 when
+        interrupted; of a sweep, the highest.
     """
+    if arguments is None:
+        prepare_streams()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
@@ -50,38 +58,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jepa-mpc: there is no command '{command}'; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     try:
+        check_working_folder()
         return _run_command(command, arguments[1:])
+    except UserError as error:
+        print(f"jepa-mpc: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(
             "\njepa-mpc: interrupted; what was finished is kept, and the same command goes on from there",
             file=sys.stderr,
         )
         return 130
-    except Exception as error:
-        from agent.run.cli.errors import exit_code, sentence
-
-        code = exit_code(error)
-        if code is None:
-            raise
-        print(f"jepa-mpc {command}: {sentence(error)}", file=sys.stderr)
-        return code
 
 
 def _run_command(command: str, arguments: list[str]) -> int:
-    package = "cli" if command in _OF_THE_SHELL else "stages"
-    module = import_module(f"agent.run.{package}.{command.replace('-', '_')}")
-    if "-h" in arguments or "--help" in arguments:
-        print((module.__doc__ or "").strip())
-        if hasattr(module, "SECTION"):
-            from agent.run.cli.help import config_help
+    from agent.run.cli.errors import attempt
+    from agent.run.cli.sweep import run_all, split_sweep
 
-            print("\n" + config_help(module.SECTION, [text for text in arguments if not text.startswith("-")]))
-        return 0
-    if not hasattr(module, "SECTION"):
-        return int(module.main(arguments))
-    from agent.run.cli.sweep import split_sweep
+    def work() -> int:
+        package = "cli" if command in _OF_THE_SHELL else "stages"
+        module = import_module(f"agent.run.{package}.{command.replace('-', '_')}")
+        if "-h" in arguments or "--help" in arguments:
+            _print_help(module, arguments)
+            return 0
+        if not hasattr(module, "SECTION"):
+            return int(module.main(arguments))
+        return run_all(split_sweep(arguments), module.main)
 
-    return max(int(module.main(overrides)) for overrides in split_sweep(arguments))
+    outcome = attempt(work)
+    if outcome.said:
+        print(f"jepa-mpc {command}: {outcome.said}", file=sys.stderr)
+    return outcome.code
+
+
+def _print_help(module: ModuleType, arguments: list[str]) -> None:
+    from agent.run.cli.help import config_help
+
+    print((module.__doc__ or "").strip())
+    if hasattr(module, "SECTION"):
+        print("\n" + config_help(module.SECTION, [text for text in arguments if not text.startswith("-")]))
 
 
 def _usage() -> str:

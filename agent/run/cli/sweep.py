@@ -1,13 +1,17 @@
 """Sweeps: `-m seed=0,1,2` runs once with each combination of the values."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from agent.run.config.composing import ConfigError
+from agent.run.cli.errors import attempt
+from agent.run.config.composing import PATHS, ConfigError
 
+_ENDED = ("succeeded", "falls short", "refused", "failed")  # by the exit code
 _FLAGS = ("-m", "--multirun")
 _NAMED_IN_FOLDER = ("env", "observation", "seed")  # the default output folder is named after them
 
@@ -39,7 +43,36 @@ def split_sweep(arguments: Sequence[str]) -> list[list[str]]:
     return runs
 
 
+def run_all(runs: Sequence[Sequence[str]], run: Callable[[Sequence[str]], int]) -> int:
+    """Runs a command with each list of overrides, whatever becomes of the others, and prints how each ended.
+
+    Returns:
+        The highest exit code.
+    """
+    if len(runs) == 1:
+        return run(runs[0])
+    outcomes = []
+    for place, overrides in enumerate(runs, start=1):
+        print(f"[{place}/{len(runs)}] {_name(overrides, runs)}")
+        outcomes.append(attempt(partial(run, overrides)))
+        if outcomes[-1].said:
+            print(f"[{place}/{len(runs)}] {outcomes[-1].said}", file=sys.stderr)
+    names = [_name(overrides, runs) for overrides in runs]
+    width = max(map(len, names))
+    print(f"sweep: {sum(not outcome.code for outcome in outcomes)} of {len(runs)} runs succeeded")
+    for name, outcome in zip(names, outcomes, strict=True):
+        print(f"  {name.ljust(width)}  {_ENDED[outcome.code]}{': ' * bool(outcome.said)}{outcome.said}")
+    return max(outcome.code for outcome in outcomes)
+
+
+def _name(overrides: Sequence[str], runs: Sequence[Sequence[str]]) -> str:
+    """Returns in what a run differs from the others."""
+    return " ".join(text for text in overrides if not all(text in others for others in runs))
+
+
 def _values(override: str) -> list[str]:
+    if override.partition("=")[0] in PATHS:
+        return [override]
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:

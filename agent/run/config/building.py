@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config.composing import ConfigError, group_names
 from agent.run.config.saved import refuse_code
+from jepa_mpc.errors import is_refusal
 
 _BIND = {"_partial_": True, "_convert_": "all"}
 _NAMED_KEYS = {"name", "values"}
@@ -22,18 +23,18 @@ def build(config: DictConfig, /, **arguments: Any) -> Any:
     `_partial_: true` describes a factory: it is returned with its values bound, and not called.
 
     Raises:
-        ConfigError: The values do not fit; a value that the sentence begins with has its place in the config before it.
+        ConfigError: What is built refuses the values; a value that the sentence begins with has its place in the config
+            before it.
     """
     called = OmegaConf.masked_copy(config, [str(key) for key in config if key != "_partial_"])
     try:
         factory = instantiate(called, **_BIND)
         return factory if config.get("_partial_", False) else factory(**arguments)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError):
-            raise ConfigError(_placed(config, error.__cause__)) from None
-        raise
-    except ValueError as error:
-        raise ConfigError(_placed(config, error)) from None
+    except (InstantiationException, ValueError) as error:
+        cause = error.__cause__ if isinstance(error, InstantiationException) else error
+        if not isinstance(cause, ValueError) or not is_refusal(cause):
+            raise
+        raise ConfigError(_placed(config, cause)) from None
 
 
 def _placed(config: DictConfig, error: ValueError) -> str:

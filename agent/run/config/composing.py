@@ -1,10 +1,10 @@
 """Configs: shipped groups of yamls, chosen by name and changed by value."""
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +12,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config.shipped import compose_shipped
+from jepa_mpc.errors import UserError
+from jepa_mpc.hints import hint
 
 _RECIPE = "recipe"
 _FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
@@ -23,7 +25,7 @@ _NULLABLE = (  # numbers that may be left out
     "guardrails.max_surprise",
 )
 _MAX_SEED = 999
-_PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
+PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
 _OPTIONAL_GROUPS = ("experiment", "policy", "recipe")  # of which none may be chosen
 _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
@@ -34,7 +36,7 @@ _TRAINED = ("seed", "env", "observation", _RECIPE, "exploration", *_MODEL, *_LEA
 _TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A config that cannot be used."""
 
 
@@ -125,11 +127,11 @@ def compose_config(
 
 def _parse(text: str) -> tuple[str, Any]:
     """Returns key and value of an override; paths are taken as they are typed."""
+    if "${" in text:
+        raise ConfigError(f"'{text}' holds '${{', by which a config means another of its values: write that value")
     key, equals, path = text.partition("=")
-    if equals and key in _PATHS:
-        if not path:
-            raise ConfigError(f"'{text}' must name a folder")
-        return key, path
+    if equals and key in PATHS:
+        return key, str(folder(path, text))
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException:
@@ -139,6 +141,26 @@ def _parse(text: str) -> tuple[str, Any]:
     if override.is_sweep_override():
         raise ConfigError(f"'{text}' has several values: add -m to run once with each")
     return override.key_or_group, override.value()
+
+
+def folder(path: str, named_by: str) -> Path:
+    """Returns a folder as it was typed, whatever characters are in its name; `~` at the beginning is home.
+
+    Args:
+        path: As it was typed.
+        named_by: The whole of what was typed.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    if not path:
+        raise ConfigError(f"'{named_by}' must name a folder")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"'{named_by}' asks for the home of somebody unknown here; a folder of that name is ./{path}"
+        ) from None
 
 
 def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
@@ -222,11 +244,7 @@ def _full_key(key: str, known: Mapping[str, Any], section: str | None) -> str:
 
 def _unknown(what: str, given: str, known: Mapping[str, Any] | Sequence[str] | set[str]) -> str:
     """Returns a sentence that names the nearest of what is known, or all of it where that is short."""
-    names = sorted(known)
-    by_last_part = [name for name in names if name.split(".")[-1] == given.split(".")[-1]]
-    nearest = by_last_part[:1] or difflib.get_close_matches(given, names, n=1, cutoff=0.5)
-    hint = f", did you mean '{nearest[0]}'?" if nearest else ""
-    return what + hint + (f"; there are {', '.join(names)}" if len(names) <= 12 else "")
+    return what + hint(given, known) + (f"; there are {', '.join(sorted(known))}" if len(known) <= 12 else "")
 
 
 def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]) -> None:

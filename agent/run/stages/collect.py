@@ -12,9 +12,10 @@ from pathlib import Path
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError, compose_config
 from agent.run.stages.lock import locked
+from agent.run.stages.validation import validate_collection
 from agent.run.stages.vision import configured_env, make_vision
 from envs.collection import collect
-from envs.manifest import DatasetError, Manifest
+from envs.manifest import Manifest
 
 SECTION = "collect"
 
@@ -23,7 +24,7 @@ def main(overrides: Sequence[str]) -> int:
     """Runs the command."""
     config = compose_config(overrides, section=SECTION)
     output = output_folder(config, "data")
-    configured_env(config)  # refuses a camera that is not there, before anything is written
+    validate_collection(config, configured_env(config).description)  # before anything is written
     print(config.recipe)
     with locked(output):
         collect_data(config, output)
@@ -34,23 +35,18 @@ def main(overrides: Sequence[str]) -> int:
 def collect_data(config: Config, output: Path) -> Manifest:
     """Collects what the config asks for, and prints what it came to."""
     values = config.values
-    try:
-        manifest = collect(
-            env_id=values.env.env_id,
-            vision=make_vision(config),
-            make_policy=build(values.exploration),
-            policy_name=str(config.choices["exploration"]),
-            policy_values=config.named("exploration")["values"],
-            seed=values.seed,
-            num_episodes=values.collect.num_episodes,
-            num_steps=values.collect.num_steps,
-            num_workers=values.collect.num_workers,
-            output=output,
-        )
-    except DatasetError:
-        raise
-    except ValueError as error:  # a number out of its range
-        raise ConfigError(str(error)) from error
+    manifest = collect(
+        env_id=values.env.env_id,
+        vision=make_vision(config),
+        make_policy=build(values.exploration),
+        policy_name=str(config.choices["exploration"]),
+        policy_values=config.named("exploration")["values"],
+        seed=values.seed,
+        num_episodes=values.collect.num_episodes,
+        num_steps=values.collect.num_steps,
+        num_workers=values.collect.num_workers,
+        output=output,
+    )
     for measure, value in manifest.report.items():
         if value is not None:
             print(f"  {measure.replace('_', ' ')}: {value:.3f}")

@@ -37,6 +37,7 @@ from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_env, make_vision
 from envs.mujoco_env import MujocoEnv
 from envs.rollout import GoalConditionedEnv, Policy
+from jepa_mpc.errors import is_refusal
 from world_model.training.checkpoint import file_sha256
 
 SECTION = "compare"
@@ -215,6 +216,8 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env: GoalCond
             repeat = factory.configs[str(setting)].values.world_model.action_repeat
             episode = evaluate_episode(env, policy, seed=seed, num_steps=_NUM_TRIALS * repeat)
         except ValueError as error:
+            if not is_refusal(error):
+                raise
             raise ConfigError(
                 f"the planner {setting} cannot plan in this run: {error}; name those that can, as in planners=[cem]"
             ) from None

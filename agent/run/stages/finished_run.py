@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.composing import Config, ConfigError, compose_config, folder
 from agent.run.config.saved import CONFIG_FILE, check_same_run, read_config
 from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
@@ -18,10 +18,10 @@ def compose_on_run(overrides: Sequence[str], *, command: str, section: str) -> t
     Raises:
         ConfigError: The command line names no finished run.
     """
-    named = [text.partition("=")[2] for text in overrides if text.startswith(("run=", f"{section}.run="))]
-    if not named:
+    naming = [text for text in overrides if text.startswith(("run=", f"{section}.run="))]
+    if not naming:
         raise ConfigError(f"{command} needs the folder of a finished run, as in `jepa-mpc {command} run=runs/demo`")
-    run_folder = Path(named[-1])
+    run_folder = folder(naming[-1].partition("=")[2], naming[-1])
     saved = read_config(run_folder)
     base = {**saved, "values": {**saved["values"], "output": None}}  # what is found does not lie among the run's own
     return compose_config(overrides, section=section, base=base), run_folder

@@ -11,11 +11,14 @@ from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.composing import folder as typed_folder
 from agent.run.config.randomness import rng
+from agent.run.config.refusals import refusals
 from agent.run.config.saved import read_config
 from agent.run.stages.modules import MODEL_GROUPS, Modules, build_modules
 from envs.episode import EpisodeDataset, open_dataset
 from envs.spec import TaskSpec
+from jepa_mpc.files import check_working_folder
 from planners.types import Planner
 from world_model.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from world_model.types import WorldModel
@@ -39,7 +42,8 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
     """
     if isinstance(overrides, str):
         raise ConfigError(f"overrides must be a list of changes, as in ['{overrides}'], got '{overrides}'")
-    folder = Path(run_folder)
+    check_working_folder()
+    folder = typed_folder(str(run_folder), str(run_folder))
     config = compose_config(overrides, base=read_config(folder))
     modules = load_modules(config, checkpoint_path(folder))
     return build_actor(config, modules, recorded=recorded_experience(config, modules, folder))
@@ -152,7 +156,7 @@ def build_actor(
     repeat = modules.world_model.action_repeat
     judge = steps_critic(config)
     learns = values.actor.learn_online
-    try:
+    with refusals():
         make = partial(OnlineActor, learner=_build_learner(config, modules, recorded)) if learns else Actor
         return make(
             world_model=world_model,
@@ -165,8 +169,6 @@ def build_actor(
             action_repeat=repeat,
             memory_capacity=max(modules.spec.num_steps // repeat + 1, world_model.context_length),
         )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
 
 
 def _build_learner(config: Config, modules: Modules, recorded: Experience | None) -> OnlineLearner:

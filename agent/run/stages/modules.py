@@ -17,6 +17,7 @@ from agent.policy import MLPPolicy
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.randomness import first_weights
+from agent.run.config.refusals import refusals
 from envs.spec import TaskSpec
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
@@ -159,10 +160,8 @@ def _build_encoder(
 ) -> nn.Module:
     """Returns the encoder of a sensor, by whether it is a camera."""
     group, encoder = ("image_encoder", of_images) if is_image(input_shape) else ("encoder", of_numbers)
-    try:
+    with refusals(f"{group}: "):
         return encoder(input_shape=input_shape, **values)
-    except ValueError as error:
-        raise ConfigError(f"{group}: {error}") from None
 
 
 def _build_term(cost: DictConfig, world_model: JEPA, spec: TaskSpec) -> Cost:

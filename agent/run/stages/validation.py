@@ -6,14 +6,16 @@ from agent.evaluation.pictures.files import FILM_FORMATS, missing_plugin
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
+from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_env
+from envs.collection import MAX_EPISODES, MAX_STEPS
 from envs.policies import Zero
 from envs.spec import TaskSpec
 
 _LOWEST = {
-    "collect": {"num_episodes": 1, "num_steps": 1, "num_workers": 1},
+    "collect": {"num_workers": 1},
     "evaluate": {"num_episodes": 1, "num_workers": 1, "oracle": 0, "videos": 0},
     "compare": {"num_episodes": 1, "num_workers": 1},
 }
@@ -31,11 +33,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
         ConfigError: A value that does not fit.
     """
     values = config.values
-    validate_counts(config)
-    try:
-        build(values.exploration)(spec)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    validate_collection(config, spec)
     max_shift, size = build(values.training).augmentation["max_shift"], values.observation.image_size
     if max_shift >= size:
         raise ConfigError(
@@ -51,16 +49,27 @@ def validate(config: Config, spec: TaskSpec) -> None:
                 "a policy learns from a critic of how far the goal is in steps: add one, as critic=[cost_to_go]"
             )
         build(values.policy.learning)
-    try:
+    with refusals():
         _stage_once(config, spec)
-    except (ValueError, RuntimeError) as error:  # the latter where a scene cannot be drawn
-        raise ConfigError(str(error)) from None
     modules = build_modules(config, model_configs(config), spec)
-    try:
+    with refusals("regularizer."):
         build(values.regularizer).attach(modules.world_model)
-    except ValueError as error:
-        raise ConfigError(f"regularizer.{error}") from None
     build_actor(config, modules)
+
+
+def validate_collection(config: Config, spec: TaskSpec) -> None:
+    """Checks what a collection asks for.
+
+    Args:
+        config: Of a run.
+        spec: Of the task.
+
+    Raises:
+        ConfigError: A value that does not fit.
+    """
+    validate_counts(config)
+    with refusals():
+        build(config.values.exploration)(spec)
 
 
 def _stage_once(config: Config, spec: TaskSpec) -> None:
@@ -85,10 +94,8 @@ def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
     if num_episodes < 2:
         raise ConfigError(f"training needs at least 2 episodes, one of them to validate on, got {num_episodes}")
     values = config.values
-    try:
+    with refusals():
         build(values.training).on_this_machine()
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
     repeat, horizon = values.world_model.action_repeat, values.configurator.horizon
     rollout, context = values.training.rollout_length, values.world_model.context_length
     window = (context + rollout - 1) * repeat
@@ -125,6 +132,9 @@ def validate_counts(config: Config) -> None:
         split = config.values[section].split
         if split not in FIRST_SEED:
             raise ConfigError(f"{section}.split must be one of {sorted(FIRST_SEED)}, got '{split}'")
+    for key, most in (("num_episodes", MAX_EPISODES), ("num_steps", MAX_STEPS)):
+        if not 1 <= config.values.collect[key] <= most:
+            raise ConfigError(f"collect.{key} must be in 1..{most}, got {config.values.collect[key]}")
     for section, key in _HIGHEST:
         number = config.values[section][key]
         if number > SPLIT_SIZE:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from agent.run.config.composing import Config, ConfigError
+from agent.run.config.refusals import refusals
 from envs.collection import make_env
 from envs.rendering import choose_backend
 from envs.rollout import GoalConditionedEnv
@@ -16,10 +17,8 @@ def configured_env(config: Config) -> GoalConditionedEnv:
         ConfigError: It has no such camera, or see `make_vision`.
     """
     vision = make_vision(config)
-    try:
+    with refusals("observation."):
         return make_env(config.values.env.env_id, vision)
-    except ValueError as error:
-        raise ConfigError(f"observation.{error}") from None
 
 
 def make_vision(config: Config) -> Vision | None:
@@ -49,12 +48,11 @@ def make_vision(config: Config) -> Vision | None:
             backends=tuple(backends),
         )
     except ValueError as error:
-        group = "renderer" if str(error).startswith("backends") else "observation"
-        raise ConfigError(f"{group}.{error}") from None
+        with refusals("renderer." if str(error).startswith("backends") else "observation."):
+            raise
     try:
         drawing = [choose_backend(backend) for backend in backends]
-    except ValueError as error:
-        raise ConfigError(f"renderer.backends: {error}") from None
-    except RuntimeError as error:
-        raise ConfigError(str(error)) from None
+    except (ValueError, RuntimeError) as error:
+        with refusals("renderer.backends: " if isinstance(error, ValueError) else ""):
+            raise
     return replace(vision, backends=tuple(dict.fromkeys(drawing)))

@@ -1,0 +1,36 @@
+"""What a user does wrong, told apart from a fault of ours."""
+
+import dis
+from types import TracebackType
+
+_RAISE = dis.opmap["RAISE_VARARGS"]
+_OURS = ("agent", "configs", "envs", "jepa_mpc", "planners", "world_model")
+
+
+class UserError(ValueError):
+    """What came from outside cannot be used; the message is one sentence: what was wrong, and what would be right."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Returns whether our own code said with a `raise` that it does not take what it was given.
+
+    A constructor refuses numbers out of their range with a plain `ValueError`. Numpy, torch, or an `int("x")` of ours
+    raise the same class where we are wrong: that is no refusal. To be asked where something is built from what a user
+    gave, and nowhere else.
+    """
+    if isinstance(error, UserError):
+        return True
+    trace = error.__traceback__
+    return trace is not None and _is_raised_by_us(_innermost(trace))
+
+
+def _innermost(trace: TracebackType) -> TracebackType:
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
+
+
+def _is_raised_by_us(trace: TracebackType) -> bool:
+    frame = trace.tb_frame
+    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return package in _OURS and frame.f_code.co_code[trace.tb_lasti] == _RAISE
