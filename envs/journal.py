@@ -1,6 +1,5 @@
 """What a collection under way remembers: what it collects, and which episodes are written."""
 
-import fcntl
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from envs.manifest import DatasetError
+from jepa_mpc.files import take_lock
 
 FILE_NAME = "collecting.jsonl"
 
@@ -76,7 +76,7 @@ class Journal:
 
     def _start(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(self._file)
         except BlockingIOError:
             raise DatasetError(
                 f"another collection is writing into {self._folder}: wait for it, or choose another folder"

@@ -3,12 +3,12 @@
 Several processes may write episodes of one dataset at the same time, because each episode has its own rows.
 """
 
+import errno
 import hashlib
 import io
 import math
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -20,7 +20,9 @@ import numpy as np
 from envs.episode import Episode, array_path
 from envs.manifest import ArrayInfo, DatasetError, Manifest, write_manifest
 from envs.spec import TaskSpec
+from jepa_mpc.files import reserve_room
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy")
 
 
@@ -98,6 +100,8 @@ class Recording:
             for path, info in arrays:
                 _allocate(path, info)
         except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
             raise DatasetError(f"{message} ({error.strerror})") from None
 
     def write(self, index: int, episode: Episode) -> str:
@@ -202,7 +206,4 @@ def _allocate(path: Path, info: ArrayInfo) -> None:
     with path.open("r+b") as file:
         file.write(_header(info))
         file.flush()
-        if sys.platform == "linux":
-            os.posix_fallocate(file.fileno(), 0, _num_bytes(info))
-        else:
-            file.truncate(_num_bytes(info))
+        reserve_room(file, _num_bytes(info))

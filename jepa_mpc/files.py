@@ -13,6 +13,7 @@ from jepa_mpc.errors import UserError
 
 _log = logging.getLogger(__name__)
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
+_NO_ROOM_KEPT = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV)
 _NO_SYNC = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -77,6 +78,25 @@ def take_lock(file: IO[Any]) -> None:
         _log.warning(
             "the disk of '%s' has no locks (%s): see to it that nobody else writes there", folder, error.strerror
         )
+
+
+def reserve_room(file: IO[Any], num_bytes: int) -> None:
+    """Gives an open file its final size, and the room for it where the file system can keep some.
+
+    Raises:
+        OSError: There is not so much room; the error names the file.
+    """
+    try:
+        os.posix_fallocate(file.fileno(), 0, num_bytes)
+    except AttributeError:  # not every system has it
+        file.truncate(num_bytes)
+    except OSError as error:
+        if error.errno not in _NO_ROOM_KEPT:
+            raise OSError(error.errno, error.strerror, file.name) from None
+        _log.warning(
+            "the disk of '%s' keeps no room free (%s): see to it that it does not fill", file.name, error.strerror
+        )
+        file.truncate(num_bytes)
 
 
 def _sync(path: Path) -> None:

@@ -169,6 +169,10 @@ def test_what_is_saved_is_names_and_plain_values(tmp_path):
         "choices: {planner: cem}\nvalues: {planner: {depth: 1}}",
         "choices: {env: reach}\nvalues: {env: {env_id: 'this:jepa-mpc/Reach-v0'}}",
         "just text",
+        "a: &a [x, x]\nb: &b [*a, *a]\nchoices: {planner: *b}\nvalues: {planner: *b}",
+        "choices: {planner: cem}\nvalues: {seed: " + "[" * 5000 + "]" * 5000 + "}",
+        "choices: {planner: cem}\nvalues: {seed: " + "9" * 5000 + "}",
+        "choices: {planner: cem}\nvalues: {}\n" + "#" * 2**20,
         "\x00",
     ],
 )
@@ -179,6 +183,13 @@ def test_a_malicious_run_folder_is_refused_and_nothing_is_executed(tmp_path, mon
         compose_config([], base=read_config(tmp_path))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "pwned").exists()
+
+
+def test_a_flood_of_aliases_is_refused_at_the_first(tmp_path):
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40)]
+    (tmp_path / "config.yaml").write_text("\n".join([*lines, "choices: {}", "values: {seed: *a39}"]))
+    with pytest.raises(ConfigError, match="must be plain yaml, but it cannot be read: it holds an alias"):
+        read_config(tmp_path)
 
 
 def test_a_run_goes_on_under_its_own_config_only(tmp_path):

@@ -79,6 +79,22 @@ def test_more_budgets_and_planners_are_added_to_what_is_there(pair, smoke_run, t
     assert more["settings"][0] == comparison["settings"][0]
 
 
+def test_planners_are_compared_in_the_scenario_that_is_asked_for(smoke_run, tmp_path):
+    overrides = ["planners=[cem]", "budgets=[4]", "num_episodes=2", "num_workers=1", "scenario=tour"]
+    toured = compare(smoke_run, tmp_path / "tour", *overrides)
+    command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "split=validation", "num_episodes=2"]
+    assert main([*command, "videos=0", "configurator.num_evaluations=4", "scenario=tour", "num_workers=1"]) == 0
+    actor = json.loads((tmp_path / "out" / "results.json").read_text())["agents"]["actor"]
+    assert toured["settings"][0]["episodes"] == actor["episodes"]
+    assert toured["scenario"] == "tour"
+
+
+def test_where_nobody_plans_a_comparison_says_so(smoke_push_run, tmp_path, capsys):
+    overrides = ["planners=[cem]", "budgets=[4]", "num_episodes=1", "num_workers=1", "actor.mode=reactive"]
+    (setting,) = compare(smoke_push_run, tmp_path / "x", *overrides)["settings"]
+    assert setting["evaluations"] == {"mean": 0.0, "max": 0}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -61,6 +61,23 @@ def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
     assert main([*command, "fail_under=0.0", f"output={tmp_path}/lax"]) == 0
 
 
+def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(smoke_run, tmp_path, capsys):
+    command = ["evaluate", f"run={smoke_run}", "videos=0", "num_workers=1", f"output={tmp_path}/x"]
+    assert main([*command, "num_episodes=2"]) == 0
+    first = (tmp_path / "x" / "results.json").read_bytes()
+    for changes, name in (
+        (["num_episodes=2", "split=validation"], "results_validation_2.json"),
+        (["num_episodes=1"], "results_evaluation_1.json"),
+    ):
+        capsys.readouterr()
+        assert main([*command, *changes]) == 0
+        assert f"results: {tmp_path / 'x' / name}" in capsys.readouterr().out
+        assert len(json.loads((tmp_path / "x" / name).read_text())["agents"]["actor"]["episodes"]) == int(name[-6])
+    assert (tmp_path / "x" / "results.json").read_bytes() == first
+    assert main([*command, "num_episodes=2"]) == 0
+    assert len(list((tmp_path / "x").glob("results*"))) == 3
+
+
 def test_beside_a_tour_it_is_said_what_baselines_do_not_know(smoke_run, tmp_path, capsys):
     command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", f"output={tmp_path}/tour"]
     assert main([*command, "scenario=tour"]) == 0

@@ -1,6 +1,7 @@
 """The command line in other people's shells, services and terminals."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -149,3 +150,13 @@ def test_a_working_folder_that_is_gone_is_one_sentence(tmp_path):
 def test_a_refused_collection_leaves_nothing_behind(tmp_path, capsys):
     assert main(["collect", "num_episodes=0", f"output={tmp_path}/x"]) == 2
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK])
+def test_a_disk_without_locks_is_said_and_worked_on(tmp_path, monkeypatch, caplog, code):
+    def refuse(file, operation):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert main(["collect", *SMALL.split(), f"output={tmp_path}/x"]) == 0
+    assert f"the disk of '{tmp_path}/x' has no locks" in caplog.text

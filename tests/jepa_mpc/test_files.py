@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa_mpc.files import take_lock, whole, write_whole
+from jepa_mpc.files import reserve_room, take_lock, whole, write_whole
 
 
 def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path):
@@ -63,3 +63,25 @@ def test_a_lock_that_is_taken_is_not_taken_twice(tmp_path):
         take_lock(one)
         with pytest.raises(BlockingIOError):
             take_lock(other)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_keeps_no_room_is_said_and_no_reason_to_stop(tmp_path, monkeypatch, caplog, code):
+    def refuse(file, start, size):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with (tmp_path / "a.npy").open("wb") as file:
+        reserve_room(file, 1000)
+    assert (tmp_path / "a.npy").stat().st_size == 1000
+    assert f"the disk of '{tmp_path}/a.npy' keeps no room free ({os.strerror(code)})" in caplog.text
+
+
+def test_where_there_is_no_room_the_file_is_named(tmp_path, monkeypatch):
+    def refuse(file, start, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with (tmp_path / "a.npy").open("wb") as file, pytest.raises(OSError, match="left") as error:
+        reserve_room(file, 1000)
+    assert error.value.filename == str(tmp_path / "a.npy")

@@ -6,10 +6,12 @@ from typing import Any
 import yaml
 
 from agent.run.config.composing import Config, ConfigError, flatten, typed
+from jepa_mpc.files import write_whole
 
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
 
+_MAX_BYTES = 2**20
 _FREE_TO_DIFFER = (
     "values.output",
     "values.evaluate.",
@@ -21,10 +23,7 @@ _FREE_TO_DIFFER = (
 
 def save_config(config: Config, folder: Path) -> None:
     """Writes the resolved config into a run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{CONFIG_FILE}.part"
-    part.write_text(yaml.safe_dump(config.plain(), sort_keys=False))
-    part.replace(folder / CONFIG_FILE)
+    write_whole(folder / CONFIG_FILE, yaml.safe_dump(config.plain(), sort_keys=False))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -36,9 +35,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise ConfigError(f"'{folder}' is no run folder: it holds no {CONFIG_FILE}")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ConfigError(f"'{path}' has {path.stat().st_size} bytes, a saved config has at most {_MAX_BYTES}")
     try:
-        saved = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        saved = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"'{path}' must be plain yaml, but it cannot be read: {' '.join(str(error).split())}"
         ) from None
@@ -46,6 +47,16 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"'{path}' must hold the mappings 'choices' and 'values', and does not")
     refuse_code(saved, path)
     return saved
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads what `save_config` wrote, and no aliases: a few lines of aliases of aliases stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuses an alias."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it holds an alias, which stands for something else")
+        return super().compose_node(parent, index)
 
 
 def check_same_run(config: Config, folder: Path) -> None:

@@ -23,10 +23,12 @@ from tqdm import tqdm
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
 from agent.evaluation.comparison_plot import write_plot
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
-from agent.evaluation.evaluate import EpisodeTask, evaluate
+from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.results import write_results
+from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
+from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError, compose_config, group_names
 from agent.run.config.saved import save_config
 from agent.run.stages.evaluate import fingerprint, package_versions
@@ -91,9 +93,11 @@ def compare(
     checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
     configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
+    make_scenario: ScenarioMaker = build(config.values.scenario)
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
     with closing(configured_env(config)) as env:
-        seconds = _try_all(settings, factory, env, seeds[0])
+        scenario = make_scenario(env.description)
+        seconds = _try_all(settings, factory, env, scenario, seeds[0])
     print(
         f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "
@@ -106,6 +110,7 @@ def compare(
         env_id=str(config.values.env.env_id),
         vision=make_vision(config),
         make_policy=factory,
+        make_scenario=make_scenario,
         num_workers=values.num_workers,
         fingerprint=_fingerprint(configs.values(), checkpoint_sha256),
         output=output,
@@ -120,6 +125,7 @@ def compare(
     description = {
         "env": config.choices["env"],
         "observation": config.choices["observation"],
+        "scenario": config.choices["scenario"],
         "seed": config.values.seed,
         "split": values.split,
         "checkpoint": {"sha256": checkpoint_sha256},
@@ -199,7 +205,9 @@ def _fingerprint(configs: Iterable[Config], checkpoint_sha256: str) -> str:
     return hashlib.sha256("".join(fingerprint(config, checkpoint_sha256) for config in configs).encode()).hexdigest()
 
 
-def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env: GoalConditionedEnv, seed: int) -> float:
+def _try_all(
+    settings: Sequence[Setting], factory: PlannerFactory, env: GoalConditionedEnv, scenario: Scenario, seed: int
+) -> float:
     """Lets each planner act for a moment, so that none is found unable after hours of work.
 
     Returns:
@@ -214,12 +222,13 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, env: GoalCond
         try:
             policy = factory(str(setting), env)
             repeat = factory.configs[str(setting)].values.world_model.action_repeat
-            episode = evaluate_episode(env, policy, seed=seed, num_steps=_NUM_TRIALS * repeat)
+            episode = evaluate_episode(env, policy, seed=seed, num_steps=_NUM_TRIALS * repeat, scenario=scenario)
         except ValueError as error:
             if not is_refusal(error):
                 raise
             raise ConfigError(
                 f"the planner {setting} cannot plan in this run: {error}; name those that can, as in planners=[cem]"
             ) from None
-        total += float(np.median(episode.planning_latencies_ms)) / 1e3 * env.description.num_steps / repeat
+        latencies = episode.planning_latencies_ms or episode.deciding_latencies_ms  # where all react, nobody plans
+        total += float(np.median(latencies)) / 1e3 * scenario.num_steps / repeat
     return total

@@ -23,7 +23,7 @@ import torch
 from agent.evaluation.baselines import BASELINES, make_baseline
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
-from agent.evaluation.results import format_results, make_results, write_results
+from agent.evaluation.results import RESULTS_FILE, format_results, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
 from agent.run.config.building import build
@@ -117,7 +117,7 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
-    print(f"results: {write_results(results, output)}")
+    print(f"results: {write_results(results, output, file=_results_file(output, values.split, values.num_episodes))}")
     if learn_online and values.videos:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
@@ -127,6 +127,22 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         print(f"the lower bound of success at the end, {low:.6f}, is below fail_under={values.fail_under}")
         return 1
     return 0
+
+
+def _results_file(output: Path, split: str, num_episodes: int) -> str:
+    """Returns where the results of an evaluation lie: those of the first one in a folder are never overwritten.
+
+    Those of another split, or of another number of episodes, lie beside them under a name that says so.
+    """
+    path = output / RESULTS_FILE
+    if not path.exists():
+        return RESULTS_FILE
+    try:
+        there = json.loads(path.read_text(encoding="utf-8"))
+        same = (there["split"], len(there["agents"]["actor"]["episodes"])) == (split, num_episodes)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        same = False
+    return RESULTS_FILE if same else f"{path.stem}_{split}_{num_episodes}{path.suffix}"
 
 
 def _not_reproducible(config: Config) -> list[str]:

@@ -1,11 +1,11 @@
 """One command at a time works in a folder."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent.run.config.composing import ConfigError
+from jepa_mpc.files import take_lock
 
 LOCK_FILE = ".lock"
 
@@ -20,7 +20,7 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK_FILE).open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(file)
         except BlockingIOError:
             raise ConfigError(f"another jepa-mpc command is at work in '{folder}': wait for it to end") from None
         yield
