@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from world_model.building import undisturbed
 from jepa_mpc.errors import UserError
+from world_model.building import undisturbed
 
 _HEADER = "jepa-mpc"
 
