@@ -10,13 +10,13 @@ from planners.candidates import admit, best_plan, cheapest, pick
 from planners.choices import check_levels, enumerate_choices
 from planners.evaluator import Evaluator
 from planners.noise import check_noise_shape
-from planners.plan_state import PlanState
+from planners.plan_state import FromLastPlan, PlanState
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class BeamSearch:
+class BeamSearch(FromLastPlan):
     """Keeps the `beam_width` cheapest beginnings, and tries every choice as the next action of each.
 
     A beginning is priced as a whole sequence: the default, which is the cheapest of the proposals and the last plan,
@@ -49,7 +49,7 @@ class BeamSearch:
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
         """Returns a plan that stays at the centre of the box."""
         enumerate_choices(bounds, num_levels=self.num_levels)
-        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
+        return super().init(bounds, batch_size=batch_size, horizon=horizon)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Returns `[batch, 0, horizon, action_dim]`: nothing is random."""
@@ -100,11 +100,3 @@ class BeamSearch:
 
         plan = best_plan(finalists, elites=beam, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
         return plan, PlanState(plan=bounds.to_unit(plan.actions))
-
-    def shift(self, state: PlanState, num_steps: int) -> PlanState:
-        """Moves the plan on; the new steps at the end are those of `init`."""
-        return state.shift(num_steps)
-
-    def resize(self, state: PlanState, horizon: int) -> PlanState:
-        """Cuts the plan, or extends it by steps of `init`."""
-        return state.resize(horizon)

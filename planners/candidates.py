@@ -1,5 +1,6 @@
 """Sets of candidate action sequences: what enters from outside, what is picked, and what is best."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -39,6 +40,29 @@ def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the cheapest candidate of each problem, `[batch, horizon, action_dim]`, and its cost, `[batch]`."""
     least, index = cost.min(dim=1, keepdim=True)
     return pick(candidates, index)[:, 0], least[:, 0]
+
+
+def share_of(num_elites: int, candidates: Tensor, *, wanted: int) -> int:
+    """Returns how many elites candidates have that are fewer than wanted: the same share, two at least of two."""
+    num_samples = candidates.shape[1]
+    return max(num_elites * num_samples // wanted, min(num_samples, 2))
+
+
+def select(candidates: Tensor, cost: Tensor, num_elites: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Selects the cheapest candidates, the cheapest first; the first candidate stands in for those without a cost.
+
+    Args:
+        candidates: `[batch, num_samples, horizon, action_dim]`.
+        cost: `[batch, num_samples]`, finite or +inf.
+        num_elites: How many.
+
+    Returns:
+        Elites, `[batch, num_elites, horizon, action_dim]`, what they cost, and their index among the candidates, both
+        `[batch, num_elites]`.
+    """
+    elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)
+    index = index.masked_fill_(elite_cost == math.inf, 0)
+    return pick(candidates, index), elite_cost, index
 
 
 def best_plan(

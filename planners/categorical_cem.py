@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
-from planners.candidates import admit, best_plan, pick
+from planners.candidates import select, share_of
 from planners.choices import check_levels, enumerate_choices
-from planners.evaluator import Evaluator
-from planners.noise import check_noise_shape, white_noise
+from planners.noise import white_noise
 from planners.plan_state import PlanState
+from planners.search import search
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.undisturbed import undisturbed
 from planners.warm_start import resize_steps, shift_steps
@@ -105,50 +105,20 @@ class CategoricalCEM:
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, CategoricalState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        self._check(state, noise, proposals)
-        batch_size, horizon, num_choices = state.probabilities.shape
-        evaluator = Evaluator(objective, budget)
         choices = enumerate_choices(bounds, num_levels=self.num_levels)
-        probabilities, exploration = state.probabilities, self.warm_exploration
         last_plan = bounds.from_unit(state.last.plan)
-        given = torch.stack(
-            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
+        strategy = _Fit(self, state.probabilities, choices, bounds)
+        plan = search(
+            strategy,
+            objective,
+            noise=noise,
+            bounds=bounds,
+            budget=budget,
+            proposals=proposals,
+            last_plan=last_plan,
+            populations=[self.num_samples] * self.num_iterations,
         )
-        given_choices = torch.cdist(given, choices.expand(*given.shape[:2], -1, -1)).argmin(dim=3)
-        finalists = []
-
-        for uniform in noise.unbind(1):
-            if not (size := evaluator.grant(self.num_samples)):
-                break
-
-            # Sample
-            num_sampled = max(size - given.shape[1] - 1, 0)
-            sampled = _sample(_explore(probabilities, exploration), uniform[:, :num_sampled])
-            chosen = torch.cat([probabilities.argmax(dim=2)[:, None], sampled], dim=1)
-            candidates = torch.cat([given, bounds.clip(choices[chosen])], dim=1)[:, :size]
-            chosen = torch.cat([given_choices, chosen], dim=1)[:, :size]
-
-            # Price
-            cost = evaluator.price(candidates).cost
-
-            # Select, the cheapest first; the first candidate stands in for those without a cost
-            num_elites = max(1, self.num_elites * size // self.num_samples)
-            elite_cost, index = torch.topk(cost, num_elites, dim=1, largest=False)  # [batch, num_elites]
-            priced = elite_cost < math.inf
-            index = torch.where(priced, index, index[:, :1])
-            elites = pick(candidates, index)
-            elite_choices = chosen.gather(1, index[:, :, None].expand(-1, -1, horizon))
-
-            # Fit, except where nothing is priced
-            frequency = one_hot(elite_choices, num_choices).to(probabilities).mean(dim=1)
-            step = (1 - self.momentum) * priced[:, :1, None].to(probabilities.dtype)
-            probabilities, exploration = torch.lerp(probabilities, frequency, step), self.min_exploration
-
-            finalists.append((elites[:, :1], elite_cost[:, :1]))
-            given, given_choices = given[:, :0], given_choices[:, :0]
-
-        plan = best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
-        return plan, CategoricalState(probabilities, PlanState(plan=bounds.to_unit(plan.actions)))
+        return plan, CategoricalState(strategy.probabilities, PlanState(plan=bounds.to_unit(plan.actions)))
 
     def shift(self, state: CategoricalState, num_steps: int) -> CategoricalState:
         """Moves probabilities and plan on; the new steps at the end are those of `init`."""
@@ -160,15 +130,38 @@ class CategoricalCEM:
         uniform = 1 / state.probabilities.shape[2]
         return CategoricalState(resize_steps(state.probabilities, horizon, fill=uniform), state.last.resize(horizon))
 
-    def _check(self, state: CategoricalState, noise: Tensor, proposals: Sequence[Tensor]) -> None:
-        batch_size, horizon, _ = state.probabilities.shape
-        dimensions = "batch, num_iterations, num_samples, horizon"
-        check_noise_shape(noise, batch_size, self.num_iterations, self.num_samples, horizon, dimensions=dimensions)
-        if len(proposals) + 2 > self.num_samples:
-            raise ValueError(
-                f"num_samples must be at least {len(proposals) + 2} to hold {len(proposals)} proposals, the last plan "
-                f"and the likeliest sequence, got {self.num_samples}"
-            )
+
+class _Fit:
+    """Probabilities that are fitted to the elites."""
+
+    def __init__(self, cem: CategoricalCEM, probabilities: Tensor, choices: Tensor, bounds: ActionBounds) -> None:
+        self.probabilities = probabilities
+        self._cem, self._choices, self._bounds = cem, choices, bounds
+        self._exploration = cem.warm_exploration
+        self._chosen = probabilities.new_zeros((), dtype=torch.long)
+
+    def ask(self, noise: Tensor) -> Tensor:
+        """Returns the likeliest sequence, and samples."""
+        likeliest = self.probabilities.argmax(dim=2)[:, None]
+        sampled = _sample(_explore(self.probabilities, self._exploration), noise[:, :-1])
+        self._chosen = torch.cat([likeliest, sampled], dim=1)[:, : noise.shape[1]]
+        return self._bounds.clip(self._choices[self._chosen])
+
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+        """Fits, except where nothing is priced."""
+        num_given = candidates.shape[1] - self._chosen.shape[1]
+        given = torch.cdist(candidates[:, :num_given], self._choices.expand(len(candidates), num_given, -1, -1))
+        chosen = torch.cat([given.argmin(dim=3), self._chosen], dim=1)
+        num_elites = share_of(self._cem.num_elites, candidates, wanted=wanted)
+        self._elites, elite_cost, index = select(candidates, cost, num_elites)
+        elite_choices = chosen.gather(1, index[:, :, None].expand(-1, -1, chosen.shape[2]))
+        frequency = one_hot(elite_choices, len(self._choices)).to(self.probabilities).mean(dim=1)
+        step = (1 - self._cem.momentum) * (elite_cost[:, :1, None] < math.inf).to(self.probabilities)
+        self.probabilities = torch.lerp(self.probabilities, frequency, step)
+        self._exploration = self._cem.min_exploration
+
+    def elites(self) -> Tensor:
+        return self._elites
 
 
 def _explore(probabilities: Tensor, share: float) -> Tensor:

@@ -9,7 +9,7 @@ from planners.adam import Adam
 from planners.candidates import best_plan
 from planners.evaluator import Evaluator
 from planners.noise import check_noise, temporal_noise
-from planners.plan_state import PlanState
+from planners.plan_state import FromLastPlan, PlanState
 from planners.reach import by_place, move
 from planners.restarts import check_restarts, restarts
 from planners.types import ActionBounds, Budget, Objective, Plan
@@ -17,7 +17,7 @@ from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gradient:
+class Gradient(FromLastPlan):
     """Projected gradient descent on the actions (Bertsekas, "Nonlinear programming", 1999, section 2.3), with Adam.
 
     The first starts are the proposals and the last plan, the others the last plan with noise. A step changes the place
@@ -52,10 +52,6 @@ class Gradient:
         check_restarts(self.num_restarts, self.init_std)
         check_noise(self.noise_exponent, self.num_knots)
 
-    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
-        """Returns a plan that stays at the centre of the box."""
-        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
-
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws `[batch, num_restarts, horizon, action_dim]`."""
         shape = (self.num_restarts, horizon, *bounds.low.shape)
@@ -88,14 +84,6 @@ class Gradient:
             num_evaluations=evaluator.num_evaluations,
         )
         return plan, PlanState(plan=bounds.to_unit(plan.actions))
-
-    def shift(self, state: PlanState, num_steps: int) -> PlanState:
-        """Moves the plan on; the new steps at the end are those of `init`."""
-        return state.shift(num_steps)
-
-    def resize(self, state: PlanState, horizon: int) -> PlanState:
-        """Cuts the plan, or extends it by steps of `init`."""
-        return state.resize(horizon)
 
 
 def descend(

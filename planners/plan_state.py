@@ -1,11 +1,9 @@
 """What a planner remembers from call to call when that is the last plan alone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from planners.noise import check_noise_shape
 from planners.types import ActionBounds
 from planners.warm_start import resize_steps, shift_steps
 
@@ -39,13 +37,18 @@ class PlanState:
         """Cuts the plan, or extends it by steps of `init`."""
         return PlanState(plan=resize_steps(self.plan, horizon, fill=0.0))
 
-    def check(self, noise: Tensor, proposals: Sequence[Tensor], *, num_iterations: int, num_samples: int) -> None:
-        """Raises `ValueError` unless the noise is for this state, and proposals and last plan are few enough."""
-        batch_size, *step_shape = self.plan.shape
-        dimensions = "batch, num_iterations, num_samples, horizon, action_dim"
-        check_noise_shape(noise, batch_size, num_iterations, num_samples, *step_shape, dimensions=dimensions)
-        if len(proposals) + 1 > num_samples:
-            raise ValueError(
-                f"num_samples must be at least {len(proposals) + 1} to hold {len(proposals)} proposals and the last "
-                f"plan, got {num_samples}"
-            )
+
+class FromLastPlan:
+    """What planners share that remember the last plan alone."""
+
+    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
+        """Returns a plan that stays at the centre of the box."""
+        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
+
+    def shift(self, state: PlanState, num_steps: int) -> PlanState:
+        """Moves the plan on; the new steps at the end are those of `init`."""
+        return state.shift(num_steps)
+
+    def resize(self, state: PlanState, horizon: int) -> PlanState:
+        """Cuts the plan, or extends it by steps of `init`."""
+        return state.resize(horizon)

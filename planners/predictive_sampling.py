@@ -8,17 +8,17 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import admit, best_plan, cheapest
-from planners.evaluator import Evaluator
+from planners.candidates import cheapest
 from planners.noise import white_noise
-from planners.plan_state import PlanState
+from planners.plan_state import FromLastPlan, PlanState
+from planners.search import search
 from planners.splines import ORDERS, spline_basis
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictiveSampling:
+class PredictiveSampling(FromLastPlan):
     """Prices splines around the best one, with Gaussian noise of one std on their knots.
 
     Howell et al., "Predictive sampling: real-time behaviour synthesis with MuJoCo", 2022, algorithm 1: a candidate is
@@ -53,10 +53,6 @@ class PredictiveSampling:
         if not 0 < self.std < math.inf:
             raise ValueError(f"std must be above 0 and finite, got {self.std}")
 
-    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
-        """Returns a plan that stays at the centre of the box."""
-        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
-
     @undisturbed
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws splines through standard normal knots: `[batch, num_iterations, num_samples, horizon, action_dim]`."""
@@ -79,40 +75,42 @@ class PredictiveSampling:
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
         bounds.require_continuous("PredictiveSampling")
-        state.check(noise, proposals, num_iterations=self.num_iterations, num_samples=self.num_samples)
-        batch_size, horizon, _ = state.plan.shape
-        evaluator = Evaluator(objective, budget)
+        horizon = state.plan.shape[1]
         nearest_spline = _projection(horizon, min(self.num_knots, horizon), self.spline_order).to(state.plan)
         last_plan = bounds.from_unit(state.plan)
-        given = torch.stack(
-            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
+        plan = search(
+            _Disturbance(last_plan, nearest_spline, bounds, std=self.std),
+            objective,
+            noise=noise,
+            bounds=bounds,
+            budget=budget,
+            proposals=proposals,
+            last_plan=last_plan,
+            populations=[self.num_samples] * self.num_iterations,
         )
-        best, least = last_plan[:, None], last_plan.new_full((batch_size, 1), math.inf)
-        finalists = []
-
-        for disturbance in noise.unbind(1):
-            if not (size := evaluator.grant(self.num_samples)):
-                break
-            nominal = nearest_spline @ bounds.to_unit(best)
-            disturbed = nominal + self.std * disturbance[:, : max(size - given.shape[1], 0)]
-            candidates = torch.cat([given[:, :size], bounds.from_unit(disturbed)], dim=1)
-            cost = evaluator.price(candidates).cost
-            found, found_cost = cheapest(torch.cat([best, candidates], dim=1), torch.cat([least, cost], dim=1))
-            best, least = found[:, None], found_cost[:, None]
-            finalists.append((best, least))
-            given = given[:, :0]
-
-        elites = torch.cat([sequence for sequence, _ in finalists], dim=1)
-        plan = best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
         return plan, PlanState(plan=bounds.to_unit(plan.actions))
 
-    def shift(self, state: PlanState, num_steps: int) -> PlanState:
-        """Moves the plan on; the new steps at the end are those of `init`."""
-        return state.shift(num_steps)
 
-    def resize(self, state: PlanState, horizon: int) -> PlanState:
-        """Cuts the plan, or extends it by steps of `init`."""
-        return state.resize(horizon)
+class _Disturbance:
+    """Splines around the best sequence so far."""
+
+    def __init__(self, last_plan: Tensor, nearest_spline: Tensor, bounds: ActionBounds, *, std: float) -> None:
+        self._bounds, self._nearest_spline, self._std = bounds, nearest_spline, std
+        self._best = [last_plan]
+        self._least = last_plan.new_full((len(last_plan), 1), math.inf)
+
+    def ask(self, noise: Tensor) -> Tensor:
+        nominal = self._nearest_spline @ self._bounds.to_unit(self._best[-1][:, None])
+        return self._bounds.from_unit(nominal + self._std * noise)
+
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:  # noqa: ARG002
+        best, least = cheapest(
+            torch.cat([self._best[-1][:, None], candidates], dim=1), torch.cat([self._least, cost], dim=1)
+        )
+        self._best, self._least = [*self._best, best], least[:, None]
+
+    def elites(self) -> Tensor:
+        return torch.stack(self._best[1:], dim=1)
 
 
 @lru_cache

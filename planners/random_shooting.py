@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from planners.candidates import admit, best_plan, cheapest
-from planners.evaluator import Evaluator
+from planners.candidates import cheapest
 from planners.noise import check_noise, temporal_noise
-from planners.plan_state import PlanState
+from planners.plan_state import FromLastPlan, PlanState
+from planners.search import search
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomShooting:
+class RandomShooting(FromLastPlan):
     """Prices random sequences and returns the best (Rao, "A survey of numerical methods for optimal control", 2009).
 
     Each action alone is uniform in the box; from step to step actions may be correlated. No iteration learns from the
@@ -43,10 +43,6 @@ class RandomShooting:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         check_noise(self.noise_exponent, self.num_knots)
 
-    def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
-        """Returns a plan that stays at the centre of the box."""
-        return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
-
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
         """Draws `[batch, num_iterations, num_samples, horizon, action_dim]`, each number uniform in [-1, 1].
 
@@ -72,32 +68,32 @@ class RandomShooting:
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
         bounds.require_continuous("RandomShooting")
-        state.check(noise, proposals, num_iterations=self.num_iterations, num_samples=self.num_samples)
-        batch_size, horizon, _ = state.plan.shape
-        evaluator = Evaluator(objective, budget)
         last_plan = bounds.from_unit(state.plan)
-        given = torch.stack(
-            [*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1
+        plan = search(
+            _Shots(bounds),
+            objective,
+            noise=noise,
+            bounds=bounds,
+            budget=budget,
+            proposals=proposals,
+            last_plan=last_plan,
+            populations=[self.num_samples] * self.num_iterations,
         )
-        finalists = []
-
-        for uniform in noise.unbind(1):
-            if not (size := evaluator.grant(self.num_samples)):
-                break
-            sampled = bounds.from_unit(uniform[:, : max(size - given.shape[1], 0)])
-            candidates = torch.cat([given[:, :size], sampled], dim=1)
-            best, cost = cheapest(candidates, evaluator.price(candidates).cost)
-            finalists.append((best[:, None], cost[:, None]))
-            given = given[:, :0]
-
-        elites = torch.cat([best for best, _ in finalists], dim=1)
-        plan = best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)
         return plan, PlanState(plan=bounds.to_unit(plan.actions))
 
-    def shift(self, state: PlanState, num_steps: int) -> PlanState:
-        """Moves the plan on; the new steps at the end are those of `init`."""
-        return state.shift(num_steps)
 
-    def resize(self, state: PlanState, horizon: int) -> PlanState:
-        """Cuts the plan, or extends it by steps of `init`."""
-        return state.resize(horizon)
+class _Shots:
+    """Sequences that nothing is learned from."""
+
+    def __init__(self, bounds: ActionBounds) -> None:
+        self._bounds = bounds
+        self._best: list[Tensor] = []
+
+    def ask(self, noise: Tensor) -> Tensor:
+        return self._bounds.from_unit(noise)
+
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:  # noqa: ARG002
+        self._best.append(cheapest(candidates, cost)[0])
+
+    def elites(self) -> Tensor:
+        return torch.stack(self._best, dim=1)

@@ -265,7 +265,10 @@ class Plan:
 
     @property
     def elite_spread(self) -> Tensor:
-        """`[batch]`, the std of the elites, mean over steps and dimensions: how undecided the search still was."""
+        """`[batch]`, the std of the elites, mean over steps and dimensions: how undecided the search still was.
+
+        It is 0 where there is a single elite, as where the budget held a single candidate.
+        """
         return self.elites.std(dim=1, correction=0).mean(dim=(1, 2))
 
 

@@ -148,5 +148,7 @@ def test_a_grid_too_big_to_enumerate_is_refused_in_one_sentence():
 
 
 def test_more_proposals_than_samples_are_refused_in_one_sentence(lqr):
-    with pytest.raises(ValueError, match=r"num_samples must be at least 65 to hold 63 proposals, .*, got 64"):
-        solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds, proposals=[torch.zeros(8, 3, 2)] * 63)
+    with pytest.raises(
+        ValueError, match=r"num_samples must be at least 65 to hold 64 proposals and the last plan, got 64"
+    ):
+        solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds, proposals=[torch.zeros(8, 3, 2)] * 64)

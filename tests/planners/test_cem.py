@@ -137,8 +137,8 @@ def test_a_longer_horizon_begins_where_the_shorter_stood_and_ends_as_a_cold_star
     _, state = solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     longer, cold = CEM_SMALL.resize(state, 5), CEM_SMALL.init(lqr.bounds, batch_size=8, horizon=5)
     for before, after, fresh in zip(astuple(state), astuple(longer), astuple(cold), strict=True):
-        assert torch.equal(after[:, :3], before)
-        assert torch.equal(after[:, 3:], fresh[:, 3:])
+        assert torch.equal(after[..., :3, :], before)
+        assert torch.equal(after[..., 3:, :], fresh[..., 3:, :])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,8 @@ def test_parameters_that_do_not_fit_are_refused_in_one_sentence(change, message)
 
 
 def test_more_proposals_than_samples_are_refused_in_one_sentence(lqr):
-    proposals = [torch.zeros(8, 3, 2)] * 31
-    with pytest.raises(ValueError, match=r"num_samples must be at least 33 to hold 31 proposals, .*, got 32"):
+    proposals = [torch.zeros(8, 3, 2)] * 32
+    with pytest.raises(
+        ValueError, match=r"num_samples must be at least 33 to hold 32 proposals and the last plan, got 32"
+    ):
         solve(CEM_SMALL, lqr.objective(lqr.starts), lqr.bounds, proposals=proposals)

@@ -7,10 +7,11 @@ from planners.gaussian import GaussianState, check_stds
 from planners.types import ActionBounds
 
 BOUNDS = ActionBounds(low=torch.tensor([0.0]), high=torch.tensor([4.0]))
+KEPT = torch.tensor([0.5, math.nan])[None, None, :, None]  # one of two steps, the second of them unknown
 
 
 def state(*, mean, std, plan):
-    return GaussianState(*(torch.tensor(steps)[None, :, None] for steps in (mean, std, plan)))
+    return GaussianState(*(torch.tensor(steps)[None, :, None] for steps in (mean, std, plan)), kept=KEPT)
 
 
 def test_a_state_in_actions_is_scaled_to_the_box_and_clipped_to_it():
@@ -24,24 +25,20 @@ def test_a_state_in_actions_is_scaled_to_the_box_and_clipped_to_it():
 def test_a_state_comes_back_from_its_actions():
     before = state(mean=[0.0, 1.0], std=[0.25, 0.5], plan=[-0.5, 0.5])
     mean, std, plan = before.to_actions(BOUNDS, warm_std=0.1)
-    after = GaussianState.from_actions(BOUNDS, mean=mean, std=std, plan=plan)
+    after = GaussianState.from_actions(BOUNDS, mean=mean, std=std, plan=plan, kept=torch.tensor(3.0) + 0 * KEPT)
     assert torch.equal(after.mean, before.mean)
     assert torch.equal(after.std, before.std)
     assert torch.equal(after.plan, before.plan)
+    assert after.kept[0, 0, 0] == 0.5 and after.kept[0, 0, 1].isnan()
 
 
-def test_noise_for_another_number_of_iterations_is_refused_in_one_sentence():
-    with pytest.raises(ValueError, match=r"noise must be .* = \[1, 3, 8, 2, 1\], got \[1, 2, 8, 2, 1\]$"):
-        GaussianState.init(BOUNDS, batch_size=1, horizon=2, std=1.0).check(
-            torch.zeros(1, 2, 8, 2, 1), 0, num_iterations=3, num_samples=8
-        )
-
-
-def test_more_proposals_than_samples_are_refused_in_one_sentence():
-    with pytest.raises(ValueError, match=r"num_samples must be at least 9 to hold 7 proposals, .*, got 8"):
-        GaussianState.init(BOUNDS, batch_size=1, horizon=2, std=1.0).check(
-            torch.zeros(1, 3, 8, 2, 1), 7, num_iterations=3, num_samples=8
-        )
+@pytest.mark.parametrize("num_kept", [0, 2])
+def test_steps_that_enter_are_those_of_a_beginning(num_kept):
+    fresh = GaussianState.init(BOUNDS, batch_size=3, horizon=4, std=0.5, num_kept=num_kept)
+    assert fresh.kept.shape == (3, num_kept, 4, 1)
+    for moved in (fresh.shift(2, std=0.5), fresh.resize(6, std=0.5).resize(4, std=0.5)):
+        for name in ("mean", "std", "plan", "kept"):
+            torch.testing.assert_close(getattr(moved, name), getattr(fresh, name), equal_nan=True)
 
 
 @pytest.mark.parametrize("stds", [(0.0, 0.2, 0.5), (0.3, 0.2, 0.5), (0.1, 0.6, 0.5), (0.1, 0.2, math.nan)])

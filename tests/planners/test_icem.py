@@ -67,9 +67,9 @@ def test_an_iteration_fits_the_gaussian_to_the_cheapest(lqr, record):
     for problem in range(8):
         elites = candidates[problem, cost[problem].argsort()[:4]]
         from_centre = elites.square().mean(dim=0).sqrt()  # where they were drawn around
-        torch.testing.assert_close(state.gaussian.mean[problem], 0.9 * elites.mean(dim=0))
-        torch.testing.assert_close(state.gaussian.std[problem], 0.9 * from_centre + 0.1 * 0.5)
-        torch.testing.assert_close(state.elites[problem], elites[:2])
+        torch.testing.assert_close(state.mean[problem], 0.9 * elites.mean(dim=0))
+        torch.testing.assert_close(state.std[problem], 0.9 * from_centre + 0.1 * 0.5)
+        torch.testing.assert_close(state.kept[problem], elites[:2])
 
 
 def test_kept_elites_compete_with_the_cost_that_is_known(lqr, record):
@@ -84,14 +84,14 @@ def test_kept_elites_compete_with_the_cost_that_is_known(lqr, record):
     cost = lqr.objective(lqr.starts)(first).cost
     for problem in range(8):
         assert torch.equal(plan.elites[problem], first[problem, cost[problem].argsort()[:4]])
-    torch.testing.assert_close(state.elites, plan.elites)
+    torch.testing.assert_close(state.kept, plan.elites)
     for elite in plan.elites.unbind(1):
         assert not any(contains(candidates, elite).any() for candidates in later)  # never priced again
 
 
 def test_without_kept_elites_the_best_of_an_iteration_is_forgotten_by_the_next(lqr):
     plan, state = solve(replace(ICEM_SMALL, num_kept=0), lqr.objective(lqr.starts), lqr.bounds)
-    assert state.elites.shape == (8, 0, 3, 2)
+    assert state.kept.shape == (8, 0, 3, 2)
     kept, _ = solve(ICEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     assert not torch.equal(plan.actions, kept.actions)
 
@@ -101,7 +101,7 @@ def test_shifted_elites_are_priced_in_the_next_call_with_a_new_end_each(lqr, rec
     objective = record(lqr.objective(-lqr.starts))
     solve(ICEM_SMALL, objective, lqr.bounds, state=ICEM_SMALL.shift(state, 1), seeds=range(8, 16))
     shifted = objective.candidates[0][:, 2:4]  # after the last plan and the mean
-    torch.testing.assert_close(shifted[:, :, :-1], state.elites[:, :, 1:])
+    torch.testing.assert_close(shifted[:, :, :-1], state.kept[:, :, 1:])
     assert (shifted[:, 0, -1] != shifted[:, 1, -1]).all()
     assert (shifted[:, :, -1] != 0).all()
 
@@ -128,23 +128,23 @@ def test_elites_without_a_cost_are_not_kept(lqr):
         return priced(torch.where(torch.arange(actions.shape[1]) == 9, 1.0, math.nan).expand(8, -1))
 
     plan, state = solve(replace(ICEM_SMALL, num_iterations=1), price_one, lqr.bounds)
-    torch.testing.assert_close(state.elites[:, 0], plan.actions)
-    assert state.elites[:, 1].isnan().all()
+    torch.testing.assert_close(state.kept[:, 0], plan.actions)
+    assert state.kept[:, 1].isnan().all()
 
 
 def test_without_any_finite_cost_no_elites_are_kept(lqr):
     _, state = solve(ICEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     _, after = solve(ICEM_SMALL, hopeless, lqr.bounds, state=state)
-    assert after.elites.isnan().all()
+    assert after.kept.isnan().all()
 
 
 def test_a_longer_horizon_begins_where_the_shorter_stood_and_ends_as_a_cold_start(lqr):
     _, state = solve(ICEM_SMALL, lqr.objective(lqr.starts), lqr.bounds)
     longer = ICEM_SMALL.resize(state, 5)
-    torch.testing.assert_close(longer.elites[:, :, :3], state.elites)
-    assert longer.elites[:, :, 3:].isnan().all()
-    assert torch.equal(longer.gaussian.mean, ICEM_SMALL.resize(longer, 5).gaussian.mean)
-    assert (longer.gaussian.std[:, 3:] == ICEM_SMALL.init_std).all()
+    torch.testing.assert_close(longer.kept[:, :, :3], state.kept)
+    assert longer.kept[:, :, 3:].isnan().all()
+    assert torch.equal(longer.mean, ICEM_SMALL.resize(longer, 5).mean)
+    assert (longer.std[:, 3:] == ICEM_SMALL.init_std).all()
 
 
 @pytest.mark.parametrize(
