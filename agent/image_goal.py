@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.Image import DecompressionBombError
 
 from agent.goal import GoalError
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 from envs.spec import TaskSpec
 
 _COLOURS = ("RGB", "RGBA", "P", "CMYK", "YCbCr")

@@ -12,8 +12,8 @@ from statistics import median
 
 import yaml
 
-from envs.collection import collect
-from envs.policies import RandomPoints
+from envs.arm.exploration import RandomPoints
+from envs.episodes.collection import collect
 
 NUM_REPEATS = 5
 NUM_EPISODES = 3_000

@@ -26,7 +26,7 @@ from agent.run.config.saved import read_config
 from agent.run.stages.vision import configured_env
 from benchmarks.agents import configured_by
 from benchmarks.tables import table
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 from world_model.types import Observation
 
 WARM_UP_EPISODES = 2

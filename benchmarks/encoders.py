@@ -20,7 +20,7 @@ from agent.run.config.tasks import env_name
 from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from benchmarks.training import seconds
-from envs.episode import EpisodeDataset, open_dataset
+from envs.episodes.episode import EpisodeDataset, open_dataset
 from world_model.training.fit import threads, train_step
 from world_model.training.train import TrainingStopped, WorldModelTask, train_world_model
 

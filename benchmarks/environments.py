@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs  # noqa: F401
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 
 NUM_ROUNDS = 7
 NUM_EPISODES = 10

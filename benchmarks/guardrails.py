@@ -27,7 +27,7 @@ from agent.guardrails import GuardedAction, Guardrails
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config
 from benchmarks.tables import table
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 from envs.spec import Box, Effector, TaskSpec
 
 TASKS = ("reach", "push")

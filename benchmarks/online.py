@@ -21,7 +21,7 @@ from agent.run.stages.finished_run import compose_on_run, load_modules_for
 from agent.run.stages.loading import build_actor, recorded_experience
 from agent.run.stages.vision import configured_env
 from benchmarks.tables import table
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 
 FIRST_FROZEN, NUM_FROZEN = 100, 100
 """Entries of the split in which the frozen critics act."""

@@ -39,8 +39,8 @@ from agent.run.stages.lock import locked
 from agent.run.stages.modules import Modules
 from benchmarks.agents import SETTINGS, FinishedRun, bootstrap_interval, call, read_settings
 from benchmarks.tables import table
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import Policy, Sensors, rollout
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import Policy, Sensors, rollout
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 

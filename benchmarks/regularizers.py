@@ -19,7 +19,7 @@ from agent.run.cli import main as jepa_mpc
 from agent.run.config.composing import compose_config, group_names
 from agent.run.config.saved import read_config
 from agent.run.stages.loading import checkpoint_path, load_modules
-from envs.episode import open_dataset
+from envs.episodes.episode import open_dataset
 from world_model.jepa import JEPA
 from world_model.probes import effective_rank, fit_probe, r_squared
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import envs  # noqa: F401
 from benchmarks.tables import table
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 from envs.rendering import make_renderer, probe_backend
 
 NUM_ROUNDS = 9

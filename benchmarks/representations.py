@@ -28,7 +28,7 @@ from agent.run.config.composing import Config
 from benchmarks.encoders import composed, make_task
 from benchmarks.regularizers import SILENCED, quiet
 from benchmarks.tables import table
-from envs.episode import EpisodeDataset, open_dataset
+from envs.episodes.episode import EpisodeDataset, open_dataset
 from world_model.training.fit import threads, train_step
 from world_model.training.train import TrainingSettings, WorldModelTask
 

@@ -18,7 +18,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import compose_config
 from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
-from envs.episode import open_dataset
+from envs.episodes.episode import open_dataset
 from world_model.objectives.prediction import imagine, prediction_loss
 from world_model.training.data import Windows, WindowSampler
 from world_model.training.fit import threads, train_step

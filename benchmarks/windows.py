@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 import envs  # noqa: F401 - registers the tasks
-from envs.episode import Episode, open_dataset
-from envs.recording import Recording, draft_manifest
+from envs.episodes.episode import Episode, open_dataset
+from envs.episodes.recording import Recording, draft_manifest
 from envs.spec import TaskSpec
 from world_model.training.data import WindowSampler
 

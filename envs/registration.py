@@ -11,8 +11,8 @@ def register_envs() -> None:
     """Registers `jepa-mpc/Reach-v0`, `jepa-mpc/Push-v0` and `jepa-mpc/PushOriented-v0`, once."""
     if "jepa-mpc/Reach-v0" in gymnasium.registry:
         return
-    gymnasium.register("jepa-mpc/Reach-v0", entry_point="envs.reach:ReachEnv", max_episode_steps=50)
-    gymnasium.register("jepa-mpc/Push-v0", entry_point="envs.push:PushEnv", max_episode_steps=100)
+    gymnasium.register("jepa-mpc/Reach-v0", entry_point="envs.arm.reach:ReachEnv", max_episode_steps=50)
+    gymnasium.register("jepa-mpc/Push-v0", entry_point="envs.arm.push:PushEnv", max_episode_steps=100)
     gymnasium.register(
-        "jepa-mpc/PushOriented-v0", entry_point="envs.push_oriented:PushOrientedEnv", max_episode_steps=100
+        "jepa-mpc/PushOriented-v0", entry_point="envs.arm.push_oriented:PushOrientedEnv", max_episode_steps=100
     )

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 from world_model.decoder import Decoder, as_pictures, check_decoder
 from world_model.jepa import JEPA
 from world_model.probes import fit_probe

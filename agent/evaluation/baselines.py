@@ -1,8 +1,8 @@
 """Who the actor is compared with: nobody's plan, no plan, and a scripted expert that may look into the simulator."""
 
-from envs.mujoco_env import MujocoEnv
-from envs.policies import UniformRandom, Zero
-from envs.rollout import Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.exploration import UniformRandom, Zero
+from envs.episodes.rollout import Policy
 
 BASELINES = ("random", "zero", "expert")
 

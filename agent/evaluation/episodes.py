@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agent.actor import Actor
 from agent.configurator.types import Choice
 from agent.evaluation.scenarios.types import Scenario, StagedEnv
-from envs.rollout import Policy, rollout
+from envs.episodes.rollout import Policy, rollout
 
 NUM_END_STEPS = 5
 """Success at the end is success in each of so many last control steps."""

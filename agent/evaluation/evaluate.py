@@ -11,10 +11,10 @@ from agent.evaluation.baselines import BASELINES
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.scenarios.undisturbed import Undisturbed
-from envs.collection import make_env
-from envs.mujoco_env import MujocoEnv
-from envs.parallel import parallel_map
-from envs.rollout import Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.collection import make_env
+from envs.episodes.parallel import parallel_map
+from envs.episodes.rollout import Policy
 from envs.spec import TaskSpec
 from envs.vision import Vision
 

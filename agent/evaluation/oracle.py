@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 from jepa_mpc.errors import UserError
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 

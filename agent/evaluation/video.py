@@ -18,8 +18,8 @@ from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.files import write_film
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import Policy, rollout
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import Policy, rollout
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 from world_model.embedding import MAX_PICTURES, embed, largest_part
 from world_model.jepa import JEPA
 from world_model.training.data import split_episodes

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
-from envs.parallel import python_command
+from envs.episodes.parallel import python_command
 from envs.rendering.opengl import failure
 from envs.rendering.raycast import RaycastRenderer
 from envs.rendering.speed import SIZE, frames_per_second

@@ -15,8 +15,8 @@ from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
-from envs.collection import MAX_EPISODES, MAX_SEED, episode_seed
-from envs.policies import Zero
+from envs.episodes.collection import MAX_EPISODES, MAX_SEED, episode_seed
+from envs.episodes.exploration import Zero
 from envs.spec import BoxActions, Sensor, TaskSpec
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from agent.learning.hindsight import Hindsight, HindsightSampler
-from envs.episode import DatasetError
+from envs.episodes.episode import DatasetError
 
 LENGTHS = (7, 3, 12, 5)
 BLOCKS = {"episode": slice(0, 1), "time": slice(1, 2), "thing": slice(2, 4)}

@@ -12,9 +12,9 @@ from PIL import Image
 
 from agent.goal import GoalError, make_goal
 from agent.image_goal import picture_goal, recorded_goal
-from envs.collection import collect, make_env
-from envs.episode import open_dataset
-from envs.policies import UniformRandom
+from envs.episodes.collection import collect, make_env
+from envs.episodes.episode import open_dataset
+from envs.episodes.exploration import UniformRandom
 from envs.vision import Vision
 
 NUM_STEPS = 4

@@ -24,8 +24,8 @@ from agent.run.stages.learn import learn
 from agent.run.stages.loading import draw_split, load_modules, recorded_experience
 from agent.run.stages.modules import bond, build_modules, model_configs
 from agent.run.stages.validation import validate
-from envs.episode import DatasetError, Episode, open_dataset
-from envs.recording import write_dataset
+from envs.episodes.episode import DatasetError, Episode, open_dataset
+from envs.episodes.recording import write_dataset
 from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from world_model import embedding
 from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256

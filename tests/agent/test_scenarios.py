@@ -12,10 +12,10 @@ from agent.evaluation.scenarios.shove import Shove
 from agent.evaluation.scenarios.tour import Tour
 from agent.evaluation.scenarios.types import ScenarioError
 from agent.evaluation.scenarios.undisturbed import Undisturbed
-from envs.collection import make_env
-from envs.policies import UniformRandom, Zero
-from envs.push import BLOCK_AREA
-from envs.rollout import policy_seed, rollout
+from envs.arm.push import BLOCK_AREA
+from envs.episodes.collection import make_env
+from envs.episodes.exploration import UniformRandom, Zero
+from envs.episodes.rollout import policy_seed, rollout
 from envs.vision import Vision
 
 BLOCK_SENSORS = ["block_position", "block_orientation", "block_velocity"]

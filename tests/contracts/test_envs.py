@@ -7,7 +7,7 @@ from gymnasium.utils.env_checker import check_env
 
 from agent.evaluation.seeds import episode_seeds
 from agent.run.config.composing import compose_config, group_names
-from envs.rollout import rollout
+from envs.episodes.rollout import rollout
 from envs.spec import TaskSpec
 
 

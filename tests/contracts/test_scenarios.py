@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from agent.evaluation.episodes import evaluate_episode
 from agent.run.config.building import build
 from agent.run.config.composing import group_names
-from envs.policies import UniformRandom
+from envs.episodes.exploration import UniformRandom
 
 
 @pytest.fixture(scope="module", params=["jepa-mpc/Push-v0", "jepa-mpc/PushOriented-v0"])

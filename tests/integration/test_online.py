@@ -12,8 +12,8 @@ from agent.run.cli import main
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
-from envs.collection import make_env
-from envs.rollout import rollout
+from envs.episodes.collection import make_env
+from envs.episodes.rollout import rollout
 from world_model.training.checkpoint import file_sha256
 
 ONLINE = "actor.learn_online=true"

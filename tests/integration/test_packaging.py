@@ -16,6 +16,6 @@ def test_our_packages_are_those_of_this_checkout(package):
 
 
 def test_a_worker_that_collects_loads_no_torch():
-    code = "import sys; import agent.run.cli, envs.collection; print('torch' in sys.modules)"
+    code = "import sys; import agent.run.cli, envs.episodes.collection; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"

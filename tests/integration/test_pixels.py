@@ -21,8 +21,8 @@ from agent.run.stages.evaluate import PolicyFactory, fingerprint
 from agent.run.stages.loading import build_actor
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_env
+from envs.episodes.rollout import policy_seed, rollout
 from envs.rendering import available_backends
-from envs.rollout import policy_seed, rollout
 from envs.vision import Vision
 from world_model.types import LatentContext
 
@@ -113,7 +113,7 @@ def test_a_goal_that_is_what_is_seen_now_is_reached_already(smoke_pixels_run, en
 
 
 def test_baselines_draw_nothing(factory, monkeypatch):
-    monkeypatch.setattr("envs.mujoco_env.make_renderer", lambda *_, **__: pytest.fail("a renderer was made"))
+    monkeypatch.setattr("envs.arm.mujoco_env.make_renderer", lambda *_, **__: pytest.fail("a renderer was made"))
     runner = EpisodeRunner("jepa-mpc/Reach-v0", VISION, factory)
     for agent in ("zero", "random", "expert"):
         runner(EpisodeTask(agent, SEEDS[0]))

@@ -8,7 +8,7 @@ from agent import load_agent
 from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
 from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory
-from envs.rollout import policy_seed, rollout
+from envs.episodes.rollout import policy_seed, rollout
 
 TASKS = [EpisodeTask("actor", 2_000_000_000 + index) for index in range(6)]
 

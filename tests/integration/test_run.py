@@ -7,7 +7,7 @@ import pytest
 from agent import load_agent
 from agent.run.cli import main
 from agent.run.config.saved import read_config
-from envs.rollout import rollout
+from envs.episodes.rollout import rollout
 
 RUN = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", "planner.num_iterations=2"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.episode import Episode, EpisodeDataset, open_dataset
-from envs.recording import write_dataset
+from envs.episodes.episode import Episode, EpisodeDataset, open_dataset
+from envs.episodes.recording import write_dataset
 from envs.spec import BoxActions, Sensor, TaskSpec
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor
 from world_model.encoders.mlp import MLPEncoder

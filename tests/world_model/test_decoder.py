@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from envs.episode import Episode, open_dataset
-from envs.recording import write_dataset
+from envs.episodes.episode import Episode, open_dataset
+from envs.episodes.recording import write_dataset
 from envs.spec import BoxActions, Sensor, TaskSpec
 from world_model.decoder import Decoder, as_pictures
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from envs.episode import DatasetError, EpisodeDataset
+from envs.episodes.episode import DatasetError, EpisodeDataset
 from world_model.normalizer import Moments
 
 _CHUNK = 65_536

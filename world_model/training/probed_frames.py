@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 from world_model.embedding import embed
 from world_model.jepa import JEPA
 from world_model.probes import fit_probe, r_squared

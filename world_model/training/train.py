@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 from world_model.building import building
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer

@@ -23,7 +23,7 @@ from agent.evaluation.pictures.drawing import (
     with_path,
 )
 from agent.evaluation.pictures.projection import Lens
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
 from world_model.jepa import JEPA

@@ -15,7 +15,7 @@ from torch import Tensor
 from agent.cost.types import Critic
 from agent.evaluation.pictures.files import write_figure
 from agent.goal import goal_distance, make_goal
-from envs.mujoco_env import MujocoEnv, Readings
+from envs.arm.mujoco_env import MujocoEnv, Readings
 from world_model.types import LatentGoal, WorldModel, is_image
 
 SPACING = 0.0125

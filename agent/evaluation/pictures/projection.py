@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 
 
 @dataclass(frozen=True)

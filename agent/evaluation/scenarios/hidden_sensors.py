@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from agent.actor import Actor
 from agent.evaluation.scenarios.types import first_step, whole_steps
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
 
 

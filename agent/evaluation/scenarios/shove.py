@@ -8,9 +8,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, first_step, scenario_generator
-from envs.mujoco_env import MujocoEnv
-from envs.push import PushEnv
-from envs.rollout import GoalConditionedEnv, Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.arm.push import PushEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy
 from envs.spec import TaskSpec
 
 MAX_DRAWS = 100

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from agent.actor import Actor
 from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, scenario_generator
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
 
 MAX_DRAWS = 10_000

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import GoalConditionedEnv, Policy, Sensors
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
 from jepa_mpc.errors import UserError
 

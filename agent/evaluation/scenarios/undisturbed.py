@@ -1,7 +1,7 @@
 """Nothing happens but what the agent does."""
 
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import GoalConditionedEnv, Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy
 from envs.spec import TaskSpec
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from agent.run.config.composing import ConfigError
 from agent.run.config.composing import folder as typed_folder
 from agent.run.config.tasks import env_name
-from envs.check import check_dataset
-from envs.episode import open_dataset
+from envs.episodes.check import check_dataset
+from envs.episodes.episode import open_dataset
 
 NUM_REPLAYS = 10
 

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envs.parallel import WorkerError
+from envs.episodes.parallel import WorkerError
 from jepa_mpc.errors import UserError
 from world_model.training.train import TrainingStopped
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from agent.run.config.composing import ConfigError, compose_config, group_names
-from envs.episode import EpisodeDataset
+from envs.episodes.episode import EpisodeDataset
 
 
 def env_name(dataset: EpisodeDataset) -> str:

@@ -14,8 +14,8 @@ from agent.run.config.composing import Config, ConfigError, compose_config
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate_collection
 from agent.run.stages.vision import configured_env, make_vision
-from envs.collection import collect
-from envs.manifest import Manifest
+from envs.episodes.collection import collect
+from envs.episodes.manifest import Manifest
 
 SECTION = "collect"
 

@@ -37,8 +37,8 @@ from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_env, make_vision
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import GoalConditionedEnv, Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import GoalConditionedEnv, Policy
 from jepa_mpc.errors import is_refusal
 from world_model.training.checkpoint import file_sha256
 

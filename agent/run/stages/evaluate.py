@@ -35,8 +35,8 @@ from agent.run.stages.lock import locked
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_env, make_vision
-from envs.mujoco_env import MujocoEnv
-from envs.rollout import Policy
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.rollout import Policy
 from envs.spec import TaskSpec
 from world_model.training.checkpoint import file_sha256, load_checkpoint
 

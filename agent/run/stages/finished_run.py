@@ -9,7 +9,7 @@ from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.lock import LOCK_FILE
 from agent.run.stages.modules import Modules
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
 
 
 def compose_on_run(overrides: Sequence[str], *, command: str, section: str) -> tuple[Config, Path]:

@@ -43,8 +43,8 @@ from agent.run.stages.loading import (
     steps_critic,
 )
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
-from envs.check import check_checksums
-from envs.episode import EpisodeDataset
+from envs.episodes.check import check_checksums
+from envs.episodes.episode import EpisodeDataset
 from planners.types import ActionBounds
 from world_model.training.checkpoint import Checkpoint, Metadata, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit

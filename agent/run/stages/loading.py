@@ -16,7 +16,7 @@ from agent.run.config.randomness import rng
 from agent.run.config.refusals import refusals
 from agent.run.config.saved import read_config
 from agent.run.stages.modules import MODEL_GROUPS, Modules, build_modules
-from envs.episode import EpisodeDataset, open_dataset
+from envs.episodes.episode import EpisodeDataset, open_dataset
 from envs.spec import TaskSpec
 from jepa_mpc.files import check_working_folder
 from planners.types import Planner

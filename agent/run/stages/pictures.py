@@ -25,9 +25,9 @@ from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.loading import checkpoint_path, steps_critic
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond
 from agent.run.stages.vision import make_vision
-from envs.collection import make_env
-from envs.episode import EpisodeDataset
-from envs.mujoco_env import MujocoEnv
+from envs.arm.mujoco_env import MujocoEnv
+from envs.episodes.collection import make_env
+from envs.episodes.episode import EpisodeDataset
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit

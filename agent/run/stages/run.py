@@ -19,7 +19,7 @@ from agent.run.stages.lock import locked
 from agent.run.stages.pictures import draw_pictures
 from agent.run.stages.validation import validate, validate_learning
 from agent.run.stages.vision import configured_env
-from envs.episode import open_dataset
+from envs.episodes.episode import open_dataset
 
 SECTION = None
 

@@ -18,7 +18,7 @@ from agent.run.stages.lock import locked
 from agent.run.stages.pictures import draw_pictures
 from agent.run.stages.validation import validate, validate_learning
 from agent.run.stages.vision import configured_env
-from envs.episode import DatasetError, EpisodeDataset, open_dataset
+from envs.episodes.episode import DatasetError, EpisodeDataset, open_dataset
 from envs.spec import TaskSpec
 
 SECTION = "train"

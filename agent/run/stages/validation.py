@@ -10,8 +10,8 @@ from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_env
-from envs.collection import MAX_EPISODES, MAX_STEPS
-from envs.policies import Zero
+from envs.episodes.collection import MAX_EPISODES, MAX_STEPS
+from envs.episodes.exploration import Zero
 from envs.spec import TaskSpec
 
 _LOWEST = {

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
-from envs.collection import make_env
+from envs.episodes.collection import make_env
+from envs.episodes.rollout import GoalConditionedEnv
 from envs.rendering import choose_backend
-from envs.rollout import GoalConditionedEnv
 from envs.vision import Vision
 
 

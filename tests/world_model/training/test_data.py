@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from envs.episode import DatasetError
+from envs.episodes.episode import DatasetError
 from world_model.training.data import (
     WindowSampler,
     action_moments,

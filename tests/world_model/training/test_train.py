@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from envs.episode import DatasetError
+from envs.episodes.episode import DatasetError
 from envs.spec import TaskSpec
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.objectives.ema_target import EMATarget
@@ -147,7 +147,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from envs.episode import open_dataset
+from envs.episodes.episode import open_dataset
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.dynamics.residual_mlp import ResidualMLPPredictor

@@ -1,0 +1,176 @@
+"""Push: bring a block to a point on the table, with the tip held at a fixed height."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.arm.kinematics import NUM_JOINTS
+from envs.arm.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, MujocoEnv
+from envs.simulator import mujoco
+from envs.spec import Box
+from envs.vision import Vision
+
+TIP_HEIGHT = 0.03
+"""Low enough to push below the block's upper edge, so that the finger cannot climb it, m."""
+
+WORKSPACE = Box(low=(0.30, -0.32, TIP_HEIGHT), high=(0.74, 0.32, TIP_HEIGHT))
+"""Where the tip may go: the block's area and room behind it, m."""
+
+BLOCK_HALF_SIZE = 0.035
+"""m; a resting block's centre is as high."""
+
+BLOCK_AREA = Box(low=(0.375, -0.25, BLOCK_HALF_SIZE), high=(0.675, 0.25, BLOCK_HALF_SIZE))
+"""Where the block starts, and where goals lie, m."""
+
+MIN_START_DISTANCE = 0.10
+"""Between the block at the start and the goal, m."""
+
+TIP_CLEARANCE = 0.09
+"""Between the tip at the start and the block's centre: more than the block's half diagonal and the finger, m."""
+
+SUCCESS_RADIUS = 0.05
+"""m."""
+
+ARRIVED = 0.01
+"""The expert rests when the block is this near the goal, m."""
+
+CIRCLE_RADIUS = 0.085
+"""On which the expert walks around the block's centre without touching it, m."""
+
+CONTACT_DISTANCE = 0.05
+"""Between the tip and the block's centre where a face is touched, m."""
+
+PUSHING_ANGLE = 0.35
+"""The expert pushes when the tip is behind the block to within this, rad."""
+
+
+class PushEnv(MujocoEnv):
+    """The block lies anywhere in its area, turned anyhow; the goal is a place for its centre, at least 10 cm away.
+
+    Block sensors: position of the centre, m; orientation as the first two columns of its rotation matrix, which is
+    continuous; linear and angular velocity in the world's frame, m/s and rad/s.
+    """
+
+    env_id = "jepa-mpc/Push-v0"
+    model_file = "push.xml"
+    sensors = {
+        **ARM_SENSORS,
+        "block_position": FlatSensor(3, 2.0, "m"),
+        "block_orientation": FlatSensor(6, 2.0, ""),
+        "block_velocity": FlatSensor(6, 100.0, "m/s, rad/s"),
+    }
+    workspace = WORKSPACE
+    goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
+    success_radius = SUCCESS_RADIUS
+
+    def __init__(
+        self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
+    ) -> None:
+        super().__init__(vision=vision, render_mode=render_mode, width=width, height=height)
+        joint = self.model.joint("block")
+        # The compiler knows one damping for all six directions of a free joint; the block needs them apart.
+        self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
+        self._block_pose = self.data.qpos[NUM_JOINTS:]
+        self._block_velocity = self.data.qvel[NUM_JOINTS:]
+        self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
+        self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
+
+    def expert(self) -> Expert:
+        """Returns a controller that goes behind the block and pushes it to the goal."""
+        return PushExpert(max_displacement=MAX_DISPLACEMENT)
+
+    def block_position(self) -> NDArray[np.float64]:
+        """Returns where the block's centre is, `[3]`, m."""
+        position: NDArray[np.float64] = self._block_pose[:3].copy()
+        return position
+
+    def displace_block(self, displacement: NDArray[np.float64]) -> None:
+        """Moves the block along the table in no time, by `[2]`, m; its turn and its velocity stay."""
+        self._block_pose[:2] += displacement
+        self.control.refresh()
+
+    def clearance(self) -> float:
+        """Returns the distance between finger and block, m; negative where they overlap, 1 where it is larger."""
+        return float(mujoco.mj_geomDistance(self.model, self.data, self._finger, self._block, 1.0, None))
+
+    def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
+        while True:
+            block = self.np_random.uniform(BLOCK_AREA.low, BLOCK_AREA.high)
+            if np.linalg.norm(block[:2] - desired_goal[:2]) >= MIN_START_DISTANCE:
+                break
+        while True:
+            tip = self.np_random.uniform(WORKSPACE.low, WORKSPACE.high)
+            if np.linalg.norm(tip[:2] - block[:2]) >= TIP_CLEARANCE:
+                break
+        yaw = self._draw_yaw(desired_goal)
+        self._block_pose[:3] = block
+        self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+        self.control.place(tip)
+
+    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
+        """Puts the block to the goal, turned as it is; a tip that would be in its way goes to where the block was."""
+        before = self.block_position()
+        self._block_pose[:2] = desired_goal[:2]
+        if np.linalg.norm(self._tip[:2] - desired_goal[:2]) < TIP_CLEARANCE:
+            self.control.place(np.array([*before[:2], WORKSPACE.low[2]]))
+
+    def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:  # noqa: ARG002 - the goal is a place alone
+        """Draws how the block is turned at the start, rad."""
+        return self.np_random.uniform(-math.pi, math.pi)
+
+    def _read_objects(self, observation: NDArray[np.float32]) -> None:
+        observation[17:20] = self._block_pose[:3]
+        observation[20:23] = self._block_rotation[:, 0]
+        observation[23:26] = self._block_rotation[:, 1]
+        observation[26:29] = self._block_velocity[:3]
+        observation[29:32] = self._block_rotation @ self._block_velocity[3:]  # measured in the block's own frame
+
+
+class PushExpert:
+    """Walks around the block to the side away from the goal, pushes it, corrects, and holds still when it is there.
+
+    Args:
+        max_displacement: Longest way of the tip in one control step, m.
+    """
+
+    def __init__(self, *, max_displacement: float) -> None:
+        self._max_displacement = max_displacement
+        self._goal = np.zeros(2)
+
+    def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002
+        """Starts an episode; nothing is random, so the seed has no effect."""
+        self._goal = goal["block_position"][:2].astype(np.float64)
+
+    def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Returns the next planar displacement."""
+        block = observation["block_position"][:2].astype(np.float64)
+        tip = observation["tip"][:2] - block
+        way = self._goal - block
+        distance = math.hypot(*way)
+        if distance < ARRIVED:
+            return np.zeros(2, np.float32)
+        direction = way / distance
+        angle = _angle(tip, -direction)
+        if abs(angle) > PUSHING_ANGLE:
+            displacement = self._around(tip, angle)
+        else:
+            lateral = tip - (tip @ direction) * direction
+            gap = -(tip @ direction) - CONTACT_DISTANCE
+            displacement = (gap + distance) * direction - 1.5 * lateral
+        action = displacement / self._max_displacement
+        return (action / max(1.0, math.hypot(*action))).astype(np.float32)
+
+    def _around(self, tip: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
+        """Returns the displacement along a circle about the block that shortens `angle`, rad."""
+        turn = math.copysign(min(abs(angle), self._max_displacement / CIRCLE_RADIUS), angle)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        outward = tip / math.hypot(*tip)
+        ahead = np.array([cosine * outward[0] - sine * outward[1], sine * outward[0] + cosine * outward[1]])
+        return CIRCLE_RADIUS * ahead - tip
+
+
+def _angle(start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+    """Returns the signed angle from one planar vector to another, rad."""
+    return math.atan2(start[0] * end[1] - start[1] * end[0], start @ end)

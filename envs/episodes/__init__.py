@@ -1,0 +1,1 @@
+"""Episodes: how they are recorded, kept on the disk, checked, and acted in many processes."""

@@ -1,0 +1,191 @@
+"""Recording many episodes: the same bytes, however many processes write them and however often they are interrupted.
+
+While a collection is under way its folder holds a journal beside the arrays: what is collected, and a line for each
+episode that is written. A later call with the same parameters goes on from there. The manifest, without which a folder
+is no dataset, comes last, and the journal goes.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import gymnasium
+import numpy as np
+
+from envs.episodes.episode import Episode
+from envs.episodes.journal import EpisodeRecord, Journal, refuse_other_request
+from envs.episodes.manifest import FILE_NAME, Manifest, read_manifest
+from envs.episodes.parallel import parallel_map
+from envs.episodes.recording import Recording, draft_manifest
+from envs.episodes.rollout import GoalConditionedEnv, Policy, rollout
+from envs.spec import TaskSpec
+from envs.vision import Vision
+
+MAX_SEED = 999
+MAX_EPISODES = 10**6
+"""Collections draw the seeds below 10**9; evaluations draw those above."""
+
+MIN_MOVE = 5e-4
+"""A block that moves less in a step is at rest, m."""
+
+MAX_STEPS = 10**6
+"""Of an episode."""
+
+_CHUNK_SIZE = 8
+
+PolicyFactory = Callable[[TaskSpec], Policy]
+"""Makes a policy for an environment; it is pickled, so it is importable, or a partial of something importable."""
+
+
+def episode_seed(seed: int, index: int) -> int:
+    """Returns the seed of episode `index` in the collection of seed `seed`; no two collections share one."""
+    return seed * MAX_EPISODES + index
+
+
+def collect(
+    *,
+    env_id: str,
+    vision: Vision | None = None,
+    make_policy: PolicyFactory,
+    policy_name: str,
+    policy_values: Mapping[str, Any],
+    seed: int,
+    num_episodes: int,
+    num_steps: int,
+    num_workers: int,
+    output: Path,
+) -> Manifest:
+    """Records a dataset, or the rest of one that was interrupted; what is there already is returned as it is.
+
+    Args:
+        env_id: As in `gymnasium.make`.
+        vision: The cameras that are recorded too, or None.
+        make_policy: Makes the policy that acts.
+        policy_name: What the policy is called.
+        policy_values: What it was made with; plain JSON.
+        seed: Of the collection, 0 to 999.
+        num_episodes: How many, at most a million.
+        num_steps: Of each episode.
+        num_workers: Processes; the result does not depend on it.
+        output: Folder of the dataset.
+
+    Returns:
+        The manifest; its report holds the mean over the episodes of each of `measures`.
+
+    Raises:
+        ValueError: A number outside its range.
+        DatasetError: `output` holds something else, or the disk has no room.
+    """
+    _check_range("seed", seed, 0, MAX_SEED)
+    _check_range("num_episodes", num_episodes, 1, MAX_EPISODES)
+    _check_range("num_steps", num_steps, 1, MAX_STEPS)
+    env = make_env(env_id, vision)
+    make_policy(env.description)
+    draft = draft_manifest(
+        env.description,
+        dtypes={name: "uint8" if sensor.is_image else "float32" for name, sensor in env.description.sensors.items()},
+        backends=() if vision is None else vision.backends,
+        policy_name=policy_name,
+        policy_values=policy_values,
+        seeds=[episode_seed(seed, index) for index in range(num_episodes)],
+        lengths=[num_steps] * num_episodes,
+    )
+    request = _request(draft)
+    if (output / FILE_NAME).exists():
+        finished = read_manifest(output)
+        refuse_other_request(output, _request(finished), request)
+        Journal.remove(output)
+        return finished
+
+    recording = Recording(output, draft)
+    with Journal(output, request) as journal:
+        recording.allocate()
+        records = {
+            record.index: record for record in journal.records if recording.checksum(record.index) == record.sha256
+        }
+        missing = [index for index in range(num_episodes) if index not in records]
+        recorder = partial(_Recorder, env_id, vision, make_policy, recording, draft.seeds, num_steps)
+        for record in parallel_map(
+            recorder, missing, num_workers=num_workers, chunk_size=_CHUNK_SIZE, description="collect", unit="episode"
+        ):
+            journal.append(record)
+            records[record.index] = record
+        manifest = recording.seal(_report([records[index] for index in range(num_episodes)]))
+    Journal.remove(output)
+    return manifest
+
+
+def make_env(env_id: str, vision: Vision | None = None) -> GoalConditionedEnv:
+    """Returns the environment without the wrappers that cut or check episodes; with cameras, if `vision` has any."""
+    options: dict[str, Any] = {} if vision is None else {"vision": vision}
+    return cast(GoalConditionedEnv, gymnasium.make(env_id, **options).unwrapped)
+
+
+def measures(episode: Episode, env: TaskSpec) -> dict[str, float]:
+    """Returns what is reported of an episode; none of it reaches a learner.
+
+    `goal_hit` is 1 where the environment's own goal, of which the policy knows nothing, was reached in any step. Where
+    there is a block, `block_moving` is the share of steps in which it moves along the table, and `block_left` is 1
+    where its centre left the area of the goals.
+    """
+    result = {"goal_hit": float(episode.is_success.any())}
+    if "block_position" in env.goal:
+        area = env.goal["block_position"]
+        planar = np.less(area.low, area.high)
+        position = episode.observations["block_position"][:, planar].astype(np.float64)
+        low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
+        result["block_moving"] = float((np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE).mean())
+        result["block_left"] = float(((position < low) | (position > high)).any())
+    return result
+
+
+class _Recorder:
+    """Records one episode after the other, each where it belongs."""
+
+    def __init__(
+        self,
+        env_id: str,
+        vision: Vision | None,
+        make_policy: PolicyFactory,
+        recording: Recording,
+        seeds: tuple[int, ...],
+        num_steps: int,
+    ) -> None:
+        self._env = make_env(env_id, vision)
+        self._policy = make_policy(self._env.description)
+        self._recording = recording
+        self._seeds = seeds
+        self._num_steps = num_steps
+
+    def __call__(self, index: int) -> EpisodeRecord:
+        episode = rollout(self._env, self._policy, seed=self._seeds[index], num_steps=self._num_steps)
+        checksum = self._recording.write(index, episode)
+        return EpisodeRecord(index=index, sha256=checksum, measures=measures(episode, self._env.description))
+
+
+def _report(records: list[EpisodeRecord]) -> dict[str, float]:
+    return {name: float(np.mean([record.measures[name] for record in records])) for name in records[0].measures}
+
+
+def _request(manifest: Manifest) -> dict[str, Any]:
+    """Returns what decides over the content of a dataset, under the names that a user knows."""
+    request = {
+        "env": manifest.env.task_id,
+        "exploration": manifest.policy_name,
+        "seed": manifest.seeds[0] // MAX_EPISODES,
+        "num_episodes": len(manifest.seeds),
+        "num_steps": manifest.lengths[0],
+        "renderer.backends": manifest.backends,
+        **{f"exploration.{key}": value for key, value in manifest.policy_values.items()},
+        **{f"env.{key}": value for key, value in manifest.env.to_json().items()},
+        **{f"version of {package}": version for package, version in manifest.versions.items()},
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(request))
+    return plain
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be in {low}..{high}, got {value}")
