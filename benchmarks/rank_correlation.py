@@ -17,9 +17,7 @@ All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, horizon=N 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,10 +35,12 @@ from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.loading import build_terms
 from agent.run.stages.lock import locked
 from agent.run.stages.modules import Modules
+from agent.run.stages.vision import configured_env
 from benchmarks.agents import SETTINGS, FinishedRun, bootstrap_interval, call, read_settings
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import Policy, Sensors, rollout
+from envs.episodes.collection import make_env
+from envs.episodes.rollout import Sensors, rollout
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 
@@ -79,19 +79,18 @@ Pricing = Callable[[Way, Cost], tuple[Array, Array]]
 """Returns the cost at each moment of a way, and the control steps that are left, both `[num_moments]`."""
 
 
-class _Keeper:
-    """A policy whose goal is kept."""
+class _Replayed:
+    """A policy that does once more what was done, and keeps the goal that it is told."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, actions: NDArray[np.float32]) -> None:
+        self._actions = iter(actions)
         self.goal: Sensors = {}
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:
+    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it draws nothing
         self.goal = goal
-        self._policy.reset(goal, seed=seed)
 
-    def act(self, observation: Sensors) -> NDArray[Any]:
-        return self._policy.act(observation)
+    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        return next(self._actions)
 
 
 def main() -> None:
@@ -100,7 +99,7 @@ def main() -> None:
     output = None if settings.output is None else Path(settings.output)
     run = FinishedRun(Path(settings.run), output=output, num_workers=1)
     values = run.config.values
-    env = gymnasium.make(values.env.env_id).unwrapped
+    env = configured_env(run.config)
     assert isinstance(env, MujocoEnv)
     modules = load_modules_for(env, run.config, run.folder)
     horizon = min(values.configurator.horizon, LONGEST_HORIZON) if settings.horizon is None else settings.horizon
@@ -132,21 +131,27 @@ def shown(interval: Mapping[str, float]) -> str:
 
 @torch.no_grad()
 def expert_ways(env: MujocoEnv, modules: Modules, seeds: Sequence[int]) -> list[Way]:
-    """Returns the episodes in which the expert reaches the goal, as the world model sees them."""
-    model = modules.world_model
-    keeper = _Keeper(make_baseline("expert", env))
+    """Returns the episodes in which the expert reaches the goal, as the world model sees them.
+
+    The expert acts where goals are places; what it did is done once more where the agent's cameras look.
+    """
+    model, num_steps = modules.world_model, modules.spec.num_steps
+    plain = make_env(env.env_id)
+    assert isinstance(plain, MujocoEnv)
+    expert = make_baseline("expert", plain)
     ways = []
     for seed in tqdm(seeds, desc="expert", disable=None):
-        episode = rollout(env, keeper, seed=seed, num_steps=modules.spec.num_steps)
+        shown = _Replayed(rollout(plain, expert, seed=seed, num_steps=num_steps).actions)
+        episode = rollout(env, shown, seed=seed, num_steps=num_steps)
         if not episode.is_success.any():
             continue
-        num_steps = int(episode.is_success.argmax())
-        readings = {name: torch.from_numpy(episode.observations[name][: num_steps + 1])[None] for name in model.blocks}
+        arrived = int(episode.is_success.argmax())
+        readings = {name: torch.from_numpy(episode.observations[name][: arrived + 1])[None] for name in model.blocks}
         ways.append(
             Way(
                 embeddings=model.encode(readings)[0],
-                actions=torch.from_numpy(episode.actions[:num_steps]),
-                goal=model.encode_goal(make_goals(keeper.goal, modules.spec, sensors=model.blocks)[0]),
+                actions=torch.from_numpy(episode.actions[:arrived]),
+                goal=model.encode_goal(make_goals(shown.goal, modules.spec, sensors=model.blocks)[0]),
             )
         )
     return ways

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agent.evaluation.results import percent
 from agent.run.config.building import build
 from agent.run.config.composing import Config
 from benchmarks.encoders import composed, make_task
@@ -221,14 +222,10 @@ def show(rows: Mapping[str, Any], *, level: float) -> str:
                 f"{row['num_steps']:,}",
                 *(f"{row['probes'][sensor][-1][1]:.4f}" for sensor in sensors),
                 "never" if reached is None else f"{reached:.0f}",
-                *(rate(row[key]) for key in ("success_at_end", "success_once")),
+                *(percent(row[key]) for key in ("success_at_end", "success_once")),
             ]
         )
     return table(header, cells)
-
-
-def rate(found: Mapping[str, float]) -> str:
-    return f"{100 * found['rate']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,12 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
+from agent.evaluation.seeds import episode_seeds
+from agent.run.stages.finished_run import load_modules_for
+from agent.run.stages.vision import configured_env
 from benchmarks import ablation, disturbances
 from benchmarks.agents import FinishedRun
+from benchmarks.rank_correlation import expert_ways
 
 
 @pytest.fixture
@@ -31,3 +35,11 @@ def test_disturbances_hide_the_camera_and_leave_out_what_the_task_does_not_have(
     assert found["scenarios"].keys() == {"undisturbed", "hidden_sensor"}
     assert found["left_out"].keys() == {"shove", "tour"}
     assert "shove is left out: a shove needs a block to be brought to a goal" in capsys.readouterr().out
+
+
+def test_the_way_of_an_expert_is_seen_by_the_runs_camera(run):
+    env = configured_env(run.config)
+    modules = load_modules_for(env, run.config, run.folder)
+    (way,) = expert_ways(env, modules, episode_seeds("validation", 1))
+    ends = way.embeddings[[0, -1]] - way.goal.embedding
+    assert way.num_steps > 2 and ends[1].norm() < ends[0].norm()
