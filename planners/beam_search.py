@@ -77,9 +77,8 @@ class BeamSearch(FromLastPlan):
         )
         given = given[:, : evaluator.grant(given.shape[1])]
         given_cost = evaluator.price(given).cost
-        default, default_cost = cheapest(given, given_cost)
-        beam = default[:, None]  # [batch, num_beginnings, horizon, action_dim]
-        finalists = [(beam, default_cost[:, None])]
+        beam, default_cost = cheapest(given, given_cost)  # [batch, num_beginnings, horizon, action_dim]
+        finalists = [(beam, default_cost)]
 
         for step in range(horizon):
             if not (size := evaluator.grant(beam.shape[1] * len(choices))):

@@ -37,9 +37,9 @@ def pick(candidates: Tensor, index: Tensor) -> Tensor:
 
 
 def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the cheapest candidate of each problem, `[batch, horizon, action_dim]`, and its cost, `[batch]`."""
+    """Returns the cheapest candidate of each problem, `[batch, 1, horizon, action_dim]`, and its cost, `[batch, 1]`."""
     least, index = cost.min(dim=1, keepdim=True)
-    return pick(candidates, index)[:, 0], least[:, 0]
+    return pick(candidates, index), least
 
 
 def share_of(num_elites: int, candidates: Tensor, *, wanted: int) -> int:
@@ -81,8 +81,8 @@ def best_plan(
     actions, cost = cheapest(torch.cat(sequences, dim=1), torch.cat(costs, dim=1))
     least = torch.stack([it.amin(dim=1) for it in costs])  # [num_iterations, batch]
     return Plan(
-        actions=torch.where(torch.isfinite(cost)[:, None, None], actions, fallback),
-        cost=cost,
+        actions=torch.where(torch.isfinite(cost)[:, :, None], actions[:, 0], fallback),
+        cost=cost[:, 0],
         cost_history=least.cummin(dim=0).values,
         elites=elites,
         num_evaluations=num_evaluations,

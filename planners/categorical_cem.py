@@ -147,7 +147,7 @@ class _Fit:
         self._chosen = torch.cat([likeliest, sampled], dim=1)[:, : noise.shape[1]]
         return self._bounds.clip(self._choices[self._chosen])
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
         """Fits, except where nothing is priced."""
         num_given = candidates.shape[1] - self._chosen.shape[1]
         given = torch.cdist(candidates[:, :num_given], self._choices.expand(len(candidates), num_given, -1, -1))
@@ -159,6 +159,7 @@ class _Fit:
         step = (1 - self._cem.momentum) * (elite_cost[:, :1, None] < math.inf).to(self.probabilities)
         self.probabilities = torch.lerp(self.probabilities, frequency, step)
         self._exploration = self._cem.min_exploration
+        return self._elites[:, :1], elite_cost[:, :1]
 
     def elites(self) -> Tensor:
         return self._elites

@@ -50,12 +50,13 @@ class _Fit(GaussianSearch):
         super().__init__(state, bounds, warm_std=cem.warm_std, min_std=cem.min_std)
         self._cem = cem
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
         num_elites = share_of(self._cem.num_elites, candidates, wanted=wanted)
-        self._elites, *_ = select(candidates, cost, num_elites)
+        self._elites, elite_cost, _ = select(candidates, cost, num_elites)
         std, mean = torch.std_mean(self._elites, dim=1, correction=0, keepdim=True)
         self._mean = torch.lerp(self._mean, mean, 1 - self._cem.momentum)
         self._std = torch.maximum(torch.lerp(self._std, std, 1 - self._cem.momentum), self._min_std)
+        return self._elites[:, :1], elite_cost[:, :1]
 
     def elites(self) -> Tensor:
         return self._elites

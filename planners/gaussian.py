@@ -111,7 +111,7 @@ class GaussianSearch(ABC):
         return self._bounds.clip(torch.addcmul(self._mean, self._std, noise))
 
     @abstractmethod
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
         """Moves the Gaussian; see `Strategy.tell`."""
 
     @abstractmethod

@@ -95,7 +95,7 @@ class _Fit(GaussianSearch):
             self._carried = None
         return self._bounds.clip(candidates)
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
         num_kept = self._icem.num_kept
         num_elites = share_of(self._icem.num_elites, candidates, wanted=wanted)
         self._best, self._best_cost, _ = select(
@@ -108,6 +108,7 @@ class _Fit(GaussianSearch):
         mean = self._elites.mean(dim=1, keepdim=True)
         self._mean = torch.lerp(self._mean, mean, 1 - self._icem.momentum)
         self._std = torch.maximum(torch.lerp(self._std, std, 1 - self._icem.momentum), self._min_std)
+        return self._best[:, :1], self._best_cost[:, :1]
 
     def elites(self) -> Tensor:
         return self._elites

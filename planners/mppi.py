@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from planners.candidates import select, share_of
+from planners.candidates import cheapest, select, share_of
 from planners.gaussian import GaussianPlanner, GaussianSearch, GaussianState
 from planners.types import ActionBounds, is_whole
 
@@ -70,7 +70,7 @@ class _Average(GaussianSearch):
         self._mppi = mppi
         self._max_std = bounds.half_range * mppi.init_std
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
         if self._mppi.num_elites is not None:
             num_elites = share_of(self._mppi.num_elites, candidates, wanted=wanted)
             candidates, cost, _ = select(candidates, cost, num_elites)
@@ -79,6 +79,7 @@ class _Average(GaussianSearch):
         variance = (weights @ (candidates - self._mean).square().flatten(2)).view_as(self._std)
         self._mean = (weights @ candidates.flatten(2)).view_as(self._mean)
         self._std = torch.clamp(variance.sqrt(), self._min_std, self._max_std)
+        return cheapest(candidates, cost)
 
     def elites(self) -> Tensor:
         elites, *_ = select(self._weighed, self._cost, self._cost.shape[1])

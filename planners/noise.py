@@ -51,7 +51,9 @@ def temporal_noise(
     if exponent == 0 and num_knots == horizon:
         return white
     factor = _factor(horizon, exponent, num_knots).to(white)
-    return (factor @ white.flatten(0, -3)).view(len(white), *shape)
+    flat = white.view(len(white), -1, num_knots, action_dim)
+    # problem by problem, or the last bits of each would depend on the others
+    return torch.stack([torch.einsum("hk,nkd->nhd", factor, it) for it in flat]).view(len(white), *shape)
 
 
 def check_noise(noise_exponent: float, num_knots: int | None) -> None:

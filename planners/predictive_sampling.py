@@ -96,21 +96,20 @@ class _Disturbance:
 
     def __init__(self, last_plan: Tensor, nearest_spline: Tensor, bounds: ActionBounds, *, std: float) -> None:
         self._bounds, self._nearest_spline, self._std = bounds, nearest_spline, std
-        self._best = [last_plan]
-        self._least = last_plan.new_full((len(last_plan), 1), math.inf)
+        self._best, self._least = [last_plan[:, None]], last_plan.new_full((len(last_plan), 1), math.inf)
 
     def ask(self, noise: Tensor) -> Tensor:
-        nominal = self._nearest_spline @ self._bounds.to_unit(self._best[-1][:, None])
+        nominal = self._nearest_spline @ self._bounds.to_unit(self._best[-1])
         return self._bounds.from_unit(nominal + self._std * noise)
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:  # noqa: ARG002
-        best, least = cheapest(
-            torch.cat([self._best[-1][:, None], candidates], dim=1), torch.cat([self._least, cost], dim=1)
-        )
-        self._best, self._least = [*self._best, best], least[:, None]
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        candidates, cost = torch.cat([self._best[-1], candidates], dim=1), torch.cat([self._least, cost], dim=1)
+        best, self._least = cheapest(candidates, cost)
+        self._best.append(best)
+        return best, self._least
 
     def elites(self) -> Tensor:
-        return torch.stack(self._best[1:], dim=1)
+        return torch.cat(self._best[1:], dim=1)
 
 
 @lru_cache

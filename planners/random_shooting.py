@@ -92,8 +92,10 @@ class _Shots:
     def ask(self, noise: Tensor) -> Tensor:
         return self._bounds.from_unit(noise)
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:  # noqa: ARG002
-        self._best.append(cheapest(candidates, cost)[0])
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        best, least = cheapest(candidates, cost)
+        self._best.append(best)
+        return best, least
 
     def elites(self) -> Tensor:
-        return torch.stack(self._best, dim=1)
+        return torch.cat(self._best, dim=1)

@@ -21,14 +21,17 @@ class Strategy(Protocol):
         """
         ...
 
-    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> None:
-        """Learns what candidates cost.
+    def tell(self, candidates: Tensor, cost: Tensor, *, wanted: int) -> tuple[Tensor, Tensor]:
+        """Learns what candidates cost, and returns the cheapest that it knows and its cost.
 
         Args:
             candidates: `[batch, num_samples, horizon, action_dim]`: what was asked last, in the first iteration after
                 what is given from elsewhere.
             cost: `[batch, num_samples]`, finite or +inf.
             wanted: As many candidates were wanted; there are fewer where the budget cuts the iteration short.
+
+        Returns:
+            `[batch, 1, horizon, action_dim]` and `[batch, 1]`; any candidate with +inf where none has a cost.
         """
         ...
 
@@ -95,10 +98,8 @@ def search(
         if num_given:
             candidates = torch.cat([given[:, :size], candidates], dim=1)
         cost = evaluator.price(candidates).cost
-        strategy.tell(candidates, cost, wanted=population)
-        num_eligible = num_given + 1 if only_means else size
-        best, least = cheapest(candidates[:, :num_eligible], cost[:, :num_eligible])
-        finalists.append((best[:, None], least[:, None]))
+        best = strategy.tell(candidates, cost, wanted=population)
+        finalists.append(cheapest(candidates[:, : num_given + 1], cost[:, : num_given + 1]) if only_means else best)
         num_given = 0
     elites = strategy.elites() if finalists else given[:, :1]
     if mean is not None and evaluator.grant(1):
