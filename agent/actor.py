@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from agent.actions import free_bounds, idle_action, still_action
 from agent.actor_state import ActorState
 from agent.assessment import assess
 from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice, Configuration, Configurator
@@ -30,8 +31,9 @@ from world_model.types import LatentGoal, WorldModel
 class Actor:
     """An agent that acts by reacting (mode 1 of LeCun 2022), by planning in imagination (mode 2), or by both.
 
-    It sees the sensors that its world model names, and the goal; its guardrails see where the tip is, and none of them
-    anything else. Its actions are a pure function of its parts, the goal, the seed and the observations.
+    It sees the sensors that its world model names, and the goal; its guardrails see those that they name, as where an
+    effector is, and none of them anything else. Its actions are a pure function of its parts, the goal, the seed and
+    the observations.
 
     Args:
         world_model: Perceives and imagines.
@@ -95,6 +97,7 @@ class Actor:
         )
         self._planner = planner
         self._guardrails = guardrails
+        self._free, self._idle = free_bounds(spec.actions), idle_action(spec.actions)
         self._policy = policy
         self._critic = critic
         self._action_repeat = action_repeat
@@ -138,7 +141,7 @@ class Actor:
             memory=ShortTermMemory(capacity=self._memory_capacity),
             planner_state=None,
             plan=None,
-            command=np.zeros(self.spec.action_dim, np.float32),
+            command=still_action(self.spec.actions, None).astype(np.float32),
             executed=np.zeros((0, self.spec.action_dim), np.float32),
             guarded=None,
             attention=None,
@@ -146,7 +149,7 @@ class Actor:
         )
 
     def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Returns the control action for what is observed now, `[action_dim]` in [-1, 1].
+        """Returns the control action for what is observed now, `[action_dim]` in the robot's units, or one-hot.
 
         Args:
             observation: Sensor name to its reading, `[*sensor_shape]`; sensors that neither the world model nor the
@@ -195,7 +198,7 @@ class Actor:
                 attention=state.attention,
                 last=state.percept,
                 foreseen=foreseen,
-                told=bool(state.executed.any()),
+                told=self._idle is None or bool((state.executed != self._idle).any()),
             )
         moment = Moment(
             time=state.step // self._action_repeat,
@@ -231,7 +234,9 @@ class Actor:
         configuration = self.configurator.configure(situation)
         mode, num_evaluations = STILL if pursuit.ended else configuration.mode, 0
         if mode == STILL:
-            state = replace(state, command=np.zeros_like(state.command))
+            state = replace(
+                state, command=still_action(self.spec.actions, state.command.astype(np.float64)).astype(np.float32)
+            )
         elif mode == REACTIVE:
             state = replace(state, command=self._react(percept.embedding, state.goal))
         else:
@@ -255,7 +260,7 @@ class Actor:
     def _react(self, embedding: Tensor, goal: LatentGoal) -> NDArray[np.float32]:
         """Answers the present embedding by the policy, without imagining anything."""
         assert self._policy is not None
-        return self._policy(embedding[None], goal)[0].numpy()
+        return self._free.clip(self._policy(embedding[None], goal)[:, None])[0, 0].numpy()
 
     def _plan(self, state: ActorState, configuration: Configuration) -> tuple[Plan, Any]:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from agent.cost.types import Critic
 from agent.learning.cost_to_go import CostToGo
 from agent.learning.hindsight import Transitions
 from agent.learning.practice import Demonstrations
 from agent.learning.task import LearningTask
+from agent.policy import MLPPolicy
 from world_model.ranges import check_count, check_number
 
 _IMITATION = 2
@@ -71,7 +72,7 @@ class PolicyTask(LearningTask):
     def __init__(
         self,
         *,
-        policy: nn.Module,
+        policy: MLPPolicy,
         critic: Critic,
         cost_to_go: CostToGo,
         learning: PolicyLearning,
@@ -79,6 +80,7 @@ class PolicyTask(LearningTask):
         **others: Any,
     ) -> None:
         super().__init__(module=policy, num_ahead=1, **others)
+        self._policy = policy
         self._critic, self._cost_to_go, self._learning = critic, cost_to_go, learning
         self._shown, self._held_out_plans = demonstrations.split(self._settings.validation_fraction)
 
@@ -95,8 +97,7 @@ class PolicyTask(LearningTask):
 
     def _imitation(self, shown: Demonstrations) -> Tensor:
         """Returns the mean squared error of imitating plans."""
-        errors: Tensor = self.module(shown.embedding, shown.goal) - shown.action
-        return errors.square().mean()
+        return self._policy.errors(shown.embedding, shown.goal, shown.action).square().mean()
 
     def _join(self, regression: _Loss, imitation: _Loss) -> dict[str, _Loss]:
         """Returns the loss and its parts."""
@@ -106,5 +107,5 @@ class PolicyTask(LearningTask):
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
         with torch.no_grad():
             weights = self._learning.weights(self._critic, transitions, cost_to_go=self._cost_to_go)
-        errors = (self.module(transitions.embedding, transitions.goal) - transitions.action).square().mean(dim=1)
+        errors = self._policy.errors(transitions.embedding, transitions.goal, transitions.action).square().mean(dim=1)
         return {"loss": (weights * errors).mean() / weights.mean()}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from agent.actor import Actor
 from agent.configurator.rules import RuleConfigurator
 from agent.cost.intrinsic import ControlEffort, GoalDistance
-from agent.guardrails import Guardrails
+from agent.guardrails.hard import hard
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight
 from agent.learning.settings import LearningSettings
@@ -153,7 +154,7 @@ def make_actor(spec, integrator, make_configurator):
         action_repeat=1,
         max_acceleration=math.inf,
         workspace=9.0,
-        tip_sensor="position",
+        tip_sensor=None,
         tip_frozen_after=None,
         memory_capacity=30,
         **configurator,
@@ -173,8 +174,10 @@ def make_actor(spec, integrator, make_configurator):
                 return_mean=False,
             ),
             configurator=make_configurator(**configurator),
-            guardrails=Guardrails(
-                spec=spec,
+            guardrails=hard(
+                spec=spec if tip_sensor is None else replace(spec, effector=replace(spec.effector, sensor=tip_sensor)),
+                limits=None,
+                max_rate=None,
                 max_speed=math.inf,
                 speed_error=0.0,
                 max_acceleration=max_acceleration,
@@ -182,7 +185,6 @@ def make_actor(spec, integrator, make_configurator):
                 workspace={"low": [-workspace] * 3, "high": [workspace] * 3},
                 margin=0.0,
                 position_error=0.0,
-                tip_sensor=tip_sensor,
                 frozen_after=tip_frozen_after,
                 probe=0.001,
                 max_surprise=None,

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from agent.actions import free_bounds
 from agent.actor import Actor
 from agent.cost.critic import ValueEnsemble
 from agent.learning.critic import ExpectileTD
 from agent.learning.hindsight import Hindsight
 from agent.learning.online import OnlineActor, OnlineLearner, OnlineSettings
 from agent.policy import MLPPolicy
+from envs.spec import BoxActions
 
 
 @contextmanager
@@ -105,7 +107,11 @@ def build(make_actor, *, learns, mode="hybrid"):
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.manual_seed(1)
         critic = ValueEnsemble(embed_dim=5, num_members=2, hidden_dim=8, num_layers=1).eval().requires_grad_(False)
-        policy = MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=8, num_layers=1).eval().requires_grad_(False)
+        policy = (
+            MLPPolicy(embed_dim=5, bounds=free_bounds(BoxActions.unit(3)), hidden_dim=8, num_layers=1)
+            .eval()
+            .requires_grad_(False)
+        )
 
     def make(**parts):
         return OnlineActor(learner=learner_of(critic), **parts) if learns else Actor(**parts)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from agent.actions import free_bounds
 from agent.cost.critic import Quasimetric, ValueEnsemble
 from agent.goal import GoalError
 from agent.learning.critic import DeltaStep, ExpectileTD, ObservedSteps
@@ -17,6 +18,7 @@ from agent.learning.online import OnlineActor, OnlineLearner, OnlineSettings
 from agent.learning.own_episodes import OwnEpisodes, seen_parts
 from agent.memory import ShortTermMemory
 from agent.policy import MLPPolicy
+from envs.spec import BoxActions
 from world_model.training.fit import TrainingStopped
 from world_model.types import LatentGoal
 
@@ -132,7 +134,9 @@ def test_critics_are_frozen_while_the_agent_acts(make_online):
 
 def test_nothing_else_changes(make_online):
     torch.manual_seed(0)
-    policy = MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=8, num_layers=1).requires_grad_(False)
+    policy = MLPPolicy(embed_dim=5, bounds=free_bounds(BoxActions.unit(3)), hidden_dim=8, num_layers=1).requires_grad_(
+        False
+    )
     before = weights(policy)
     learner = make_learner({"steps": make_critic()}, {"steps": TEMPORAL_DIFFERENCES})
     actor = make_online(learner, policy=policy)

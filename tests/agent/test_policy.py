@@ -1,15 +1,19 @@
 """Policies of a point in the plane, which a control action moves by up to a tenth along each axis."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from agent.actions import free_bounds
 from agent.learning.cost_to_go import CostToGo
 from agent.learning.experience import Split
 from agent.learning.hindsight import Transitions
 from agent.learning.policy import PolicyLearning, PolicyTask
 from agent.learning.practice import Demonstrations
 from agent.policy import MLPPolicy
+from envs.spec import BoxActions
 from world_model.training.checkpoint import load_checkpoint
 from world_model.training.fit import fit
 from world_model.types import LatentGoal
@@ -61,7 +65,7 @@ def plans():
 def make_task(strolls, plans, learning_settings, metadata):
     def make(*, weights=0, seed=0, demonstrations=plans, hidden_dim=32, learning=None, **changes):
         torch.manual_seed(weights)
-        policy = MLPPolicy(embed_dim=2, action_dim=2, hidden_dim=hidden_dim, num_layers=2)
+        policy = MLPPolicy(embed_dim=2, bounds=free_bounds(BoxActions.unit(2)), hidden_dim=hidden_dim, num_layers=2)
         settings = learning_settings(**({"future_share": 1.0} | changes))
         task = PolicyTask(
             policy=policy,
@@ -116,7 +120,7 @@ def distance_left(policy, *, num_steps):
 @pytest.fixture
 def policy():
     torch.manual_seed(0)
-    return MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=16, num_layers=2)
+    return MLPPolicy(embed_dim=5, bounds=free_bounds(BoxActions.unit(3)), hidden_dim=16, num_layers=2)
 
 
 def test_an_action_lies_within_its_bounds_whatever_is_seen(policy):
@@ -143,7 +147,9 @@ def test_each_state_is_answered_on_its_own(policy):
 @pytest.mark.parametrize("name", ["hidden_dim", "num_layers"])
 def test_sizes_below_1_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} of a policy must be at least 1, got 0"):
-        MLPPolicy(**{"embed_dim": 2, "action_dim": 2, "hidden_dim": 4, "num_layers": 1, name: 0})
+        MLPPolicy(
+            **{"embed_dim": 2, "bounds": free_bounds(BoxActions.unit(2)), "hidden_dim": 4, "num_layers": 1, name: 0}
+        )
 
 
 # How much an action counts
@@ -247,7 +253,7 @@ def test_an_action_that_counts_more_pulls_more(make_task, remember, learning_set
     )
     weights = torch.tensor([1.0, torch.tensor(-1.0 / LEARNING["temperature"]).exp()])
     answer = torch.zeros(2, 2, requires_grad=True)
-    task.module = lambda embeddings, goal: answer.mean(dim=0).expand(2, 2)
+    task._policy = SimpleNamespace(errors=lambda embeddings, goal, actions: answer.mean(dim=0) - actions)
     optimizer = torch.optim.SGD([answer], lr=1.0)
     for _ in range(200):
         optimizer.zero_grad()
@@ -307,7 +313,7 @@ def test_what_is_kept_is_the_policy(train, tmp_path):
     policy = train()
     checkpoint = load_checkpoint(tmp_path / "last.safetensors")
     assert checkpoint.sections.keys() == {"policy"} and checkpoint.metadata.training_step == 30
-    restored = MLPPolicy(embed_dim=2, action_dim=2, hidden_dim=32, num_layers=2)
+    restored = MLPPolicy(embed_dim=2, bounds=free_bounds(BoxActions.unit(2)), hidden_dim=32, num_layers=2)
     checkpoint.restore("policy", restored)
     assert error(restored) == error(policy)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from agent.actions import free_bounds
 from agent.cost.intrinsic import ControlEffort, GoalDistance
 from agent.cost.types import CostModule
 from agent.learning.experience import Split
@@ -13,6 +14,7 @@ from agent.learning.hindsight import Transitions
 from agent.learning.refinement import RefinementTask
 from agent.objective import ImaginedCost
 from agent.policy import MLPPolicy
+from envs.spec import BoxActions
 from planners.types import ActionBounds
 from world_model.training.fit import fit
 from world_model.types import LatentContext, LatentGoal
@@ -49,7 +51,7 @@ def cost():
 def make_task(world, recorded, learning_settings, metadata):
     def make(*, weights=0, horizon=HORIZON, seed=0, limits=None, violation_weight=10.0, bounds=BOX, **changes):
         torch.manual_seed(weights)
-        policy = MLPPolicy(embed_dim=5, action_dim=3, hidden_dim=32, num_layers=2)
+        policy = MLPPolicy(embed_dim=5, bounds=free_bounds(BoxActions.unit(3)), hidden_dim=32, num_layers=2)
         settings = learning_settings(**({"task_share": 1.0} | changes))
         task = RefinementTask(
             policy=policy,

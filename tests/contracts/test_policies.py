@@ -9,11 +9,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from agent.actions import free_bounds
+from agent.learning.cost_to_go import CostToGo
 from agent.learning.experience import Experience, Split
 from agent.learning.policy import PolicyTask
 from agent.learning.practice import Demonstrations
 from agent.run.config.building import build
 from agent.run.config.composing import ConfigError, flatten, group_names
+from envs.spec import BoxActions
 from world_model.training.checkpoint import Metadata
 from world_model.types import LatentGoal
 
@@ -60,7 +63,7 @@ def experience():
 
 def build_network(node):
     torch.manual_seed(0)
-    return build(node.network, embed_dim=EMBED_DIM, action_dim=ACTION_DIM)
+    return build(node.network, embed_dim=EMBED_DIM, bounds=free_bounds(BoxActions.unit(ACTION_DIM)))
 
 
 def steps_left(embeddings, goal):
@@ -73,7 +76,7 @@ def make_task(node, experience):
     return PolicyTask(
         policy=build_network(node),
         critic=steps_left,
-        discount=1.0,
+        cost_to_go=CostToGo(discount=1.0, reached_distance=0.01),
         learning=build(node.learning),
         demonstrations=Demonstrations(
             embedding=places,

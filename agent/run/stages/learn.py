@@ -30,6 +30,7 @@ from agent.learning.practice import Demonstrations, practise
 from agent.learning.refinement import RefinementTask
 from agent.learning.settings import LearningSettings
 from agent.learning.task import LearningTask
+from agent.policy import MLPPolicy
 from agent.run.config.building import build
 from agent.run.config.composing import Config
 from agent.run.config.randomness import rng
@@ -166,7 +167,7 @@ class _LaterStages:
         path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
         _take_over(critic, load_checkpoint(path), "critic")
 
-    def learn_policy(self, policy: nn.Module) -> None:
+    def learn_policy(self, policy: MLPPolicy) -> None:
         """Lets mode 2 practise, trains the policy on its plans and on the recorded actions, and refines it."""
         values, judge = self.config.values.policy, steps_critic(self.config)
         assert judge is not None

@@ -10,6 +10,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
+from agent.actions import free_bounds
 from agent.cost.critic import CriticNetwork
 from agent.cost.statistics import FittedCost
 from agent.cost.types import Cost
@@ -112,7 +113,7 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: TaskSpec) -> 
             critics[name] = build(critic.network, embed_dim=world_model.embed_dim)
     if values.policy is not None:
         with first_weights(config, "policy"):
-            policy = build(values.policy.network, embed_dim=world_model.embed_dim, action_dim=spec.action_dim)
+            policy = build(values.policy.network, embed_dim=world_model.embed_dim, bounds=free_bounds(spec.actions))
     with first_weights(config, "cost"):
         terms = {name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()}
     return Modules(

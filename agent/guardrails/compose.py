@@ -1,0 +1,95 @@
+"""Limits, one after the other, and what the robot may do behind all of them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.actions import free_bounds, idle_action, still_action
+from agent.guardrails.track import EffectorTrack, follow
+from agent.guardrails.types import Action, Circumstances, GuardedAction, Limit
+from agent.guardrails.ways import Ways, way_of
+from envs.spec import TaskSpec
+from planners.types import ActionBounds
+
+
+class Guardrails:
+    """Keeps what is done within limits.
+
+    The limits hold for what the robot does, not only for what it is told: commands keep away from each limit by the
+    error with which the robot follows them. To *stop* is to do nothing, as soon as the limits behind allow, for as long
+    as the reason lasts; a robot that cannot do nothing goes on as it did before.
+
+    Args:
+        spec: Of the task.
+        limits: In the order in which they have their say; a later one may change what an earlier one let through.
+        ways: How actions move the effector whose place the limits need; None where they need none.
+        reckons: Whether the effector's place is reckoned while its sensor stands still.
+    """
+
+    def __init__(self, *, spec: TaskSpec, limits: Sequence[Limit], ways: Ways | None, reckons: bool) -> None:
+        self.limits = tuple(limits)
+        self.sensors = tuple(dict.fromkeys(name for limit in limits for name in limit.sensors))
+        self._actions = spec.actions
+        self._free = free_bounds(spec.actions)
+        self._ways, self._reckons = ways, reckons
+
+    def bounds(self, last: GuardedAction | None) -> ActionBounds:
+        """Returns what will be let through, so that what is planned is what is executed, away from walls.
+
+        Args:
+            last: What was executed before, or None at the start of an episode.
+        """
+        bounds, previous = self._free, self._previous(last)
+        for limit in self.limits:
+            bounds = limit.narrow(bounds, previous)
+        return bounds
+
+    def guard(
+        self,
+        action: NDArray[np.float32],
+        *,
+        last: GuardedAction | None,
+        readings: Mapping[str, NDArray[np.float32]],
+        surprise: float,
+    ) -> GuardedAction:
+        """Returns an action that is allowed: the one given, to the last bit, wherever it is.
+
+        Args:
+            action: `[action_dim]`, anything.
+            last: What was executed before, or None at the start of an episode, when the robot is at rest.
+            readings: Sensor name to what it reads now, `[*sensor_shape]`; others than the limits' are ignored.
+            surprise: Newest of short-term memory.
+        """
+        previous = self._previous(last)
+        circumstances = Circumstances(
+            previous=previous,
+            still=still_action(self._actions, previous),
+            readings=readings,
+            surprise=surprise,
+            track=self._track(last, previous, readings),
+        )
+        guarded = action.astype(np.float64)
+        reasons: dict[str, str] = {}
+        for limit in self.limits:
+            guarded, reason = limit.keep(guarded, circumstances)
+            if reason is not None:
+                reasons[limit.name] = reason
+        return GuardedAction(
+            action=guarded.astype(np.float32),
+            interventions=tuple(reasons),
+            reasons=tuple(reasons.values()),
+            track=circumstances.track,
+        )
+
+    def _previous(self, last: GuardedAction | None) -> Action | None:
+        return idle_action(self._actions) if last is None else last.action.astype(np.float64)
+
+    def _track(
+        self, last: GuardedAction | None, previous: Action | None, readings: Mapping[str, NDArray[np.float32]]
+    ) -> EffectorTrack | None:
+        """Returns what is known of the effector now."""
+        if self._ways is None or previous is None:
+            return None
+        known = None if last is None or not self._reckons else last.track
+        return follow(known, self._ways.read(readings), self._ways.longest * way_of(previous))

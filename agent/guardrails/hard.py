@@ -1,0 +1,99 @@
+"""The limits that a yaml names, made for a task: those that its robot can have."""
+
+from collections.abc import Mapping, Sequence
+
+from agent.guardrails.acceleration import Acceleration
+from agent.guardrails.blindness import Blindness
+from agent.guardrails.box import Box
+from agent.guardrails.compose import Guardrails
+from agent.guardrails.finite import Finite
+from agent.guardrails.rate import Rate
+from agent.guardrails.speed import Speed
+from agent.guardrails.surprise import Surprise
+from agent.guardrails.types import Limit
+from agent.guardrails.ways import Ways, lacks
+from agent.guardrails.workspace import Workspace
+from envs.spec import TaskSpec
+
+ANY_ROBOT = ("finite", "box", "rate", "surprise")
+OF_AN_EFFECTOR = ("blindness", "speed", "acceleration", "workspace")
+
+
+def hard(
+    *,
+    spec: TaskSpec,
+    limits: Sequence[str] | None,
+    max_rate: float | None,
+    max_surprise: float | None,
+    max_speed: float,
+    speed_error: float,
+    max_acceleration: float,
+    acceleration_error: float,
+    workspace: Mapping[str, Sequence[float]] | None,
+    margin: float,
+    position_error: float,
+    frozen_after: int | None,
+    probe: float,
+) -> Guardrails:
+    """Returns guardrails of the limits that are asked for, always the same one after the other.
+
+    Args:
+        spec: Of the task.
+        limits: Some of `ANY_ROBOT` and `OF_AN_EFFECTOR`; None for all that the task's robot can have.
+        max_rate: See `Rate`; None for any.
+        max_surprise: See `Surprise`; None for any.
+        max_speed: See `Speed`.
+        speed_error: See `Speed`.
+        max_acceleration: See `Acceleration`.
+        acceleration_error: See `Acceleration`.
+        workspace: See `Workspace`.
+        margin: See `Workspace`.
+        position_error: See `Workspace`.
+        frozen_after: See `Blindness`.
+        probe: See `Blindness`.
+
+    Raises:
+        ValueError: A limit that makes no sense, or that the task's robot cannot have.
+    """
+    known = ANY_ROBOT + OF_AN_EFFECTOR
+    chosen = known if limits is None else tuple(limits)
+    for name in chosen:
+        if name not in known:
+            raise ValueError(f"limits must be some of {', '.join(known)}, got {name!r}")
+    missing = lacks(spec)
+    if missing is not None:
+        if refused := [name for name in chosen if name in OF_AN_EFFECTOR and limits is not None]:
+            without = [name for name in chosen if name not in OF_AN_EFFECTOR]
+            raise ValueError(
+                f"the limit '{refused[0]}' needs {missing}, and {spec.task_id} has none such: do without it by "
+                f"limits=[{','.join(without)}], or leave limits at null"
+            )
+        chosen = tuple(name for name in chosen if name not in OF_AN_EFFECTOR)
+    made: dict[str, Limit] = {"finite": Finite(), "box": Box(actions=spec.actions)}
+    if max_rate is not None:
+        made["rate"] = Rate.of(spec, max_rate=max_rate)
+    if max_surprise is not None:
+        made["surprise"] = Surprise(max_surprise=max_surprise)
+    ways = None
+    if missing is None and spec.effector is not None:
+        ways = Ways.of(spec, spec.effector)
+        speed = Speed.of(ways, max_speed=max_speed, speed_error=speed_error)
+        acceleration = Acceleration.of(ways, max_acceleration=max_acceleration, acceleration_error=acceleration_error)
+        made["blindness"] = Blindness(ways=ways, frozen_after=frozen_after, probe=probe)
+        made["speed"], made["acceleration"] = speed, acceleration
+        made["workspace"] = Workspace.of(
+            ways,
+            spec.effector.workspace,
+            workspace=workspace,
+            margin=margin,
+            position_error=position_error,
+            max_way=speed.max_way,
+            max_change=acceleration.max_change,
+        )
+    order = ("finite", "box", "surprise", "blindness", "rate", "speed", "acceleration", "workspace")
+    return Guardrails(
+        spec=spec,
+        limits=[made[name] for name in order if name in chosen and name in made],
+        ways=ways if any(name in OF_AN_EFFECTOR for name in chosen) else None,
+        reckons="blindness" in chosen and frozen_after is not None,
+    )

@@ -1,0 +1,67 @@
+"""How much an action may differ from the one before: for any robot whose actions are a box."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from agent.guardrails.bounds import limit_change
+from agent.guardrails.types import Action, Circumstances, Limit
+from agent.guardrails.ways import is_number
+from envs.spec import BoxActions, TaskSpec
+from planners.types import ActionBounds
+
+
+@dataclass(frozen=True, eq=False)
+class Rate(Limit):
+    """Keeps each component near what it was.
+
+    Attributes:
+        max_change: `[action_dim]`, most that a component may change from one control step to the next.
+    """
+
+    name: ClassVar[str] = "rate"
+
+    max_change: Action
+
+    @classmethod
+    def of(cls, spec: TaskSpec, *, max_rate: float) -> "Rate":
+        """Returns the limit of a task.
+
+        Args:
+            spec: Of the task.
+            max_rate: Most change in a control step, as a share of each component's range, in (0, 1].
+
+        Raises:
+            ValueError: It makes no sense, or actions are a choice, of which none is near another.
+        """
+        if not is_number(max_rate) or not 0.0 < max_rate <= 1.0:
+            raise ValueError(f"max_rate must be above 0 and at most 1, or null for any, got {max_rate}")
+        if not isinstance(spec.actions, BoxActions):
+            raise ValueError(
+                f"the limit 'rate' needs actions that are numbers in a box, and those of {spec.task_id} are a "
+                f"choice of {spec.action_dim}: do without it by max_rate=null"
+            )
+        return cls(max_change=max_rate * (np.array(spec.actions.high) - np.array(spec.actions.low)))
+
+    def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
+        """Returns the action, or what is allowed, and why; see `Limit`."""
+        previous = circumstances.previous
+        if previous is None:
+            return action, None
+        change = np.abs(action - previous)
+        if (change <= self.max_change * (1.0 + 1e-6)).all():
+            return action, None
+        worst = int((change / self.max_change).argmax())
+        reason = (
+            f"component {worst} of the action would have changed by {change[worst]:.3g}, at most "
+            f"{self.max_change[worst]:.3g} is allowed in a control step"
+        )
+        return np.clip(action, previous - self.max_change, previous + self.max_change), reason
+
+    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:
+        """Returns what it lets through; see `Limit`."""
+        if previous is None:
+            return bounds
+        return limit_change(bounds, torch.from_numpy(self.max_change).to(bounds.low), previous)

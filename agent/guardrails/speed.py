@@ -1,0 +1,55 @@
+"""How fast an effector may be."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from agent.guardrails.bounds import limit_size
+from agent.guardrails.types import Action, Circumstances, Limit
+from agent.guardrails.ways import ROUNDING, Ways, length, share_of, told, way_of
+from planners.types import ActionBounds
+
+
+@dataclass(frozen=True)
+class Speed(Limit):
+    """Shortens a way that is too fast.
+
+    Attributes:
+        ways: Of the effector.
+        max_way: Longest that may be commanded, in units of the longest that there is, at most 1.
+    """
+
+    name: ClassVar[str] = "speed"
+
+    ways: Ways
+    max_way: float
+
+    @classmethod
+    def of(cls, ways: Ways, *, max_speed: float, speed_error: float) -> "Speed":
+        """Returns the limit for a robot that is no more than `speed_error`, m/s, faster than it is told.
+
+        Args:
+            ways: Of the effector.
+            max_speed: Of the effector, m/s, above `speed_error`; infinite for any.
+            speed_error: At least 0.
+
+        Raises:
+            ValueError: A limit that makes no sense.
+        """
+        speed = told("max_speed", max_speed, "speed_error", speed_error)
+        return cls(ways=ways, max_way=min(1.0, speed / ways.speed))
+
+    def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:  # noqa: ARG002
+        """Returns the action, or what is allowed, and why; see `Limit`."""
+        way = way_of(action)
+        asked = length(way)
+        if asked <= self.max_way + ROUNDING:
+            return action, None
+        reason = f"{self._speed(asked)} was asked for, at most {self._speed(self.max_way)} is commanded"
+        return way * (self.max_way / asked), reason
+
+    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:  # noqa: ARG002
+        """Returns what it lets through; see `Limit`."""
+        return limit_size(bounds, share_of(self.max_way, whole=1.0, action_dim=len(bounds.low)))
+
+    def _speed(self, way: float) -> str:
+        return f"{way * self.ways.speed:.3g} m/s"

@@ -1,0 +1,82 @@
+"""What limits what is done, and what it knows. Read this first."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.guardrails.track import EffectorTrack
+from planners.types import ActionBounds
+
+Action = NDArray[np.float64]
+"""`[action_dim]`, in the robot's own units."""
+
+
+@dataclass(frozen=True)
+class GuardedAction:
+    """What may be executed, and what had to be changed.
+
+    Attributes:
+        action: `[action_dim]`, float32, one that the robot has.
+        interventions: The limits that changed it, in the order in which they did, as "non-finite" or "speed".
+        reasons: To each intervention one sentence with the value and the limit.
+        track: What was known of the effector, or None where there is none or it was never read.
+    """
+
+    action: NDArray[np.float32]
+    interventions: tuple[str, ...]
+    reasons: tuple[str, ...]
+    track: EffectorTrack | None = None
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """In which an action is asked for.
+
+    Attributes:
+        previous: `[action_dim]`, executed before; at the start of an episode what does nothing, or None where nothing
+            does.
+        still: `[action_dim]`, what stops the robot; see `still_action`.
+        readings: Sensor name to what it reads now, `[*sensor_shape]`; what is missing or not finite is not there.
+        surprise: Newest of short-term memory.
+        track: What is known of the effector, or None where there is none or it was never read.
+    """
+
+    previous: Action | None
+    still: Action
+    readings: Mapping[str, NDArray[Any]]
+    surprise: float
+    track: EffectorTrack | None
+
+
+class Limit(ABC):
+    """One limit of what is done. It is a value: all that changes comes in as `Circumstances`.
+
+    What `narrow` lets through, `keep` lets through to the last bit, as far as a box and a rate can tell of the limit.
+
+    Attributes:
+        name: What an intervention is called.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The sensors that it needs."""
+        return ()
+
+    @abstractmethod
+    def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
+        """Returns the action itself where it is allowed, and else what is, with the reason in one sentence."""
+
+    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:  # noqa: ARG002
+        """Returns what it lets through of what the limits before it let through; all, where bounds cannot tell.
+
+        Args:
+            bounds: Of one problem.
+            previous: See `Circumstances`.
+        """
+        return bounds
