@@ -19,7 +19,7 @@ from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
-from agent.run.cli.errors import exit_code, sentence
+from agent.run.cli.errors import attempt
 from agent.run.config.building import build
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
@@ -149,13 +149,12 @@ def read_settings(defaults: Mapping[str, Any], arguments: list[str] | None = Non
 def call(main: Callable[[], None]) -> None:
     """Calls the main function of a benchmark; of a user's mistake it says one sentence."""
     try:
-        main()
+        outcome = attempt(lambda: main() or 0)
     except KeyboardInterrupt:
         sys.exit("interrupted; what was finished is kept, and the same command goes on from there")
-    except Exception as error:
-        if exit_code(error) is None:
-            raise
-        sys.exit(sentence(error))
+    if outcome.code:
+        print(outcome.said, file=sys.stderr)
+        sys.exit(outcome.code)
 
 
 def measures(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
