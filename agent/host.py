@@ -1,5 +1,6 @@
 """Acting in other people's processes: what a host sets for torch and NumPy changes no action, and is left as it was."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -9,6 +10,20 @@ import torch
 _DEVICE_TYPES = ("cpu", "cuda")
 
 
+class _Forked:
+    """Whether this process was forked from another one, and has not computed since."""
+
+    here = False
+
+    @classmethod
+    def note(cls) -> None:
+        cls.here = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Forked.note)
+
+
 @contextmanager
 def own_settings() -> Iterator[None]:
     """Leaves the host's settings of this thread aside: what happens inside is the same whatever they are.
@@ -16,7 +31,13 @@ def own_settings() -> Iterator[None]:
     Without gradients, outside of inference mode, in which nothing could be differentiated, without automatic casts, on
     the CPU where nothing else is said, and without errors for what is rounded or not finite, which is checked where it
     matters. The default dtype is one for the whole process, and no thread's to change: who acts says each dtype.
+
+    A forked process computes with one thread: it has none of those that its parent had, and numerical libraries would
+    wait for them for ever.
     """
+    if _Forked.here:
+        torch.set_num_threads(1)
+        _Forked.here = False
     with ExitStack() as stack:
         stack.enter_context(np.errstate(all="ignore"))
         if torch.is_inference_mode_enabled():

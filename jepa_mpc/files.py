@@ -4,8 +4,6 @@ import errno
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,22 +27,20 @@ def check_working_folder() -> None:
         raise UserError("the working folder is not there any more: change to one that is") from None
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Gives a draft to write, which takes the place of a file at the end of the context.
-
-    Whoever reads the file, even after a power cut, finds the old content or the new.
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Writes a file so that whoever reads it, even after a power cut, finds the old content or the new.
 
     Args:
-        path: Where the file is to be; its folder is made where it is missing.
+        path: Where; the folder is made where it is missing.
+        content: A text is written in UTF-8.
 
     Raises:
-        OSError: It cannot be written; the old content is still there, the draft is gone, and the error names the file.
+        OSError: It cannot be written; the old content is still there, no draft is left, and the error names the file.
     """
-    draft = path.with_name(f".{path.name}.draft{path.suffix}")  # what writes pictures asks the name for the format
+    draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
         _sync(draft)
         draft.replace(path)
         _sync(path.parent)
@@ -53,12 +49,6 @@ def whole(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename in (None, str(draft)):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Writes a file as `whole` does; a text in UTF-8."""
-    with whole(path) as draft:
-        draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def take_lock(file: IO[Any]) -> None:

@@ -1,6 +1,5 @@
 """Many episodes, in any order and any number of processes: the same records."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from envs.episodes.parallel import parallel_map
 from envs.episodes.rollout import Policy
 from envs.spec import TaskSpec
 from envs.vision import Vision
+from jepa_mpc.journal import line, whole_lines
 
 RECORDS_FILE = "records.jsonl"
 
@@ -115,12 +115,12 @@ def evaluate(
     with path.open("ab") as file:
         file.truncate(num_bytes)
         if num_bytes == 0:
-            file.write(_line({"fingerprint": fingerprint}))
+            file.write(line({"fingerprint": fingerprint}))
             file.flush()
         for task in tasks:
             if task not in finished:
                 finished[task] = next(results)
-                file.write(_line({"agent": task.agent, "episode": asdict(finished[task])}))
+                file.write(line({"agent": task.agent, "episode": asdict(finished[task])}))
                 file.flush()
             yield task, finished[task]
         next(results, None)  # lets the workers end
@@ -132,30 +132,25 @@ def _make_env(env_id: str, vision: Vision | None) -> MujocoEnv:
     return env
 
 
-def _line(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, allow_nan=False).encode() + b"\n"
-
-
 def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, EvaluatedEpisode], int]:
     """Reads whole records under the same fingerprint, and how many bytes of the file they take.
 
     What an interruption cut short, or what is no record, is run again, and so is all behind it.
     """
     content = path.read_bytes() if path.is_file() else b""
-    header, *lines = content.splitlines(keepends=True) or [b""]
-    if header != _line({"fingerprint": fingerprint}):
+    entries = whole_lines(content)
+    header, num_bytes = next(entries, (None, 0))
+    if header != {"fingerprint": fingerprint}:
         return {}, 0
     finished: dict[EpisodeTask, EvaluatedEpisode] = {}
-    num_bytes = len(header)
-    for line in lines:
+    for entry, end in entries:
         try:
-            task, episode = _parse(json.loads(line))
+            task, episode = _parse(entry)
         except (ValueError, TypeError, KeyError, AttributeError):
             break
-        if _line({"agent": task.agent, "episode": asdict(episode)}) != line:
+        if line({"agent": task.agent, "episode": asdict(episode)}) != content[num_bytes:end]:
             break
-        finished[task] = episode
-        num_bytes += len(line)
+        finished[task], num_bytes = episode, end
     return finished, num_bytes
 
 

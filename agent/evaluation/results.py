@@ -12,6 +12,7 @@ import numpy as np
 
 from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode, judged
 from agent.evaluation.statistics import percentiles, success_rate
+from jepa_mpc.files import write_whole
 
 RESULTS_FILE = "results.json"
 SCHEMA = 1
@@ -94,9 +95,7 @@ def make_results(
 def write_results(results: Mapping[str, Any], folder: Path, *, file: str = RESULTS_FILE) -> Path:
     """Writes a results file, whole or not at all."""
     path = folder / file
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-    part.replace(path)
+    write_whole(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
     return path
 
 

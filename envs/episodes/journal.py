@@ -1,6 +1,5 @@
 """What a collection under way remembers: what it collects, and which episodes are written."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from envs.episodes.manifest import DatasetError
 from jepa_mpc.files import take_lock
+from jepa_mpc.journal import line, whole_lines
 
 FILE_NAME = "collecting.jsonl"
 
@@ -52,7 +52,7 @@ class Journal:
                 "choose an empty folder"
             )
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+", encoding="utf-8")
+        self._file = path.open("a+b")
         try:
             self._start()
         except BaseException:
@@ -82,19 +82,16 @@ class Journal:
                 f"another collection is writing into {self._folder}: wait for it, or choose another folder"
             ) from None
         self._file.seek(0)
-        text = self._file.read()
-        lines = [line for line in map(_parsed, text.splitlines()) if line is not None]
-        if not lines:
-            self._file.truncate(0)
+        entries = list(whole_lines(self._file.read()))
+        self._file.truncate(entries[-1][1] if entries else 0)
+        if not entries:
             self._write(self._request)
             return
-        refuse_other_request(self._folder, lines[0], self._request)
-        self.records = [record for record in map(_record, lines[1:]) if record is not None]
-        if not text.endswith("\n"):
-            self._file.write("\n")
+        refuse_other_request(self._folder, entries[0][0], self._request)
+        self.records = [record for record in (_record(data) for data, _ in entries[1:]) if record is not None]
 
     def _write(self, data: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(data) + "\n")
+        self._file.write(line(data))
         self._file.flush()
 
 
@@ -110,15 +107,6 @@ def refuse_other_request(folder: Path, present: Mapping[str, Any], wanted: Mappi
                 f"{folder} holds a collection with {key}={there}, this one has {key}={here}: "
                 "choose another folder, or the same value"
             )
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    """Reads a line; one that was not written to its end is None."""
-    try:
-        data = json.loads(line)
-    except ValueError:
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def _record(data: Mapping[str, Any]) -> EpisodeRecord | None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 
 from envs.spec import TaskSpec
 from jepa_mpc.errors import UserError
+from jepa_mpc.files import write_whole
 
 SCHEMA = 3
 FILE_NAME = "manifest.json"
@@ -154,12 +154,7 @@ def read_manifest(folder: Path) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest: it is there as a whole, on the disk, or not at all."""
     lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in manifest.to_json().items())
-    draft = folder / f"{FILE_NAME}.draft"
-    with draft.open("w", encoding="utf-8") as file:
-        file.write("{\n" + ",\n".join(lines) + "\n}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / FILE_NAME)
+    write_whole(folder / FILE_NAME, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _require(condition: bool, what: str, value: object, right: str) -> None:

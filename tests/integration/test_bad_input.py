@@ -284,15 +284,15 @@ def test_an_output_that_is_a_file_is_refused(capsys, tmp_path):
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(capsys, smoke_run, tmp_path, monkeypatch):
     folder = copy(smoke_run, tmp_path)
     before = (folder / "results.json").read_bytes()
-    write_text = Path.write_text
+    write_bytes = Path.write_bytes
 
-    def full(path, text, *args, **kwargs):
-        if path.name != "results.part":
-            return write_text(path, text, *args, **kwargs)
-        write_text(path, text[:10])
+    def full(path, content):
+        if path.name != ".results.json.draft":
+            return write_bytes(path, content)
+        write_bytes(path, content[:10])
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     command = [
         "run",
         "env=reach",

@@ -6,25 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from jepa_mpc.files import reserve_room, take_lock, whole, write_whole
+from jepa_mpc.files import reserve_room, take_lock, write_whole
 
 
-def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path):
+def fail_in_the_middle(monkeypatch, error):
+    write_bytes = Path.write_bytes
+
+    def fail(path, content):
+        write_bytes(path, content[:1])
+        raise error(path)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+
+
+def test_a_file_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "folder" / "été (1).json"
     write_whole(path, "old")
-    assert path.read_text() == "old"
-    with pytest.raises(KeyboardInterrupt), whole(path) as draft:
-        draft.write_text("ne")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    write_whole(path, b"new")
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name] and path.read_bytes() == b"new"
+    write_whole(path, "é")
+    assert path.read_bytes() == "é".encode()
+    fail_in_the_middle(monkeypatch, lambda draft: KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, b"new")
+    assert path.read_bytes() == "é".encode() and [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_a_full_disk_names_the_file_and_leaves_no_draft(tmp_path):
-    with pytest.raises(OSError, match="left") as error, whole(tmp_path / "results.json") as draft:
-        draft.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(draft))
+def test_a_full_disk_names_the_file_and_leaves_no_draft(tmp_path, monkeypatch):
+    fail_in_the_middle(monkeypatch, lambda draft: OSError(errno.ENOSPC, "No space left on device", str(draft)))
+    with pytest.raises(OSError, match="left") as error:
+        write_whole(tmp_path / "results.json", b"new")
     assert error.value.filename == str(tmp_path / "results.json") and not list(tmp_path.iterdir())
 
 
@@ -34,7 +43,7 @@ def test_file_and_folder_reach_the_disk_before_the_name_changes_and_after(tmp_pa
         os, "fsync", lambda file: (synced.append(str(Path(f"/proc/self/fd/{file}").readlink())), fsync(file))
     )
     write_whole(tmp_path / "a.txt", "a")
-    assert synced == [str(tmp_path / ".a.txt.draft.txt"), str(tmp_path)]
+    assert synced == [str(tmp_path / ".a.txt.draft"), str(tmp_path)]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP])

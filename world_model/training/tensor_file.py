@@ -1,7 +1,6 @@
 """Tensors and JSON in one safetensors file, which is there as a whole or not at all; nothing in it can be executed."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from jepa_mpc.errors import UserError
+from jepa_mpc.files import write_whole
 from world_model.building import undisturbed
 
 _HEADER = "jepa-mpc"
@@ -35,18 +35,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     """
     text = json.dumps(header, allow_nan=False)
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {_HEADER: text})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    _sync_folder(path.parent)
+    write_whole(path, content)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -96,11 +85,3 @@ def _refuse_code(path: Path, tree: Any) -> None:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"a number is {constant}, expected finite numbers only")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

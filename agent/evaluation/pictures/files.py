@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, features
 
+from jepa_mpc.files import write_whole
+
 _WEBP_QUALITY = 85  # of 100
 _MP4_QUALITY = 8  # of 10
 
@@ -112,7 +114,5 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _write(path: Path, content: bytes) -> Path:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    write_whole(path, content)
     return path

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.actor import Actor
+from agent.host import own_settings
 from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
@@ -44,9 +45,10 @@ def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
         raise ConfigError(f"overrides must be a list of changes, as in ['{overrides}'], got '{overrides}'")
     check_working_folder()
     folder = typed_folder(str(run_folder), str(run_folder))
-    config = compose_config(overrides, base=read_config(folder))
-    modules = load_modules(config, checkpoint_path(folder))
-    return build_actor(config, modules, recorded=recorded_experience(config, modules, folder))
+    with own_settings():
+        config = compose_config(overrides, base=read_config(folder))
+        modules = load_modules(config, checkpoint_path(folder))
+        return build_actor(config, modules, recorded=recorded_experience(config, modules, folder))
 
 
 def checkpoint_path(run_folder: Path) -> Path:
