@@ -9,7 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from agent.run.cli.errors import attempt
-from agent.run.config.composing import PATHS, ConfigError
+from agent.run.config.composing import ConfigError
+from agent.run.config.schema import FOLDERS
 
 _ENDED = ("succeeded", "falls short", "refused", "failed")  # by the exit code
 _FLAGS = ("-m", "--multirun")
@@ -71,7 +72,7 @@ def _name(overrides: Sequence[str], runs: Sequence[Sequence[str]]) -> str:
 
 
 def _values(override: str) -> list[str]:
-    if override.partition("=")[0] in PATHS:
+    if override.partition("=")[0] in FOLDERS:
         return [override]
     try:
         parsed = OverridesParser.create().parse_override(override)

@@ -11,29 +11,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from agent.run.config import schema
+from agent.run.config.schema import Binding
 from agent.run.config.shipped import compose_shipped
 from jepa_mpc.errors import UserError
 from jepa_mpc.hints import hint
 
 _RECIPE = "recipe"
-_FREE_FORM = ("world_model.embed_dims",)  # mappings whose keys are the user's
-_NULLABLE = (  # numbers that may be left out
-    "configurator.num_evaluations",
-    "configurator.attention.frozen_after",
-    "configurator.sub_goals.patience",
-    "guardrails.frozen_after",
-    "guardrails.max_surprise",
-)
-_MAX_SEED = 999
-PATHS = ("output", "data", "run", "train.data", "evaluate.run", "compare.run")  # taken as they are typed
-_OPTIONAL_GROUPS = ("experiment", "policy", "recipe")  # of which none may be chosen
+_OPTIONAL_GROUPS = ("experiment", "policy", _RECIPE)  # of which none may be chosen
 _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
-_LIST_GROUPS = ("cost", "critic")  # of which several are chosen at once
-_MODEL = ("world_model", "encoder", "image_encoder", "predictor", "regularizer", "training")
-_LEARNING = ("learning", "policy", "pictures")
-_TRAINED = ("seed", "env", "observation", _RECIPE, "exploration", *_MODEL, *_LEARNING)  # what a run was made with
-_TRAINED_OF = {"critic": ("network", "learning"), "cost": ("fit",)}
+_LIST_GROUPS = tuple(_COSTS)  # of which several are chosen at once
 
 
 class ConfigError(UserError):
@@ -55,6 +43,7 @@ class Config:
     def plain(self) -> dict[str, Any]:
         """Returns what may be saved: choices and resolved values, without any `_target_`."""
         return {
+            "schema": schema.VERSION,
             "choices": dict(self.choices),
             "values": _without_code(OmegaConf.to_container(self.values, resolve=True)),
         }
@@ -110,7 +99,7 @@ def compose_config(
     if base is not None:
         saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
-        evaluated = {key: value for key, value in changes.items() if not _is_trained(key)}
+        evaluated = {key: value for key, value in changes.items() if schema.binding(key) is not Binding.TRAINED}
         for key, value in (saved | evaluated).items():
             if not _follows(known.get(key)):
                 _change(config.values, key, value, known)
@@ -119,8 +108,6 @@ def compose_config(
             _change(config.values, _full_key(key, known, section), value, known)
     if base is not None:
         _check_trained(config, base)
-    if not 0 <= config.values.seed <= _MAX_SEED:
-        raise ConfigError(f"seed must be in 0..{_MAX_SEED}, got {config.values.seed}")
     OmegaConf.resolve(config.values)
     return config
 
@@ -130,7 +117,7 @@ def _parse(text: str) -> tuple[str, Any]:
     if "${" in text:
         raise ConfigError(f"'{text}' holds '${{', by which a config means another of its values: write that value")
     key, equals, path = text.partition("=")
-    if equals and key in PATHS:
+    if equals and key in schema.FOLDERS:
         return key, str(folder(path, text))
     try:
         override = OverridesParser.create().parse_override(text)
@@ -169,16 +156,10 @@ def _check_trained(config: Config, base: Mapping[str, Any]) -> None:
     for part in ("choices", "values"):
         current, trained = flatten(plain[part]), flatten(base[part])
         for key, value in current.items():
-            if _is_trained(key) and key in trained and trained[key] != value:
+            if schema.binding(key) is Binding.TRAINED and key in trained and trained[key] != value:
                 raise ConfigError(
                     f"the run was made with {key}={typed(trained[key])}, got {key}={typed(value)}: train anew for that"
                 )
-
-
-def _is_trained(key: str) -> bool:
-    """Returns whether a finished run was made with the value of a key."""
-    group, *rest = key.split(".")
-    return group in _TRAINED or key == "critic" or (len(rest) > 1 and rest[1] in _TRAINED_OF.get(group, ()))
 
 
 def _compose(choices: Mapping[str, Any]) -> Config:
@@ -248,7 +229,7 @@ def _unknown(what: str, given: str, known: Mapping[str, Any] | Sequence[str] | s
 
 
 def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]) -> None:
-    """Sets a value that is shipped to another of the same kind."""
+    """Sets a value that is shipped to another that the schema admits."""
     if key not in shipped:
         raise ConfigError(_unknown(f"there is no config key '{key}'", key, shipped))
     current = shipped[key]
@@ -256,37 +237,21 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
         raise ConfigError(f"{key} follows {current.strip('${}')}: change that")
     if isinstance(value, dict | list) and value != _without_code(value):
         raise ConfigError(f"{key} must be a plain value, got {value!r}")
-    if isinstance(current, dict) and key not in _FREE_FORM:
+    if isinstance(current, dict) and not schema.is_leaf(key):
         raise ConfigError(f"{key} must be changed key by key, as in {key}.{next(iter(current))}=..., got {value!r}")
-    if key.startswith("env.") and value != current:
-        raise ConfigError(f"{key} belongs to the environment and is {current}, got {value!r}: choose another env")
-    if value is None and key in _NULLABLE:
-        OmegaConf.update(values, key, None)
-        return
-    if key not in _FREE_FORM and not _same_kind(current, value):
-        kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}.get(
-            type(current), "a mapping"
+    if schema.binding(key) is Binding.SHIPPED and value != current:
+        raise ConfigError(
+            f"{key} belongs to a shipped yaml and is {current}, got {value!r}: choose another of its group"
         )
-        example = "" if isinstance(current, list | dict) else f", as {typed(current)} is"
-        raise ConfigError(f"{key} must be {kind}{example}, got {typed(value)}")
-    if isinstance(current, float) and not isinstance(value, float):
-        value = float(value)
-    OmegaConf.update(values, key, value, merge=False, force_add=isinstance(value, dict))
+    allowed = schema.key_of(key, values)
+    if not allowed.admits(value):
+        raise ConfigError(f"{key} must be {allowed}, got {typed(value)}")
+    OmegaConf.update(values, key, allowed.read(value), merge=False, force_add=isinstance(value, dict))
 
 
 def _follows(shipped: Any) -> bool:
     """Returns whether a shipped value is that of another key."""
     return isinstance(shipped, str) and shipped.startswith("${")
-
-
-def _same_kind(current: Any, value: Any) -> bool:
-    if current is None:
-        return True
-    if isinstance(current, bool) or isinstance(value, bool):
-        return isinstance(current, bool) and isinstance(value, bool)
-    if isinstance(current, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(current))
 
 
 def typed(value: Any) -> str:
@@ -299,7 +264,7 @@ def flatten(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, An
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        nested = isinstance(value, dict) and name not in _FREE_FORM
+        nested = isinstance(value, dict) and not schema.is_leaf(name)
         if inner or not nested:
             flat[name] = value
         if nested:

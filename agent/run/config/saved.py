@@ -6,19 +6,13 @@ from typing import Any
 import yaml
 
 from agent.run.config.composing import Config, ConfigError, flatten, typed
+from agent.run.config.schema import VERSION, Binding, binding
 from jepa_mpc.files import write_whole
 
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
 
 _MAX_BYTES = 2**20
-_FREE_TO_DIFFER = (
-    "values.output",
-    "values.evaluate.",
-    "values.compare.",
-    "values.train.",
-    "values.collect.num_workers",
-)
 
 
 def save_config(config: Config, folder: Path) -> None:
@@ -45,6 +39,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(saved, dict) or not all(isinstance(saved.get(key), dict) for key in ("choices", "values")):
         raise ConfigError(f"'{path}' must hold the mappings 'choices' and 'values', and does not")
+    if (version := saved.get("schema", 1)) != VERSION:
+        raise ConfigError(
+            f"'{path}' was saved under schema {version}, and this jepa-mpc reads schema {VERSION}: use "
+            "the version that saved it, or run it anew"
+        )
     refuse_code(saved, path)
     return saved
 
@@ -62,23 +61,19 @@ class _PlainLoader(yaml.SafeLoader):
 def check_same_run(config: Config, folder: Path) -> None:
     """Refuses to continue a run under another config.
 
-    What the results do not depend on may differ: the number of workers, and how many episodes are evaluated.
+    What the schema calls free may differ: the number of workers, say, and how many episodes are evaluated.
 
     Raises:
         ConfigError: The first key that differs, with both values.
     """
-    saved, current = (
-        {f"{part}.{key}": value for part in ("choices", "values") for key, value in flatten(plain[part]).items()}
-        for plain in (read_config(folder), config.plain())
-    )
-    for key in sorted(saved.keys() | current.keys()):
-        if not key.startswith(_FREE_TO_DIFFER) and saved.get(key) != current.get(key):
-            name = key.partition(".")[2]
-            theirs, ours = (typed(values.get(key)) for values in (saved, current))
-            raise ConfigError(
-                f"'{folder}' holds a run with {name}={theirs}, this one has {name}={ours}: "
-                "choose another output=, or delete that folder"
-            )
+    for part in ("choices", "values"):
+        saved, current = (flatten(plain[part]) for plain in (read_config(folder), config.plain()))
+        for key in sorted(saved.keys() | current.keys()):
+            if binding(key) is not Binding.FREE and saved.get(key) != current.get(key):
+                raise ConfigError(
+                    f"'{folder}' holds a run with {key}={typed(saved.get(key))}, this one has "
+                    f"{key}={typed(current.get(key))}: choose another output=, or delete that folder"
+                )
 
 
 def refuse_code(tree: Any, source: Path | str) -> None:

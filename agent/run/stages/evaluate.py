@@ -27,8 +27,9 @@ from agent.evaluation.results import RESULTS_FILE, format_results, make_results,
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
 from agent.run.config.building import build
-from agent.run.config.composing import Config, compose_config
+from agent.run.config.composing import Config, compose_config, flatten
 from agent.run.config.saved import save_config
+from agent.run.config.schema import Binding, binding
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
 from agent.run.stages.lock import locked
@@ -42,7 +43,6 @@ from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
-_NOT_OF_A_RECORD = ("output", "evaluate", "compare", "collect", "train", "pictures")
 _SOURCES = ("agent", "envs", "planners", "world_model")
 
 
@@ -217,7 +217,7 @@ def fingerprint(config: Config, checkpoint_sha256: str) -> str:
     content = {
         "checkpoint": checkpoint_sha256,
         "choices": plain["choices"],
-        "values": {key: value for key, value in plain["values"].items() if key not in _NOT_OF_A_RECORD},
+        "values": {key: it for key, it in flatten(plain["values"]).items() if binding(key) is not Binding.FREE},
         "drawn by": vision.backends if (vision := make_vision(config)) else (),
         "versions": package_versions(),
         "sources": _sources_sha256(),

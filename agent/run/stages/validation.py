@@ -2,24 +2,16 @@
 
 from contextlib import closing
 
-from agent.evaluation.pictures.files import FILM_FORMATS, missing_plugin
-from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
+from agent.evaluation.pictures.files import missing_plugin
+from agent.evaluation.seeds import episode_seeds
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_env
-from envs.episodes.collection import MAX_EPISODES, MAX_STEPS
 from envs.episodes.exploration import Zero
 from envs.spec import TaskSpec
-
-_LOWEST = {
-    "collect": {"num_workers": 1},
-    "evaluate": {"num_episodes": 1, "num_workers": 1, "oracle": 0, "videos": 0},
-    "compare": {"num_episodes": 1, "num_workers": 1},
-}
-_HIGHEST = (("evaluate", "num_episodes"), ("evaluate", "oracle"), ("compare", "num_episodes"))
 
 
 def validate(config: Config, spec: TaskSpec) -> None:
@@ -34,6 +26,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
     """
     values = config.values
     validate_collection(config, spec)
+    _validate_evaluation(config)
     max_shift, size = build(values.training).augmentation["max_shift"], values.observation.image_size
     if max_shift >= size:
         raise ConfigError(
@@ -67,7 +60,6 @@ def validate_collection(config: Config, spec: TaskSpec) -> None:
     Raises:
         ConfigError: A value that does not fit.
     """
-    validate_counts(config)
     with refusals():
         build(config.values.exploration)(spec)
 
@@ -118,29 +110,8 @@ def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
             )
 
 
-def validate_counts(config: Config) -> None:
-    """Checks the numbers that belong to no object.
-
-    Raises:
-        ConfigError: One is out of its range.
-    """
-    for section, lowest in _LOWEST.items():
-        for key, low in lowest.items():
-            if config.values[section][key] < low:
-                raise ConfigError(f"{section}.{key} must be at least {low}, got {config.values[section][key]}")
-    for section in ("evaluate", "compare"):
-        split = config.values[section].split
-        if split not in FIRST_SEED:
-            raise ConfigError(f"{section}.split must be one of {sorted(FIRST_SEED)}, got '{split}'")
-    for key, most in (("num_episodes", MAX_EPISODES), ("num_steps", MAX_STEPS)):
-        if not 1 <= config.values.collect[key] <= most:
-            raise ConfigError(f"collect.{key} must be in 1..{most}, got {config.values.collect[key]}")
-    for section, key in _HIGHEST:
-        number = config.values[section][key]
-        if number > SPLIT_SIZE:
-            raise ConfigError(
-                f"{section}.{key} must be at most {SPLIT_SIZE}, the entries of the manifest, got {number}"
-            )
+def _validate_evaluation(config: Config) -> None:
+    """Checks what values of an evaluation ask of each other."""
     _validate_films(config)
     milliseconds = config.values.configurator.milliseconds
     if milliseconds is not None and config.values.evaluate.split == "evaluation":
@@ -151,16 +122,11 @@ def validate_counts(config: Config) -> None:
         )
     if config.values.actor.learn_online:
         _validate_online(config)
-    rate = config.values.evaluate.fail_under
-    if rate is not None and not (isinstance(rate, int | float) and 0 <= rate <= 1):
-        raise ConfigError(f"evaluate.fail_under must be a rate in 0..1 or null, got {rate!r}")
 
 
 def _validate_films(config: Config) -> None:
     """Checks that films of the chosen format can be written here, if any are asked for."""
     film_format = config.values.evaluate.video_format
-    if film_format not in FILM_FORMATS:
-        raise ConfigError(f"evaluate.video_format must be one of {', '.join(FILM_FORMATS)}, got {film_format!r}")
     if config.values.evaluate.videos and (missing := missing_plugin(film_format)):
         raise ConfigError(f"{missing}; or choose another evaluate.video_format, or evaluate.videos=0")
 
