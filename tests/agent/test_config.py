@@ -1,6 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
@@ -107,10 +109,8 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("output=", "must name a folder"),
         ("output=${seed}", "by which a config means another of its values"),
         ("training.device=${seed}", "by which a config means another of its values"),
-        (
-            "training.alarm={min_std: 1.0}",
-            "training.alarm must be changed key by key, as in training.alarm.grace_steps=",
-        ),
+        ("training.alarm=1", "training.alarm must be a mapping of grace_steps, min_std, .* to their values, got 1"),
+        ("training.alarm={min_sdt: 1.0}", "no config key 'training.alarm.min_sdt'"),
         ("planner.num_knots={_target_: os.system}", "planner.num_knots must be a plain value, got"),
         ("planner.num_knots=[{_target_: os.system}]", "planner.num_knots must be a plain value, got"),
     ],
@@ -305,3 +305,42 @@ def test_what_a_model_was_trained_with_cannot_be_changed_afterwards(tmp_path, ov
     save_config(compose_config(["env=push", "seed=3"]), tmp_path)
     with pytest.raises(ConfigError, match=r"the run was made with .*: train anew for that"):
         compose_config([override], base=read_config(tmp_path))
+
+
+def test_python_says_the_same_as_the_command_line():
+    typed = ["env=push", "planner=icem", "planner.num_samples=32", "collect.num_episodes=10", "critic=[cost_to_go]"]
+    typed += ["policy=mlp", "output=runs/x", "training.alarm.min_std=0.2", "world_model.embed_dims={tip:2}"]
+    said = {
+        "env": "push",
+        "planner": "icem",
+        "planner.num_samples": np.int64(32),
+        "collect": {"num_episodes": 10},
+        "critic": ("cost_to_go",),
+        "policy": "mlp",
+        "output": Path("runs/x"),
+        "training": {"alarm": {"min_std": 0.2}},
+        "world_model": {"embed_dims": {"tip": 2}},
+    }
+    assert compose_config(said).plain() == compose_config(typed).plain()
+
+
+def test_a_mapping_changes_some_keys_and_leaves_the_others():
+    values = compose_config(["training.alarm={min_std: 0.2}"]).values.training.alarm
+    assert {**values, "min_std": 0.1} == dict(compose_config([]).values.training.alarm)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"planer": "icem"}, "no config key 'planer', did you mean 'planner'"),
+        ({"planner": {"num_sample": 3}}, "did you mean 'planner.num_samples'"),
+        ({"planner": 3}, "no planner '3'"),
+        ({"seed": 1.5}, "seed must be a whole number in 0..999, got 1.5"),
+        ({"output": ""}, "must name a folder"),
+        ("seed=1", r"changes must be a list, as in \['seed=1'\], or a mapping, got 'seed=1'"),
+    ],
+)
+def test_a_typo_in_python_is_one_sentence(said, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        compose_config(said)
+    assert "\n" not in str(error.value)

@@ -188,7 +188,7 @@ def test_a_value_that_an_evaluation_cannot_use(capsys, smoke_run, tmp_path, over
 
 
 def test_changes_in_one_text_are_refused(smoke_run):
-    with pytest.raises(ConfigError, match=r"overrides must be a list of changes, as in \['seed=1'\], got 'seed=1'"):
+    with pytest.raises(ConfigError, match=r"changes must be a list, as in \['seed=1'\], or a mapping"):
         load_agent(smoke_run, "seed=1")
 
 

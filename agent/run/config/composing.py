@@ -1,12 +1,13 @@
 """Configs: shipped groups of yamls, chosen by name and changed by value."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -22,6 +23,10 @@ _OPTIONAL_GROUPS = ("experiment", "policy", _RECIPE)  # of which none may be cho
 _COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
 _NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
 _LIST_GROUPS = tuple(_COSTS)  # of which several are chosen at once
+
+
+Changes = Sequence[str] | Mapping[str, Any]
+"""What is asked for: on the command line `["env=push", "collect.num_episodes=10"]`, from Python a mapping."""
 
 
 class ConfigError(UserError):
@@ -72,22 +77,19 @@ def group_names() -> dict[str, list[str]]:
     }
 
 
-def compose_config(
-    overrides: Sequence[str], *, section: str | None = None, base: Mapping[str, Any] | None = None
-) -> Config:
-    """Composes the shipped yamls, a saved config and the command line, the later on top.
+def compose_config(changes: Changes, *, section: str | None = None, base: Mapping[str, Any] | None = None) -> Config:
+    """Composes the shipped yamls, a saved config and what is asked for, the later on top.
 
     Args:
-        overrides: `key=value` as on the command line.
+        changes: As `read_changes` takes them.
         section: The command's own section, in which a bare key will do.
         base: A saved config, as `Config.plain` returned it.
 
     Raises:
         ConfigError: An unknown key, group or name, or a value of another kind.
     """
-    parsed = [_parse(text) for text in overrides]
-    groups = group_names()
-    chosen = {key: value for key, value in parsed if key in groups}
+    asked, groups = read_changes(changes), group_names()
+    chosen = {key: value for key, value in asked.items() if key in groups and not isinstance(value, dict)}
     choices = chosen if base is None else {**base["choices"], **chosen}
     _check_choices(choices, groups)
     if choices.get(_RECIPE) is None:
@@ -103,13 +105,53 @@ def compose_config(
         for key, value in (saved | evaluated).items():
             if not _follows(known.get(key)):
                 _change(config.values, key, value, known)
-    for key, value in parsed:
-        if key not in groups:
-            _change(config.values, _full_key(key, known, section), value, known)
+    for key, value in asked.items():
+        if key not in chosen:
+            for full_key, it in _leaves(_full_key(key, known, section), value, known):
+                _change(config.values, full_key, it, known)
     if base is not None:
         _check_trained(config, base)
     OmegaConf.resolve(config.values)
     return config
+
+
+def read_changes(changes: Changes) -> dict[str, Any]:
+    """Returns changes as key to value, in their order.
+
+    Args:
+        changes: `key=value` as on the command line; or a mapping, as from Python, of keys to values. A value that is a
+            mapping itself changes the keys below: `{"collect": {"num_episodes": 10}}` is `collect.num_episodes=10`.
+
+    Raises:
+        ConfigError: What is said is not of that form.
+    """
+    if isinstance(changes, str):
+        raise ConfigError(f"changes must be a list, as in ['{changes}'], or a mapping, got '{changes}'")
+    if isinstance(changes, Mapping):
+        return {str(key): _plain(value) for key, value in changes.items()}
+    return dict(map(_parse, changes))
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value from Python as it would stand in a yaml."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(it) for key, it in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(it) for it in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _leaves(key: str, value: Any, shipped: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yields each key that a value changes: itself, or those below it."""
+    if isinstance(value, dict) and isinstance(shipped.get(key), dict) and not schema.is_leaf(key):
+        for name, it in value.items():
+            yield from _leaves(f"{key}.{name}", it, shipped)
+    elif key in schema.FOLDERS and isinstance(value, str):
+        yield key, str(folder(value, f"{key}={value}"))
+    else:
+        yield key, value
 
 
 def _parse(text: str) -> tuple[str, Any]:
@@ -118,7 +160,7 @@ def _parse(text: str) -> tuple[str, Any]:
         raise ConfigError(f"'{text}' holds '${{', by which a config means another of its values: write that value")
     key, equals, path = text.partition("=")
     if equals and key in schema.FOLDERS:
-        return key, str(folder(path, text))
+        return key, path
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException:
@@ -238,7 +280,7 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
     if isinstance(value, dict | list) and value != _without_code(value):
         raise ConfigError(f"{key} must be a plain value, got {value!r}")
     if isinstance(current, dict) and not schema.is_leaf(key):
-        raise ConfigError(f"{key} must be changed key by key, as in {key}.{next(iter(current))}=..., got {value!r}")
+        raise ConfigError(f"{key} must be a mapping of {', '.join(current)} to their values, got {typed(value)}")
     if schema.binding(key) is Binding.SHIPPED and value != current:
         raise ConfigError(
             f"{key} belongs to a shipped yaml and is {current}, got {value!r}: choose another of its group"

@@ -6,33 +6,57 @@ usage: jepa-mpc collect [env=reach|push] [observation=state|pixels|pixels+propri
                         [output=DIR] [key=value ...]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.run.config.building import build
-from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.composing import Changes, Config, ConfigError, compose_config
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate_collection
 from agent.run.stages.vision import configured_env, make_vision
 from envs.episodes.collection import collect
-from envs.episodes.manifest import Manifest
+from envs.episodes.episode import EpisodeDataset, open_dataset
 
 SECTION = "collect"
 
 
-def main(overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Collection:
+    """Recorded episodes.
+
+    Attributes:
+        folder: Where they lie.
+        report: Measures of the whole, by name.
+    """
+
+    folder: Path
+    report: Mapping[str, float]
+
+    @property
+    def episodes(self) -> EpisodeDataset:
+        """The episodes themselves."""
+        return open_dataset(self.folder)
+
+
+def main(changes: Changes) -> int:
     """Runs the command."""
-    config = compose_config(overrides, section=SECTION)
+    collection = collect_episodes(changes)
+    print(f"the episodes lie in {collection.folder}; next: jepa-mpc train data={collection.folder}")
+    return 0
+
+
+def collect_episodes(changes: Changes) -> Collection:
+    """Collects what is asked for."""
+    config = compose_config(changes, section=SECTION)
     output = output_folder(config, "data")
     validate_collection(config, configured_env(config).description)  # before anything is written
     print(config.recipe)
     with locked(output):
-        collect_data(config, output)
-    print(f"the episodes lie in {output}; next: jepa-mpc train data={output}")
-    return 0
+        return collect_data(config, output)
 
 
-def collect_data(config: Config, output: Path) -> Manifest:
+def collect_data(config: Config, output: Path) -> Collection:
     """Collects what the config asks for, and prints what it came to."""
     values = config.values
     manifest = collect(
@@ -50,7 +74,7 @@ def collect_data(config: Config, output: Path) -> Manifest:
     for measure, value in manifest.report.items():
         if value is not None:
             print(f"  {measure.replace('_', ' ')}: {value:.3f}")
-    return manifest
+    return Collection(folder=output, report=manifest.report)
 
 
 def output_folder(config: Config, what: str) -> Path:
@@ -61,8 +85,6 @@ def output_folder(config: Config, what: str) -> Path:
     """
     values = config.values
     default = f"runs/{config.choices['env']}_{config.choices['observation']}_{what}_seed{values.seed}"
-    if not isinstance(values.output, str | None):
-        raise ConfigError(f"output must be a folder, got {values.output!r}")
     folder = Path(default if values.output is None else values.output)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"output must be a folder, '{folder}' is a file")

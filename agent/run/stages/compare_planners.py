@@ -13,8 +13,9 @@ import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
 from agent.run.config.building import build
-from agent.run.config.composing import Config, ConfigError, compose_config, group_names
+from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
 from agent.run.config.saved import save_config
 from agent.run.stages.evaluate import fingerprint, package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
@@ -45,15 +46,41 @@ from world_model.training.checkpoint import file_sha256
 SECTION = "compare"
 PLOT_FILE = "comparison.png"
 _COMMAND = "compare-planners"
-_NO_BUDGET = ("configurator.num_evaluations=null", "configurator.milliseconds=null")
+_NO_BUDGET: Mapping[str, Any] = {"configurator.num_evaluations": None, "configurator.milliseconds": None}
 _NUM_TRIALS = 3  # planning steps from which the time of a comparison is estimated
 
 
-def main(overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Comparison:
+    """Planners side by side.
+
+    Attributes:
+        folder: Where it was written down.
+        results: What comparison.json holds.
+        picture: Success against evaluations.
+    """
+
+    folder: Path
+    results: Mapping[str, Any] = field(repr=False)
+    picture: Path
+
+    @property
+    def report(self) -> str:
+        """The table of the planners."""
+        return format_comparison(self.results)
+
+
+def main(changes: Changes) -> int:
     """Runs the command."""
-    for text in overrides:
-        _refuse_ambiguous(text)
-    config, run_folder = compose_on_run(overrides, command=_COMMAND, section=SECTION)
+    compare_planners(changes)
+    return 0
+
+
+def compare_planners(changes: Changes) -> Comparison:
+    """Compares what is asked for."""
+    changes = read_changes(changes)
+    _refuse_ambiguous(changes)
+    config, run_folder = compose_on_run(changes, command=_COMMAND, section=SECTION)
     if config.values.actor.learn_online:
         raise ConfigError(f"{_COMMAND} compares planners with the same critics: set actor.learn_online=false")
     planners, budgets = _planners(config), _budgets(config)
@@ -61,8 +88,7 @@ def main(overrides: Sequence[str]) -> int:
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     with locked(output):
         save_config(config, output)
-        compare(config, run_folder, output, planners=planners, budgets=budgets)
-    return 0
+        return compare(config, run_folder, output, planners=planners, budgets=budgets)
 
 
 @dataclass(frozen=True)
@@ -86,7 +112,7 @@ class PlannerFactory:
 
 def compare(
     config: Config, run_folder: Path, output: Path, *, planners: Sequence[str], budgets: Sequence[int | None]
-) -> None:
+) -> Comparison:
     """Runs every planner at every budget, prints the table, and writes records, comparison and picture to `output`."""
     values = config.values.compare
     seeds = episode_seeds(values.split, values.num_episodes)
@@ -140,28 +166,35 @@ def compare(
     )
     print(format_comparison(comparison))
     print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
-    print(f"picture: {write_plot(comparison, output / PLOT_FILE)}")
+    picture = write_plot(comparison, output / PLOT_FILE)
+    print(f"picture: {picture}")
+    return Comparison(folder=output, results=comparison, picture=picture)
 
 
-def _refuse_ambiguous(text: str) -> None:
+def _refuse_ambiguous(changes: Mapping[str, Any]) -> None:
     """Refuses what would change one planner, or one budget, among several."""
-    key = text.partition("=")[0]
-    if key == "planner":
-        raise ConfigError(f"'{text}' names one planner: {_COMMAND} takes those to compare, as in planners=[cem,mppi]")
-    if key.startswith("planner."):
-        raise ConfigError(
-            f"'{text}' is ambiguous among several planners: {_COMMAND} takes the run's own planner with the run's "
-            "values and the others as they are shipped; `jepa-mpc evaluate` measures one planner with other values"
-        )
-    if any(setting.startswith(f"{key}=") for setting in _NO_BUDGET):
-        raise ConfigError(f"'{text}' is one budget: {_COMMAND} takes those to compare at, as in budgets=[64,256,null]")
+    for key, value in changes.items():
+        if key == "planner" and not isinstance(value, dict):
+            raise ConfigError(
+                f"planner={value} names one planner: {_COMMAND} takes those to compare, as in planners=[cem,mppi]"
+            )
+        if key.split(".")[0] == "planner":
+            raise ConfigError(
+                f"{key}={value} is ambiguous among several planners: {_COMMAND} takes the run's own planner with the "
+                "run's values and the others as they are shipped; `jepa-mpc evaluate` measures one planner with other "
+                "values"
+            )
+        if key in _NO_BUDGET:
+            raise ConfigError(
+                f"{key}={value} is one budget: {_COMMAND} takes those to compare at, as in budgets=[64,256,null]"
+            )
 
 
 def _planners(config: Config) -> list[str]:
     names, chosen = group_names()["planner"], config.values.compare.planners
     if chosen is None:
         return names
-    if isinstance(chosen, str) or not isinstance(chosen, Sequence) or not chosen or len(set(chosen)) < len(chosen):
+    if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(
             f"compare.planners must be a list of different planners, as in [cem,mppi], or null for all, got {chosen}"
         )
@@ -173,7 +206,7 @@ def _planners(config: Config) -> list[str]:
 
 def _budgets(config: Config) -> list[int | None]:
     budgets = list(config.values.compare.budgets)
-    if not budgets or len(set(budgets)) < len(budgets) or not all(map(_is_budget, budgets)):
+    if not budgets or len(set(budgets)) < len(budgets) or any(budget is not None and budget < 1 for budget in budgets):
         raise ConfigError(
             "compare.budgets must be a list of different whole numbers of at least 1, or null for the planner's own "
             f"number, as in [64,256,null], got {budgets}"
@@ -181,17 +214,13 @@ def _budgets(config: Config) -> list[int | None]:
     return sorted(budgets, key=lambda budget: float("inf") if budget is None else budget)
 
 
-def _is_budget(budget: object) -> bool:
-    return budget is None or (isinstance(budget, int) and not isinstance(budget, bool) and budget >= 1)
-
-
 def _config_of_planner(config: Config, name: str) -> Config:
     """Returns the config with a planner: the run's own with the run's values, another one as it is shipped."""
-    base, overrides = config.plain(), list(_NO_BUDGET)
+    base, changes = config.plain(), {**_NO_BUDGET}
     if name != config.choices["planner"]:
         base["choices"]["experiment"] = None  # what it changed is in the values, and might fit its own planner alone
-        overrides.append(f"planner={name}")
-    return compose_config(overrides, base=base)
+        changes["planner"] = name
+    return compose_config(changes, base=base)
 
 
 def _with_budget(config: Config, budget: int | None) -> Config:

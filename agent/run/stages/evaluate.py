@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from agent.actor import Actor
 from agent.evaluation.baselines import BASELINES, make_baseline
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
@@ -27,11 +28,11 @@ from agent.evaluation.results import RESULTS_FILE, format_results, make_results,
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
 from agent.run.config.building import build
-from agent.run.config.composing import Config, compose_config, flatten
+from agent.run.config.composing import Changes, Config, compose_config, flatten
 from agent.run.config.saved import save_config
 from agent.run.config.schema import Binding, binding
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
-from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
+from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, load_modules, recorded_experience
 from agent.run.stages.lock import locked
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
@@ -46,9 +47,47 @@ _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
 _SOURCES = ("agent", "envs", "planners", "world_model")
 
 
-def main(overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a finished run acts.
+
+    Attributes:
+        folder: Where it was written down.
+        results_file: Where the results lie.
+        results: What is in that file.
+        films: Of a few episodes, where something renders.
+        passed: Whether the lower bound of success at the end is not below `evaluate.fail_under`.
+        run_folder: Of the run.
+        config: Of the evaluation.
+    """
+
+    folder: Path
+    results_file: Path
+    results: Mapping[str, Any] = field(repr=False)
+    films: tuple[Path, ...]
+    passed: bool
+    run_folder: Path
+    config: Config = field(repr=False)
+
+    @property
+    def report(self) -> str:
+        """The table of the agents."""
+        return format_results(self.results)
+
+    @property
+    def agent(self) -> Actor:
+        """The agent, as it was evaluated."""
+        return load_actor(self.config, self.run_folder)
+
+
+def main(changes: Changes) -> int:
     """Runs the command."""
-    config, run_folder = compose_on_run(overrides, command="evaluate", section=SECTION)
+    return int(not evaluate_agent(changes).passed)
+
+
+def evaluate_agent(changes: Changes) -> Evaluation:
+    """Evaluates a finished run as is asked for."""
+    config, run_folder = compose_on_run(changes, command="evaluate", section=SECTION)
     chosen = [config.choices[group] for group in ("planner", "configurator", "scenario")]
     chosen += [config.values.actor.mode] + ["online"] * config.values.actor.learn_online
     output = findings_folder(config, run_folder, default="_".join(["evaluate", *map(str, chosen)]))
@@ -56,15 +95,11 @@ def main(overrides: Sequence[str]) -> int:
     print(f"writing to {output}")
     with locked(output):
         save_config(config, output)
-        return evaluate_run(config, run_folder, output)
+        return evaluate_on(config, run_folder, output)
 
 
-def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
-    """Evaluates the run in its folder, prints the table, and writes results and films to `output`.
-
-    Returns:
-        The exit code.
-    """
+def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
+    """Evaluates the run in its folder, prints the table, and writes results and films to `output`."""
     values, learn_online = config.values.evaluate, config.values.actor.learn_online
     if learn_online:  # what an interrupted evaluation had learned is gone
         (output / RECORDS_FILE).unlink(missing_ok=True)
@@ -117,16 +152,26 @@ def evaluate_run(config: Config, run_folder: Path, output: Path) -> int:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
-    print(f"results: {write_results(results, output, file=_results_file(output, values.split, values.num_episodes))}")
+    results_file = write_results(results, output, file=_results_file(output, values.split, values.num_episodes))
+    print(f"results: {results_file}")
+    films: list[Path] = []
     if learn_online and values.videos:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
-        _film(config, seeds[: values.videos], run_folder, make_policy, make_scenario, output / "videos")
+        films = _film(config, seeds[: values.videos], run_folder, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
-    if values.fail_under is not None and low < values.fail_under:
+    passed = values.fail_under is None or low >= values.fail_under
+    if not passed:
         print(f"the lower bound of success at the end, {low:.6f}, is below fail_under={values.fail_under}")
-        return 1
-    return 0
+    return Evaluation(
+        folder=output,
+        results_file=results_file,
+        results=results,
+        films=tuple(films),
+        passed=passed,
+        run_folder=run_folder,
+        config=config,
+    )
 
 
 def _results_file(output: Path, split: str, num_episodes: int) -> str:
@@ -191,9 +236,9 @@ def _film(
     make_policy: PolicyFactory,
     make_scenario: ScenarioMaker,
     folder: Path,
-) -> None:
+) -> list[Path]:
     if not seeds:
-        return
+        return []
     try:
         paths = film_episodes(
             seeds,
@@ -207,8 +252,10 @@ def _film(
             video_format=config.values.evaluate.video_format,
         )
         print(f"films: {', '.join(map(str, paths))}")
+        return paths
     except (OSError, RuntimeError) as error:
         print(f"no films: {' '.join(str(error).split())}")
+        return []
 
 
 def fingerprint(config: Config, checkpoint_sha256: str) -> str:

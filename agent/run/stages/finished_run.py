@@ -1,9 +1,8 @@
 """What commands on a finished run share: its config as the base, its world model, and a folder for what they find."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from agent.run.config.composing import Config, ConfigError, compose_config, folder
+from agent.run.config.composing import Changes, Config, ConfigError, compose_config, folder, read_changes
 from agent.run.config.saved import CONFIG_FILE, check_same_run, read_config
 from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
@@ -12,19 +11,20 @@ from agent.run.stages.modules import Modules
 from envs.arm.mujoco_env import MujocoEnv
 
 
-def compose_on_run(overrides: Sequence[str], *, command: str, section: str) -> tuple[Config, Path]:
-    """Returns the run's own config with the command line on top, and the folder of the run.
+def compose_on_run(changes: Changes, *, command: str, section: str) -> tuple[Config, Path]:
+    """Returns the run's own config with what is asked for on top, and the folder of the run.
 
     Raises:
-        ConfigError: The command line names no finished run.
+        ConfigError: What is asked for names no finished run.
     """
-    naming = [text for text in overrides if text.startswith(("run=", f"{section}.run="))]
-    if not naming:
+    asked = read_changes(changes)
+    named = asked.get("run", asked.get(f"{section}.run"))
+    if named is None:
         raise ConfigError(f"{command} needs the folder of a finished run, as in `jepa-mpc {command} run=runs/demo`")
-    run_folder = folder(naming[-1].partition("=")[2], naming[-1])
+    run_folder = folder(str(named), f"run={named}")
     saved = read_config(run_folder)
     base = {**saved, "values": {**saved["values"], "output": None}}  # what is found does not lie among the run's own
-    return compose_config(overrides, section=section, base=base), run_folder
+    return compose_config(asked, section=section, base=base), run_folder
 
 
 def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:

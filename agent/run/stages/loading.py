@@ -1,6 +1,5 @@
 """From a run folder to an agent, without an environment and without executing anything that was saved."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
 from agent.run.config.building import build
-from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.run.config.composing import Changes, Config, ConfigError, compose_config
 from agent.run.config.composing import folder as typed_folder
 from agent.run.config.randomness import rng
 from agent.run.config.refusals import refusals
@@ -31,24 +30,27 @@ DATA_FOLDER = "data"
 """Where in a run folder the recorded episodes lie."""
 
 
-def load_agent(run_folder: Path | str, overrides: Sequence[str] = ()) -> Actor:
+def load_agent(run_folder: Path | str, overrides: Changes = ()) -> Actor:
     """Returns the agent of a finished run.
 
     Args:
         run_folder: The folder of a finished run or training.
-        overrides: Changes to its config, as on the command line: `["planner.num_samples=512"]`.
+        overrides: Changes to its config: as on the command line, `["planner.num_samples=512"]`, or a mapping,
+            `{"planner": {"num_samples": 512}}`.
 
     Raises:
         CheckpointError, ConfigError, DatasetError: The folder holds no such run, or a damaged one.
     """
-    if isinstance(overrides, str):
-        raise ConfigError(f"overrides must be a list of changes, as in ['{overrides}'], got '{overrides}'")
     check_working_folder()
     folder = typed_folder(str(run_folder), str(run_folder))
+    return load_actor(compose_config(overrides, base=read_config(folder)), folder)
+
+
+def load_actor(config: Config, run_folder: Path) -> Actor:
+    """Returns the agent that a config makes of what a finished run has learned; see `load_agent`."""
     with own_settings():
-        config = compose_config(overrides, base=read_config(folder))
-        modules = load_modules(config, checkpoint_path(folder))
-        return build_actor(config, modules, recorded=recorded_experience(config, modules, folder))
+        modules = load_modules(config, checkpoint_path(run_folder))
+        return build_actor(config, modules, recorded=recorded_experience(config, modules, run_folder))
 
 
 def checkpoint_path(run_folder: Path) -> Path:

@@ -38,15 +38,18 @@ DECODER = "decoder.safetensors"
 PICTURES_FOLDER = "pictures"
 
 
-def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> None:
+def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> list[Path]:
     """Draws what a finished training has learned to see, if that was by a camera; what is there is not drawn again.
+
+    Returns:
+        The pictures.
 
     Raises:
         CheckpointError: The folder holds another decoder, or a damaged one.
     """
     settings: PictureSettings = build(config.values.pictures)
     if make_vision(config) is None or not settings.num_examples:
-        return
+        return []
     folder = run_folder / PICTURES_FOLDER
     _, held_out = _split(config, dataset)
     episodes = {folder / f"imagined_{index}.png": int(index) for index in held_out[: settings.num_examples]}
@@ -62,10 +65,11 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
             _draw_maps(config, modules, env, settings.num_examples, maps)
         except (OSError, RuntimeError) as error:  # nothing depends on them
             print(f"no pictures: {' '.join(str(error).split())}")
-            return
+            return []
         finally:
             env.close()
     print(f"pictures: {', '.join(map(str, [*episodes, maps]))}")
+    return [*episodes, maps]
 
 
 def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Interpreter | None:

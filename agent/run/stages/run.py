@@ -6,28 +6,65 @@ usage: jepa-mpc run [env=reach|push] [observation=state|pixels|pixels+proprio] [
                     [output=DIR] [key=value ...] [-m]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from agent.run.config.composing import compose_config
+from agent.actor import Actor
+from agent.run.config.composing import Changes, compose_config
 from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
-from agent.run.stages.collect import collect_data, output_folder
-from agent.run.stages.evaluate import evaluate_run
-from agent.run.stages.learn import learn
+from agent.run.stages.collect import Collection, collect_data, output_folder
+from agent.run.stages.evaluate import Evaluation, evaluate_on
 from agent.run.stages.loading import DATA_FOLDER
 from agent.run.stages.lock import locked
-from agent.run.stages.pictures import draw_pictures
+from agent.run.stages.train import Training, train_on
 from agent.run.stages.validation import validate, validate_learning
 from agent.run.stages.vision import configured_env
-from envs.episodes.episode import open_dataset
 
 SECTION = None
 
 
-def main(overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Run:
+    """A whole run.
+
+    Attributes:
+        folder: Where everything of it lies.
+        collection: What was recorded.
+        training: What was learned.
+        evaluation: How well it acts.
+    """
+
+    folder: Path
+    collection: Collection
+    training: Training
+    evaluation: Evaluation
+
+    @property
+    def results(self) -> Mapping[str, Any]:
+        """What results.json holds."""
+        return self.evaluation.results
+
+    @property
+    def agent(self) -> Actor:
+        """The agent, as it was evaluated."""
+        return self.evaluation.agent
+
+
+def main(changes: Changes) -> int:
     """Runs the command."""
     start = perf_counter()
-    config = compose_config(overrides, section=SECTION)
+    run = run_stages(changes)
+    print(f"done in {perf_counter() - start:.0f} s")
+    return int(not run.evaluation.passed)
+
+
+def run_stages(changes: Changes) -> Run:
+    """Collects, trains and evaluates what is asked for."""
+    start = perf_counter()
+    config = compose_config(changes, section=SECTION)
     output = output_folder(config, "run")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
@@ -38,12 +75,9 @@ def main(overrides: Sequence[str]) -> int:
     with locked(output):
         save_config(config, output)
         print("1/3 collect")
-        collect_data(config, output / DATA_FOLDER)
+        collection = collect_data(config, output / DATA_FOLDER)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
-        dataset = open_dataset(output / DATA_FOLDER)
-        learn(config, dataset, output)
-        draw_pictures(config, dataset, output)
+        training = train_on(config, collection.episodes, output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
-        code = evaluate_run(config, output, output)
-    print(f"done in {perf_counter() - start:.0f} s")
-    return code
+        evaluation = evaluate_on(config, output, output)
+    return Run(folder=output, collection=collection, training=training, evaluation=evaluation)

@@ -6,14 +6,16 @@ to actions, stops the training with one sentence and exit code 1.
 usage: jepa-mpc train data=DIR [output=DIR] [seed=N] [regularizer=NAME] [key=value ...] [-m]
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from agent.run.config.composing import Config, ConfigError, compose_config
+from agent.actor import Actor
+from agent.run.config.composing import Changes, Config, ConfigError, compose_config, read_changes
 from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
 from agent.run.config.tasks import env_name
 from agent.run.stages.collect import output_folder
 from agent.run.stages.learn import learn
+from agent.run.stages.loading import load_agent
 from agent.run.stages.lock import locked
 from agent.run.stages.pictures import draw_pictures
 from agent.run.stages.validation import validate, validate_learning
@@ -24,16 +26,44 @@ from envs.spec import TaskSpec
 SECTION = "train"
 
 
-def main(overrides: Sequence[str]) -> int:
+@dataclass(frozen=True)
+class Training:
+    """A finished training.
+
+    Attributes:
+        folder: Where all that was learned lies, with its logs.
+        checkpoint: What acts, in one file.
+        pictures: Of what was learned to see, for people.
+    """
+
+    folder: Path
+    checkpoint: Path
+    pictures: tuple[Path, ...]
+
+    @property
+    def agent(self) -> Actor:
+        """The agent that acts with what was learned."""
+        return load_agent(self.folder)
+
+
+def main(changes: Changes) -> int:
     """Runs the command."""
-    config = compose_config(overrides, section=SECTION)
+    folder = train_agent(changes).folder
+    print(f"what was learned lies in {folder}; next: jepa-mpc evaluate run={folder}")
+    return 0
+
+
+def train_agent(changes: Changes) -> Training:
+    """Trains what is asked for."""
+    changes = read_changes(changes)
+    config = compose_config(changes, section=SECTION)
     if config.values.train.data is None:
         raise ConfigError("train needs a folder of episodes, as in `jepa-mpc train data=runs/reach_state_data_seed0`")
-    dataset = open_dataset(Path(str(config.values.train.data)))
+    dataset = open_dataset(Path(config.values.train.data))
     env = env_name(dataset)
-    if any(text.startswith("env=") for text in overrides) and config.choices["env"] != env:
+    if "env" in changes and config.choices["env"] != env:
         raise ConfigError(f"the episodes in '{dataset.folder}' are of env={env}, got env={config.choices['env']}")
-    config = compose_config([*overrides, f"env={env}"], section=SECTION)
+    config = compose_config({**changes, "env": env}, section=SECTION)
     _check_observation(config, dataset)
     output = output_folder(config, "model")
     is_new = not (output / CONFIG_FILE).exists()
@@ -47,14 +77,17 @@ def main(overrides: Sequence[str]) -> int:
         if is_new:
             save_config(config, output)
         try:
-            learn(config, dataset, output)
+            return train_on(config, dataset, output)
         except DatasetError:
             if is_new:  # nothing is in the way of the same command with sound data
                 (output / CONFIG_FILE).unlink()
             raise
-        draw_pictures(config, dataset, output)
-    print(f"what was learned lies in {output}; next: jepa-mpc evaluate run={output}")
-    return 0
+
+
+def train_on(config: Config, dataset: EpisodeDataset, output: Path) -> Training:
+    """Learns what the config asks for, and draws pictures of it."""
+    checkpoint = learn(config, dataset, output)
+    return Training(folder=output, checkpoint=checkpoint, pictures=tuple(draw_pictures(config, dataset, output)))
 
 
 def _check_observation(config: Config, dataset: EpisodeDataset) -> None:

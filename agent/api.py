@@ -1,0 +1,63 @@
+"""All that the command line does, from Python: the same commands, the same keys, the same folders.
+
+A keyword is a key of the config or chooses of a group; a mapping changes keys below it. What has a dot goes in by `**`:
+
+    run = api.run(env="reach", output="runs/reach", seed=1, collect={"num_episodes": 1000}, planner="icem")
+    quick = api.evaluate(run=run.folder, planner="icem", num_episodes=50, **{"planner.num_samples": 32})
+    quick.results["agents"]["actor"]["success_at_end"]
+    quick.agent.act(observation)
+
+Each call says on the way what it does, goes on where an interrupted one stopped, and returns what it came to. Worker
+processes share nothing with the caller: neither a notebook nor a script needs `if __name__ == "__main__"`.
+
+What the caller does wrong raises a `jepa_mpc.errors.UserError`, as on the command line in one sentence.
+"""
+
+from typing import Any
+
+from agent.run.stages.collect import Collection, collect_episodes
+from agent.run.stages.compare_planners import Comparison
+from agent.run.stages.compare_planners import compare_planners as compare
+from agent.run.stages.evaluate import Evaluation, evaluate_agent
+from agent.run.stages.loading import load_agent
+from agent.run.stages.run import Run, run_stages
+from agent.run.stages.train import Training, train_agent
+
+__all__ = [
+    "Collection",
+    "Comparison",
+    "Evaluation",
+    "Run",
+    "Training",
+    "collect",
+    "compare_planners",
+    "evaluate",
+    "load_agent",
+    "run",
+    "train",
+]
+
+
+def run(**keys: Any) -> Run:
+    """Collects, trains and evaluates, as `jepa-mpc run`."""
+    return run_stages(keys)
+
+
+def collect(**keys: Any) -> Collection:
+    """Records episodes, as `jepa-mpc collect`; a key of the section collect needs no prefix."""
+    return collect_episodes(keys)
+
+
+def train(**keys: Any) -> Training:
+    """Trains on recorded episodes, as `jepa-mpc train`: `data` is their folder."""
+    return train_agent(keys)
+
+
+def evaluate(**keys: Any) -> Evaluation:
+    """Measures the success of a finished run, as `jepa-mpc evaluate`: `run` is its folder."""
+    return evaluate_agent(keys)
+
+
+def compare_planners(**keys: Any) -> Comparison:
+    """Runs planners on the same episodes, as `jepa-mpc compare-planners`: `run` is the folder of a finished run."""
+    return compare(keys)
