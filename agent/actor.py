@@ -266,7 +266,7 @@ class Actor:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
         context = state.memory.context(self.world_model.context_length)
         objective = ImaginedCost(
-            imagine=self.world_model.rollout,
+            world_model=self.world_model,
             cost=configuration.cost,
             context=context,
             goal=state.goal,

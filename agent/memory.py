@@ -86,7 +86,8 @@ class ShortTermMemory:
         moments = (first,) * (length - len(moments)) + moments
         return LatentContext(
             embeddings=torch.stack([moment.embedding for moment in moments])[None],
-            actions=torch.stack([moment.previous_action for moment in moments])[None],
+            actions=torch.stack([moment.previous_action for moment in moments])[None, 1:],
+            previous_action=moments[-1].previous_action[None],
         )
 
     def triples(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -46,5 +46,6 @@ def imagine_policy(
         context = LatentContext(
             embeddings=torch.cat([context.embeddings, embedding], dim=1)[:, 1:],
             actions=torch.cat([context.actions, model_action], dim=1)[:, 1:],
+            previous_action=model_action[:, 0],
         )
     return actions, torch.cat(embeddings, dim=1)

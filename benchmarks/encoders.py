@@ -21,8 +21,9 @@ from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from benchmarks.training import seconds
 from envs.episodes.episode import EpisodeDataset, open_dataset
-from world_model.training.fit import threads, train_step
-from world_model.training.train import TrainingStopped, WorldModelTask, train_world_model
+from world_model.training.fit import TrainingStopped, threads, train_step
+from world_model.training.task import WorldModelTask
+from world_model.training.train import train_world_model
 
 NUM_TRIAL_STEPS = 15
 NUM_WARM_UP = 5

@@ -134,7 +134,7 @@ class Lab:
     def objective(self, situation: Situation) -> ImaginedCost:
         """Returns what the agent would minimise there."""
         return ImaginedCost(
-            imagine=self._model.rollout,
+            world_model=self._model,
             cost=self._configuration.cost,
             context=situation.memory.context(self._model.context_length),
             goal=situation.goal,

@@ -200,7 +200,7 @@ def _context(way: Way, times: Tensor, *, length: int, action_repeat: int) -> Lat
     past = (times[:, None] - action_repeat * torch.arange(length - 1, -1, -1)).clamp(min=0)  # [num_moments, length]
     led_there = (past[:, :, None] - action_repeat + torch.arange(action_repeat)).clamp(min=0)
     actions = way.actions[led_there].flatten(2) * (past > 0)[:, :, None]
-    return LatentContext(embeddings=way.embeddings[past], actions=actions)
+    return LatentContext(embeddings=way.embeddings[past], actions=actions[:, 1:], previous_action=actions[:, -1])
 
 
 def _priced(cost: Cost, trajectory: LatentTrajectory, way: Way) -> Array:

@@ -31,7 +31,8 @@ from benchmarks.regularizers import SILENCED, quiet
 from benchmarks.tables import table
 from envs.episodes.episode import EpisodeDataset, open_dataset
 from world_model.training.fit import threads, train_step
-from world_model.training.train import TrainingSettings, WorldModelTask
+from world_model.training.settings import TrainingSettings
+from world_model.training.task import WorldModelTask
 
 WAYS = ("sigreg", "reconstruction", "infonce")
 SENSOR = "tip"

@@ -20,9 +20,11 @@ from agent.run.stages.modules import build_world_model, model_configs
 from benchmarks.tables import table
 from envs.episodes.episode import open_dataset
 from world_model.objectives.prediction import imagine, prediction_loss
-from world_model.training.data import Windows, WindowSampler
+from world_model.training.data import WindowSampler
 from world_model.training.fit import threads, train_step
-from world_model.training.train import TrainingSettings, WorldModelTask
+from world_model.training.settings import TrainingSettings
+from world_model.training.task import WorldModelTask
+from world_model.types import Windows
 
 NUM_STEPS = 60
 NUM_WARM_UP = 10
@@ -71,7 +73,7 @@ def bare_passes(task: WorldModelTask, batch: Windows) -> None:
     """Encodes and predicts, and passes gradients back; nothing else."""
     model = task.model.train()
     model.zero_grad()
-    embeddings = task.encode(batch.observation)
+    embeddings = task.module.encode(batch)
     predictions = imagine(model, embeddings, batch.actions)
     loss = prediction_loss(predictions, embeddings[:, model.context_length :], model.blocks)
     loss.backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The world model: one encoder a sensor, one predictor over all of them (joint-embedding predictive architecture)."""
+"""The world model: one encoder a sensor, one dynamics over all of them (joint-embedding predictive architecture)."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -6,10 +6,12 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from world_model.action_encoders import ActionEncoder
+from world_model.building import DEVICE_TYPES
+from world_model.dynamics.base import Dynamics
 from world_model.normalizer import Moments, Normalizer, PixelScale
 from world_model.ranges import check_count
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
@@ -23,10 +25,9 @@ def _in_its_own_precision(method: Callable[Concatenate["JEPA", P], R]) -> Callab
 
     @wraps(method)
     def alone(model: "JEPA", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        device_type = model.device.type
-        if model.training or not torch.is_autocast_enabled(device_type):
+        if model.training or not any(map(torch.is_autocast_enabled, DEVICE_TYPES)):
             return method(model, *args, **kwargs)
-        with torch.autocast(device_type, enabled=False):
+        with torch.autocast(model.device.type, enabled=False):
             return method(model, *args, **kwargs)
 
     return alone
@@ -40,8 +41,9 @@ class JEPA(nn.Module):
         embed_dims: Sensor name to the size of its block, in the order of the blocks. A sensor that is not named is not
             used.
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
-        predictor: Builds the predictor from `embed_dim`, `action_dim` (of a model step) and `context_length`.
-        context_length: Frames that the predictor sees.
+        action_encoder: Builds the encoder of actions from `action_dim` (of a control action) and `action_repeat`.
+        dynamics: Builds the dynamics from `embed_dim`, `action_dim` (of a model step) and `context_length`.
+        context_length: Frames that the dynamics begin with.
         action_dim: Size of a control action.
         action_repeat: Control steps of a model step; a model action is the concatenation of their actions.
 
@@ -55,7 +57,8 @@ class JEPA(nn.Module):
         sensors: Mapping[str, tuple[int, ...]],
         embed_dims: Mapping[str, int],
         encoder: Callable[..., nn.Module],
-        predictor: Callable[..., nn.Module],
+        action_encoder: Callable[..., ActionEncoder],
+        dynamics: Callable[..., Dynamics],
         context_length: int,
         action_dim: int,
         action_repeat: int,
@@ -76,11 +79,11 @@ class JEPA(nn.Module):
         self.normalizers = nn.ModuleDict(
             {name: PixelScale() if is_image(shape) else Normalizer(shape) for name, shape in self._sensors.items()}
         )
-        self.action_normalizer = Normalizer((self.action_dim,))
+        self.action_encoder = action_encoder(action_dim=action_dim, action_repeat=action_repeat)
         self.encoders = nn.ModuleDict(
             {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
         )
-        self.predictor = predictor(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
+        self.dynamics = dynamics(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
         self.register_load_state_dict_post_hook(_check_loaded)  # type: ignore[no-untyped-call]
 
     @property
@@ -91,11 +94,11 @@ class JEPA(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are, and readings must be."""
-        return self.action_normalizer.mean.device
+        return next(self.parameters()).device
 
     @property
     def context_length(self) -> int:
-        """How many frames the predictor sees."""
+        """How many frames the dynamics begin with."""
         return self._context_length
 
     @property
@@ -118,9 +121,7 @@ class JEPA(nn.Module):
         for name, normalizer in self.normalizers.items():
             if isinstance(normalizer, Normalizer):
                 normalizer.fit(sensors[name])
-        self.action_normalizer.fit(
-            Moments(mean=np.tile(actions.mean, self.action_repeat), std=np.tile(actions.std, self.action_repeat))
-        )
+        self.action_encoder.fit(actions)
 
     @_in_its_own_precision
     def encode(self, observation: Observation) -> Tensor:
@@ -161,7 +162,7 @@ class JEPA(nn.Module):
                 f"got {sorted(goal.observation)} and {sorted(goal.asked)}"
             )
         asked = next(iter(goal.asked.values()))
-        embedding = self.action_normalizer.mean.new_zeros(len(asked), self._embed_dim)
+        embedding = next(self.parameters()).new_zeros(len(asked), self._embed_dim)
         mask = torch.zeros_like(embedding, dtype=torch.bool)
         for name, readings in goal.observation.items():
             if name not in self._sensors:
@@ -187,27 +188,53 @@ class JEPA(nn.Module):
         Raises:
             ValueError: The context has another number of frames, or the actions another size.
         """
+        self._check_imaginable(context, actions)
         batch, num_samples, horizon, action_dim = actions.shape
-        if context.embeddings.shape[1] != self._context_length or action_dim != self.action_dim:
-            raise ValueError(
-                f"a rollout needs a context of {self._context_length} frames and actions of {self.action_dim} numbers, "
-                f"got {context.embeddings.shape[1]} and {action_dim}"
-            )
-        rows = batch * num_samples
-        frames = context.embeddings.repeat_interleave(num_samples, dim=0)  # [rows, context, embed_dim]
-        past = context.actions[:, 1:].repeat_interleave(num_samples, dim=0)
-        commands = self.action_normalizer(torch.cat([past, actions.reshape(rows, horizon, action_dim)], dim=1))
+        state = self.dynamics.begin(context.embeddings, self.action_encoder(context.actions))
+        if num_samples > 1:
+            state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
+        encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
         predictions = []
-        for step in range(horizon):
-            prediction = self.predictor(frames, commands[:, step : step + self._context_length])
+        for action in encoded.unbind(dim=1):
+            state, prediction = self.dynamics.step(state, action)
             predictions.append(prediction)
-            frames = torch.cat([frames[:, 1:], prediction[:, None]], dim=1)
         return LatentTrajectory(
             embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim),
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
+
+    @_in_its_own_precision
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:
+        """Returns where each action leads from the embeddings given before it, all at once.
+
+        Args:
+            context: Of `context_length` frames.
+            states: `[batch, num_samples, horizon, embed_dim]`, behind each action.
+            actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+
+        Returns:
+            `[batch, num_samples, horizon, embed_dim]`.
+
+        Raises:
+            ValueError: The context has another number of frames, or the actions another size.
+        """
+        self._check_imaginable(context, actions)
+        num_samples, horizon = actions.shape[1:3]
+        past, past_actions = (
+            values[:, None].expand(-1, num_samples, -1, -1) for values in (context.embeddings, context.actions)
+        )
+        embeddings = torch.cat([past, states[:, :, :-1]], dim=2).flatten(0, 1)  # [rows, context + horizon - 1, ...]
+        encoded = self.action_encoder(torch.cat([past_actions, actions], dim=2).flatten(0, 1))
+        return self.dynamics.foresee(embeddings, encoded)[:, -horizon:].view(states.shape)
+
+    def _check_imaginable(self, context: LatentContext, actions: Tensor) -> None:
+        if context.embeddings.shape[1] != self._context_length or actions.shape[3] != self.action_dim:
+            raise ValueError(
+                f"a rollout needs a context of {self._context_length} frames and actions of {self.action_dim} numbers, "
+                f"got {context.embeddings.shape[1]} and {actions.shape[3]}"
+            )
 
     def _embed(self, sensor: str, readings: Tensor) -> Tensor:
         embedding: Tensor = self.encoders[sensor](self.normalizers[sensor](readings))

@@ -3,10 +3,12 @@
 Time: `actions[t]` is executed after `observations[t]` and leads to `observations[t + 1]`. A step here is a *model step*
 of `action_repeat` control steps; its action is the concatenation of their control actions.
 
-Dimension words: `batch` independent problems; `time` recorded steps; `context` steps that the predictor sees; `horizon`
-imagined steps; `num_samples` candidates; `embed_dim`, `action_dim`.
+This alignment holds for recorded windows, for contexts and for what is imagined.
 
-An embedding is a concatenation of *blocks*, one a sensor, with one predictor over all of them: a partial goal is a
+Dimension words: `batch` independent problems; `time` recorded steps; `context` steps that the dynamics begin with;
+`horizon` imagined steps; `num_samples` candidates; `embed_dim`, `action_dim`.
+
+An embedding is a concatenation of *blocks*, one a sensor, with one dynamics over all of them: a partial goal is a
 choice of blocks.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 Observation = Mapping[str, Tensor]
@@ -23,6 +26,32 @@ Observation = Mapping[str, Tensor]
 def is_image(shape: Sequence[int]) -> bool:
     """Returns whether a sensor of that shape is a camera: `(height, width, 3)`."""
     return len(shape) == 3 and shape[2] == 3
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Stretches of episodes, in model steps.
+
+    Attributes:
+        observation: Sensor name to its readings, `[batch, time, *shape]`.
+        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` is executed after frame t and leads to frame t + 1.
+    """
+
+    observation: Mapping[str, Tensor]
+    actions: Tensor
+
+    def to(self, device: torch.device) -> "Windows":
+        """Returns the windows on a device."""
+        readings = {name: tensor.to(device) for name, tensor in self.observation.items()}
+        return Windows(observation=readings, actions=self.actions.to(device))
+
+    def split(self, batch_size: int) -> list["Windows"]:
+        """Returns the windows in batches; the last may be smaller."""
+        readings = {name: torch.split(tensor, batch_size) for name, tensor in self.observation.items()}
+        return [
+            Windows(observation={name: parts[index] for name, parts in readings.items()}, actions=actions)
+            for index, actions in enumerate(torch.split(self.actions, batch_size))
+        ]
 
 
 @dataclass(frozen=True)
@@ -54,23 +83,27 @@ class LatentGoal:
 
 @dataclass(frozen=True)
 class LatentContext:
-    """What the predictor sees of the past.
+    """The past that imagination begins with.
 
     Attributes:
         embeddings: `[batch, context, embed_dim]`, the newest last.
-        actions: `[batch, context, action_dim]`; `actions[:, i]` led to `embeddings[:, i]` (0 where nothing was executed
-            yet), so that the newest is the previous action.
+        actions: `[batch, context - 1, action_dim]`, those between them: `actions[:, t]` is executed after
+            `embeddings[:, t]` and leads to `embeddings[:, t + 1]`; 0 where nothing was executed yet.
+        previous_action: `[batch, action_dim]`, what led to the newest embedding, whether or not the embedding before it
+            is in the context; 0 at the start of an episode. Costs of imagined actions begin with it.
     """
 
     embeddings: Tensor
     actions: Tensor
+    previous_action: Tensor
 
     @classmethod
     def at_rest(cls, embedding: Tensor, *, context_length: int, action_dim: int) -> "LatentContext":
         """Returns the context of an episode that begins at `embedding`, `[batch, embed_dim]`."""
         return cls(
             embeddings=embedding[:, None].repeat(1, context_length, 1),
-            actions=embedding.new_zeros(len(embedding), context_length, action_dim),
+            actions=embedding.new_zeros(len(embedding), context_length - 1, action_dim),
+            previous_action=embedding.new_zeros(len(embedding), action_dim),
         )
 
 
@@ -79,10 +112,11 @@ class LatentTrajectory:
     """Imagined futures.
 
     Attributes:
-        embeddings: `[batch, num_samples, horizon, embed_dim]`; `actions[:, :, t]` leads to `embeddings[:, :, t]`.
+        embeddings: `[batch, num_samples, horizon, embed_dim]`, what comes after `start`: `actions[:, :, t]` is executed
+            after `embeddings[:, :, t - 1]`, the first one after `start`, and leads to `embeddings[:, :, t]`.
         actions: `[batch, num_samples, horizon, action_dim]`.
-        previous_action: `[batch, action_dim]`, executed before `actions[:, :, 0]`: the newest of the context.
-        start: `[batch, embed_dim]`, where `actions[:, :, 0]` starts: the newest of the context.
+        previous_action: `[batch, action_dim]`, what led to `start`.
+        start: `[batch, embed_dim]`, the newest embedding of the context.
     """
 
     embeddings: Tensor
@@ -101,7 +135,7 @@ class WorldModel(Protocol):
 
     @property
     def context_length(self) -> int:
-        """How many frames the predictor sees."""
+        """How many frames the dynamics begin with."""
         ...
 
     @property
@@ -123,5 +157,21 @@ class WorldModel(Protocol):
         Args:
             context: Of `context_length` frames.
             actions: `[batch, num_samples, horizon, action_dim]`.
+        """
+        ...
+
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:
+        """Returns where each action leads from the embeddings given before it, all at once.
+
+        `foresee(context, rollout(context, actions).embeddings, actions)` are the embeddings of that rollout.
+
+        Args:
+            context: Of `context_length` frames.
+            states: `[batch, num_samples, horizon, embed_dim]`, behind each action; what stands behind the last one
+                changes nothing.
+            actions: `[batch, num_samples, horizon, action_dim]`.
+
+        Returns:
+            `[batch, num_samples, horizon, embed_dim]`.
         """
         ...

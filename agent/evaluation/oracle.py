@@ -88,6 +88,17 @@ class OracleModel:
         return LatentTrajectory(
             embeddings=embeddings.reshape(1, actions.shape[1], actions.shape[2], -1),
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
+        )
+
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:  # noqa: ARG002
+        """Simulates from no other states than the present one.
+
+        Raises:
+            OracleError: Always.
+        """
+        raise OracleError(
+            "the oracle model simulates, so it starts from the present state alone: choose a planner that samples, as "
+            "planner=cem, or oracle=0"
         )

@@ -116,7 +116,7 @@ def practise(
                 moments.embedding, context_length=world_model.context_length, action_dim=world_model.action_dim
             )
             objective = ImaginedCost(
-                imagine=world_model.rollout,
+                world_model=world_model,
                 cost=cost,
                 context=context,
                 goal=moments.goal,

@@ -64,7 +64,7 @@ class RefinementTask(LearningTask):
         trajectory = LatentTrajectory(
             embeddings=embeddings[:, None],
             actions=actions.repeat(1, 1, model.action_repeat)[:, None],
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=transitions.embedding,
         )
         cost = self._cost(trajectory, transitions.goal).mean()

@@ -50,7 +50,7 @@ class IntegratorModel:
         return LatentTrajectory(
             embeddings=context.embeddings[:, -1, None, None] + torch.cat([moves, still], dim=3),
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 

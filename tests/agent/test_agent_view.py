@@ -46,7 +46,7 @@ class Walk:
         return LatentTrajectory(
             embeddings=context.embeddings[:, -1, None, None] + moves,
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 
@@ -63,7 +63,9 @@ def make_actor(env, tip, *, num_evaluations=8, filled=(), step=0, horizon=3):
     """An actor that has just decided to rise by 2 cm in each of two control steps of a model step."""
     memory = SimpleNamespace(
         context=lambda length: LatentContext(
-            embeddings=torch.tensor(tip, dtype=torch.float32)[None, None], actions=torch.zeros(1, 1, 6)
+            embeddings=torch.tensor(tip, dtype=torch.float32)[None, None],
+            actions=torch.zeros(1, 0, 6),
+            previous_action=torch.zeros(1, 6),
         ),
         moments=[SimpleNamespace(previous_action=torch.zeros(6))],
     )

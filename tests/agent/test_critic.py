@@ -159,7 +159,9 @@ def future(integrator):
     """Two candidates in each of two problems: 3 steps of 0.1 along an axis, there and back."""
     actions = torch.zeros(2, 2, 3, 3)
     actions[:, 0, :, 0], actions[:, 1, :, 0] = 1.0, -1.0
-    context = LatentContext(embeddings=torch.zeros(2, 1, 5), actions=torch.zeros(2, 1, 3))
+    context = LatentContext(
+        embeddings=torch.zeros(2, 1, 5), actions=torch.zeros(2, 0, 3), previous_action=torch.zeros(2, 3)
+    )
     return integrator.rollout(context, actions.requires_grad_())
 
 

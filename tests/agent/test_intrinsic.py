@@ -9,7 +9,8 @@ from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.novelty import Novelty
 from agent.cost.statistics import FittedCost, TrainingStatistics
 from agent.cost.types import CostModule
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.action_encoders import BoxActionEncoder
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
@@ -88,7 +89,8 @@ def world_model() -> JEPA:
         sensors=SENSORS,
         embed_dims={"tip": 2, "object": 3},
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
-        predictor=partial(ResidualMLPPredictor, hidden_dim=16, num_layers=2),
+        action_encoder=BoxActionEncoder,
+        dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
         context_length=1,
         action_dim=2,
         action_repeat=2,
@@ -115,7 +117,9 @@ def test_gradients_through_a_world_model_reach_the_actions_and_agree_with_finite
         )
         assert not list(term.parameters())
         assert not any(buffer.requires_grad for buffer in term.buffers())
-    context = LatentContext(embeddings=embeddings[:2, None].detach(), actions=draw(2, 1, 4, seed=52))
+    context = LatentContext(
+        embeddings=embeddings[:2, None].detach(), actions=draw(2, 0, 4, seed=52), previous_action=draw(2, 4, seed=52)
+    )
     asked = goal(draw(2, 5, seed=53))
     actions = draw(2, 3, 4, 4, seed=54).requires_grad_()
     assert torch.autograd.gradcheck(lambda actions: term(world_model.rollout(context, actions), asked), actions)

@@ -29,7 +29,7 @@ from envs.episodes.recording import write_dataset
 from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from world_model import embedding
 from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
-from world_model.training.train import WorldModelTask
+from world_model.training.task import WorldModelTask
 
 SMALL = (
     "env=push",

@@ -103,7 +103,9 @@ def test_planning_asks_the_policy_nothing(make_actor, planner, policy):
 def test_what_is_proposed_is_what_will_be_let_through(integrator, policy):
     high = torch.ones(3)
     bounds = ActionBounds(low=-high, high=high, max_change=0.25 * high, previous_action=torch.zeros(1, 3))
-    context = LatentContext(embeddings=torch.zeros(1, 1, 5), actions=torch.zeros(1, 1, 6))
+    context = LatentContext(
+        embeddings=torch.zeros(1, 1, 5), actions=torch.zeros(1, 0, 6), previous_action=torch.zeros(1, 6)
+    )
     asked = {"position": torch.ones(1, dtype=torch.bool)}
     goal = integrator.encode_goal(Goal(observation={"position": torch.tensor([[0.1, 0.0, 0.0]])}, asked=asked))
     actions, _ = imagine_policy(policy, integrator, context, goal, bounds=bounds, horizon=4, action_repeat=2)

@@ -8,7 +8,8 @@ from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.types import CostModule
 from agent.objective import ImaginedCost
 from planners.types import TrajectoryObjective
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.action_encoders import BoxActionEncoder
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentGoal
@@ -26,7 +27,8 @@ def objective(request):
         sensors={"position": (2,), "velocity": (3,)},
         embed_dims={"position": 2, "velocity": 3},
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
-        predictor=partial(ResidualMLPPredictor, hidden_dim=16, num_layers=2),
+        action_encoder=BoxActionEncoder,
+        dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
         context_length=request.param,
         action_dim=ACTION_DIM,
         action_repeat=ACTION_REPEAT,
@@ -36,11 +38,12 @@ def objective(request):
             parameter.copy_(0.3 * draw(*parameter.shape, seed=index))
     terms = {"distance": GoalDistance(last_step_weight=2.0), "effort": ControlEffort(), "change": ActionSmoothness()}
     return ImaginedCost(
-        imagine=model.rollout,
+        world_model=model,
         cost=CostModule(terms=terms, weights={"distance": 1.0, "effort": 0.1}, limits={"change": 0.3}),
         context=LatentContext(
             embeddings=draw(BATCH, request.param, EMBED_DIM, seed=100),
-            actions=draw(BATCH, request.param, ACTION_DIM * ACTION_REPEAT, seed=101),
+            actions=draw(BATCH, request.param - 1, ACTION_DIM * ACTION_REPEAT, seed=101),
+            previous_action=draw(BATCH, ACTION_DIM * ACTION_REPEAT, seed=106),
         ),
         goal=LatentGoal(
             embedding=draw(BATCH, EMBED_DIM, seed=102), mask=torch.ones(BATCH, EMBED_DIM, dtype=torch.bool)
@@ -61,7 +64,7 @@ def test_it_shows_its_states(objective):
 def test_the_cost_of_actions_is_that_of_the_states_that_they_lead_to(objective, actions):
     states = objective.rollout(actions)
     assert torch.equal(objective(actions).cost, objective.price(states, actions).cost)
-    trajectory = objective.imagine(objective.context, actions.repeat(1, 1, 1, ACTION_REPEAT))
+    trajectory = objective.world_model.rollout(objective.context, actions.repeat(1, 1, 1, ACTION_REPEAT))
     assert torch.equal(objective(actions).cost, objective.cost(trajectory, objective.goal))
     change = ActionSmoothness()(trajectory, objective.goal)
     assert torch.equal(objective(actions).violations, (change[:, :, None] - 0.3) / 0.3)
@@ -95,8 +98,10 @@ def test_each_step_is_the_models_from_the_states_given_before_it(objective, acti
             past = torch.cat([objective.context.actions[problem], model_actions[problem, sample]])
             for step in range(HORIZON):
                 window = slice(step, step + length)
-                context = LatentContext(embeddings=frames[None, window], actions=past[None, window])
-                alone = objective.imagine(context, past[None, None, None, step + length]).embeddings[0, 0, 0]
+                before = past[None, window][:, : length - 1]
+                context = LatentContext(embeddings=frames[None, window], actions=before, previous_action=before[:, :0])
+                action = past[None, None, None, step + length - 1]
+                alone = objective.world_model.rollout(context, action).embeddings[0, 0, 0]
                 torch.testing.assert_close(predicted[problem, sample, step], alone)
 
 
@@ -111,9 +116,9 @@ def test_gradients_agree_with_finite_differences(objective, actions):
 def test_the_executed_action_counts_as_the_one_before_the_first(objective, actions):
     moved = replace(
         objective,
-        context=replace(objective.context, actions=objective.context.actions + 1.0),
+        context=replace(objective.context, previous_action=objective.context.previous_action + 1.0),
         cost=CostModule(terms={"change": ActionSmoothness()}, weights={"change": 1.0}, limits={}),
     )
     still = replace(moved, context=objective.context)
-    first = (actions[:, :, 0].repeat(1, 1, ACTION_REPEAT) - objective.context.actions[:, None, -1]) * 2.0
+    first = (actions[:, :, 0].repeat(1, 1, ACTION_REPEAT) - objective.context.previous_action[:, None]) * 2.0
     torch.testing.assert_close(still(actions).cost - moved(actions).cost, (first - 1.0).mean(dim=2))

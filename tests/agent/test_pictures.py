@@ -116,7 +116,7 @@ class Rows:
         return LatentTrajectory(
             embeddings=context.embeddings[:, -1, None, None] + moves,
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 

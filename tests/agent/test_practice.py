@@ -112,8 +112,12 @@ def test_what_is_shown_is_what_the_planner_plans_from_there(make, world, cost):
     goal = LatentGoal(
         embedding=shown.goal.embedding.view(6, HORIZON, 5)[:, 0], mask=shown.goal.mask.view(6, HORIZON, 5)[:, 0]
     )
-    context = LatentContext(embeddings=start[:, None], actions=torch.zeros(6, 1, 3 * ACTION_REPEAT))
-    objective = ImaginedCost(imagine=world.rollout, cost=cost, context=context, goal=goal, action_repeat=ACTION_REPEAT)
+    context = LatentContext(
+        embeddings=start[:, None],
+        actions=torch.zeros(6, 0, 3 * ACTION_REPEAT),
+        previous_action=torch.zeros(6, 3 * ACTION_REPEAT),
+    )
+    objective = ImaginedCost(world_model=world, cost=cost, context=context, goal=goal, action_repeat=ACTION_REPEAT)
     bounds, planner = BOX, cem(num_samples=512)
     noise = planner.sample_noise(
         [torch.Generator().manual_seed(seed) for seed in range(6)], bounds=bounds, horizon=HORIZON

@@ -111,8 +111,10 @@ def test_the_loss_is_what_the_objective_says_of_following_the_policy(make_task, 
         for _ in range(HORIZON):
             actions.append(policy(place, goal))
             place = place + torch.nn.functional.pad(0.2 * actions[-1], (0, 2))
-    context = LatentContext(embeddings=places[:, None], actions=torch.zeros(20, 1, 6))
-    objective = ImaginedCost(imagine=world.rollout, cost=cost, context=context, goal=goal, action_repeat=2)
+    context = LatentContext(
+        embeddings=places[:, None], actions=torch.zeros(20, 0, 6), previous_action=torch.zeros(20, 6)
+    )
+    objective = ImaginedCost(world_model=world, cost=cost, context=context, goal=goal, action_repeat=2)
     expected = objective(torch.stack(actions, dim=1)[:, None]).cost.mean()
     torch.testing.assert_close(task._losses(transitions)["loss"].detach(), expected)
 

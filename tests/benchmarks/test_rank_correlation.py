@@ -20,7 +20,7 @@ class Adds:
         return LatentTrajectory(
             embeddings=context.embeddings[:, -1, None, None] + moves,
             actions=actions,
-            previous_action=context.actions[:, -1],
+            previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 

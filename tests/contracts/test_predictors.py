@@ -1,4 +1,4 @@
-"""What every predictor in configs/predictor promises."""
+"""What all dynamics in configs/predictor promise."""
 
 import pytest
 import torch
@@ -37,84 +37,125 @@ def make_untrained(config, context_length, **changes):
 
 
 def make(config, context_length, **changes):
-    """Builds a predictor with weights that make all of its inputs count."""
-    predictor = make_untrained(config, context_length, **changes)
+    """Builds dynamics with weights that make all of their inputs count."""
+    dynamics = make_untrained(config, context_length, **changes)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in predictor.parameters():
+        for parameter in dynamics.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
-    return predictor.eval()
+    return dynamics.eval()
 
 
-def inputs(context_length, rows=6, dtype=torch.float32):
+def inputs(time, rows=6, dtype=torch.float32):
     generator = torch.Generator().manual_seed(1)
-    embeddings = torch.randn(rows, context_length, EMBED_DIM, generator=generator, dtype=dtype)
-    return embeddings, torch.randn(rows, context_length, ACTION_DIM, generator=generator, dtype=dtype)
+    embeddings = torch.randn(rows, time, EMBED_DIM, generator=generator, dtype=dtype)
+    return embeddings, torch.randn(rows, time, ACTION_DIM, generator=generator, dtype=dtype)
+
+
+def predict(dynamics, embeddings, actions, *further):
+    """Returns what the newest action of a context leads to, and each further one after it."""
+    state, predictions = dynamics.begin(embeddings, actions[:, :-1]), []
+    for action in (actions[:, -1], *further):
+        state, prediction = dynamics.step(state, action)
+        predictions.append(prediction)
+    return torch.stack(predictions, dim=1)
 
 
 def test_untrained_it_predicts_that_nothing_changes(config, context_length):
     embeddings, actions = inputs(context_length)
-    assert torch.equal(make_untrained(config, context_length)(embeddings, actions), embeddings[:, -1])
+    predictions = predict(make_untrained(config, context_length).eval(), embeddings, actions, actions[:, 0])
+    assert torch.equal(predictions, embeddings[:, -1:].expand(-1, 2, -1))
 
 
 def test_a_row_alone_is_predicted_as_in_a_batch(config, context_length):
-    predictor, (embeddings, actions) = make(config, context_length), inputs(context_length)
-    together = predictor(embeddings, actions)
-    assert together.shape == (6, EMBED_DIM)
+    dynamics, (embeddings, actions) = make(config, context_length), inputs(context_length)
+    together = predict(dynamics, embeddings, actions, actions[:, 0])
+    assert together.shape == (6, 2, EMBED_DIM)
     for row in range(6):
-        alone = predictor(embeddings[row, None], actions[row, None])[0]
+        alone = predict(dynamics, embeddings[row, None], actions[row, None], actions[row, None, 0])[0]
         torch.testing.assert_close(alone, together[row], rtol=1e-5, atol=1e-5)
 
 
 def test_every_frame_and_action_counts(config, context_length):
-    predictor, (embeddings, actions) = make(config, context_length), inputs(context_length)
-    prediction = predictor(embeddings, actions)
+    dynamics, (embeddings, actions) = make(config, context_length), inputs(context_length)
+    prediction = predict(dynamics, embeddings, actions)
     for frame in range(context_length):
         for changed in (embeddings, actions):
             before = changed[:, frame].clone()
             changed[:, frame] += 1
-            assert (predictor(embeddings, actions) - prediction).abs().amax(dim=1).min() > 1e-4
+            assert (predict(dynamics, embeddings, actions) - prediction).abs().amax(dim=(1, 2)).min() > 1e-4
             changed[:, frame] = before
 
 
+def test_a_state_is_tensors_of_a_row_each_that_no_step_changes(config, context_length):
+    dynamics, (embeddings, actions) = make(config, context_length), inputs(context_length)
+    state = dynamics.begin(embeddings, actions[:, :-1])
+    before = [part.clone() for part in state]
+    once, twice = (dynamics.step(state, actions[:, -1]) for _ in range(2))
+    assert isinstance(state, tuple) and all(len(part) == 6 for part in (*state, *once[0]))
+    assert all(torch.equal(part, kept) for part, kept in zip(state, before, strict=True))
+    assert torch.equal(once[1], twice[1])
+    repeated = tuple(part.repeat_interleave(2, dim=0) for part in state)
+    action = actions[:, -1].repeat_interleave(2, dim=0)
+    torch.testing.assert_close(dynamics.step(repeated, action)[1][::2], once[1], rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_foreseen_from_true_frames_is_what_a_context_of_them_leads_to(config, context_length):
+    dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(7, dtype=torch.float64)
+    foreseen = dynamics.foresee(embeddings, actions)
+    first = foreseen.shape[1] - 8 + context_length  # where the first whole context ends
+    alone = predict(dynamics, embeddings[:, :context_length], actions[:, :context_length])
+    torch.testing.assert_close(foreseen[:, first, None], alone)
+    torch.testing.assert_close(dynamics.foresee(embeddings[:, :-1], actions[:, :-1]), foreseen[:, :-1])
+
+
+def test_what_is_foreseen_of_its_own_predictions_is_a_rollout(config, context_length):
+    dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(context_length, dtype=torch.float64)
+    further = inputs(4, dtype=torch.float64)[1]
+    imagined = predict(dynamics, embeddings, actions, *further.unbind(dim=1))
+    frames = torch.cat([embeddings, imagined[:, :-1]], dim=1)
+    foreseen = dynamics.foresee(frames, torch.cat([actions, further], dim=1))
+    torch.testing.assert_close(foreseen[:, -5:], imagined)
+
+
 def test_its_gradient_is_that_of_finite_differences(config, context_length):
-    predictor = make(config, context_length).double()
+    dynamics = make(config, context_length).double()
     arguments = [tensor.requires_grad_() for tensor in inputs(context_length, rows=2, dtype=torch.float64)]
-    assert torch.autograd.gradcheck(predictor, arguments)
+    assert torch.autograd.gradcheck(lambda *given: predict(dynamics, *given, given[1][:, 0]), arguments)
 
 
 def test_every_parameter_learns(config):
-    predictor, (embeddings, actions) = make(config, 3), inputs(3)
-    predictor(embeddings, actions).square().mean().backward()
-    largest = {name: float(parameter.grad.abs().max()) for name, parameter in predictor.named_parameters()}
+    dynamics, (embeddings, actions) = make(config, 3), inputs(3)
+    predict(dynamics, embeddings, actions).square().mean().backward()
+    largest = {name: float(parameter.grad.abs().max()) for name, parameter in dynamics.named_parameters()}
     assert min(largest.values()) > 1e-7, largest
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_it_learns_what_an_action_does_two_frames_later(name):
     """The older of two actions moves the embedding: whoever reads only the newest frame cannot know."""
-    predictor = make_untrained(shipped(name), 2).train()
+    dynamics = make_untrained(shipped(name), 2).train()
     embeddings, actions = inputs(2, rows=64)
     targets = embeddings[:, -1].clone()
     targets[:, 0] += actions[:, 0, 0]
-    optimizer = torch.optim.Adam(predictor.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(dynamics.parameters(), lr=3e-3)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(150):
             optimizer.zero_grad()
-            (predictor(embeddings, actions) - targets).square().mean().backward()
+            (predict(dynamics, embeddings, actions)[:, 0] - targets).square().mean().backward()
             optimizer.step()
-    error = (predictor.eval()(embeddings, actions) - targets).square().mean()
+    error = (predict(dynamics.eval(), embeddings, actions)[:, 0] - targets).square().mean()
     assert error < 0.1 * (embeddings[:, -1] - targets).square().mean()
 
 
 def test_every_value_of_the_yaml_matters(config):
     def outcome(**changes):
-        predictor = make(config, 3, **changes).train()
+        dynamics = make(config, 3, **changes).train()
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            predictions = predictor(*inputs(3)).flatten().tolist()
-            return [*(tensor.shape for tensor in predictor.state_dict().values()), *predictions]
+            predictions = predict(dynamics, *inputs(3)).flatten().tolist()
+            return [*(tensor.shape for tensor in dynamics.state_dict().values()), *predictions]
 
     for key, value in config.items():
         if not str(key).startswith("_"):

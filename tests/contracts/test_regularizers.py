@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from agent.run.config.building import build
 from agent.run.config.composing import ConfigError, compose_config, group_names
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.action_encoders import BoxActionEncoder
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder
 from world_model.jepa import JEPA
@@ -39,7 +40,8 @@ def model():
         sensors=SENSORS,
         embed_dims=EMBED_DIMS,
         encoder=encoder,
-        predictor=partial(ResidualMLPPredictor, hidden_dim=8, num_layers=1),
+        action_encoder=BoxActionEncoder,
+        dynamics=partial(ResidualMLPDynamics, hidden_dim=8, num_layers=1),
         context_length=1,
         action_dim=3,
         action_repeat=1,

@@ -127,7 +127,9 @@ def test_the_oracle_model_embeds_what_the_camera_will_see(factory, backends):
     model = factory("actor", env).world_model
     env.reset(seed=SEEDS[0] + 1)
     oracle = OracleModel(world_model=model, env=env, simulator=env.another(), action_repeat=1)
-    context = LatentContext(embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 1, 3))
+    context = LatentContext(
+        embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 0, 3), previous_action=torch.zeros(1, 3)
+    )
     actions = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 1, 3, 3)).astype(np.float32))
     foreseen = oracle.rollout(context, actions).embeddings[0, 0]
     frames = [torch.from_numpy(env.step(action)[0]["fixed_camera"].copy()) for action in actions[0, 0].numpy()]
@@ -141,7 +143,9 @@ def test_the_oracle_model_draws_what_it_embeds_and_no_more(factory, env, monkeyp
     drawn, draw = [], simulator.frames
     monkeypatch.setattr(simulator, "frames", lambda: drawn.append(None) or draw())
     oracle = OracleModel(world_model=model, env=env, simulator=simulator, action_repeat=4)
-    context = LatentContext(embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 1, 12))
+    context = LatentContext(
+        embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 0, 12), previous_action=torch.zeros(1, 12)
+    )
     oracle.rollout(context, torch.zeros(1, 2, 3, 12))
     assert len(drawn) == 2 * 3
 

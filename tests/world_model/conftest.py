@@ -11,10 +11,11 @@ import pytest
 from envs.episodes.episode import Episode, EpisodeDataset, open_dataset
 from envs.episodes.recording import write_dataset
 from envs.spec import BoxActions, Sensor, TaskSpec
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.action_encoders import BoxActionEncoder
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
-from world_model.training.train import TrainingSettings
+from world_model.training.settings import TrainingSettings
 from world_model.types import is_image
 
 
@@ -122,7 +123,8 @@ def build_model() -> Callable[..., JEPA]:
             "sensors": {"position": (2,), "velocity": (2,)},
             "embed_dims": {"position": 2, "velocity": 2},
             "encoder": partial(MLPEncoder, hidden_dim=16, num_layers=1),
-            "predictor": partial(ResidualMLPPredictor, hidden_dim=32, num_layers=2),
+            "action_encoder": BoxActionEncoder,
+            "dynamics": partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2),
             "context_length": 1,
             "action_dim": 2,
             "action_repeat": 1,

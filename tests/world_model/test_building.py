@@ -10,8 +10,8 @@ import torch
 from torch import Generator, nn
 
 from world_model.building import building
-from world_model.dynamics.gru import GRUPredictor
-from world_model.dynamics.transformer import TransformerPredictor
+from world_model.dynamics.gru import GRUDynamics
+from world_model.dynamics.transformer import TransformerDynamics
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.vit import ViTEncoder
@@ -70,12 +70,12 @@ def encoder(*, of_images, input_shape, embed_dim):
 
 VIT = partial(ViTEncoder, patch_size=8, num_layers=1, width=8, num_heads=2, mlp_ratio=2, pooling="cls", hidden_dim=8)
 KEYPOINTS = partial(KeypointEncoder, channels=4, num_keypoints=4, temperature=0.1, hidden_dim=8)
-TRANSFORMER = partial(TransformerPredictor, num_layers=1, width=8, num_heads=2, mlp_ratio=2, dropout=0.1)
+TRANSFORMER = partial(TransformerDynamics, num_layers=1, width=8, num_heads=2, mlp_ratio=2, dropout=0.1)
 KINDS = {
-    "transformers": {"encoder": partial(encoder, of_images=VIT), "predictor": TRANSFORMER},
+    "transformers": {"encoder": partial(encoder, of_images=VIT), "dynamics": TRANSFORMER},
     "keypoints and gru": {
         "encoder": partial(encoder, of_images=KEYPOINTS),
-        "predictor": partial(GRUPredictor, hidden_dim=8, num_layers=1),
+        "dynamics": partial(GRUDynamics, hidden_dim=8, num_layers=1),
     },
 }
 
@@ -129,14 +129,14 @@ OBSERVATION = {
 ACTIONS = torch.randn(2, 3, 4, 2, generator=GENERATOR)
 ASKED = {"tip": torch.tensor([True, False])}
 GOAL = Goal(observation={"tip": OBSERVATION["tip"][:, 0]}, asked=ASKED)
-PAST = torch.zeros(2, 2, 2)
+PAST = torch.zeros(2, 1, 2)
 
 
 def imagine(model):
     """Returns all that a model says of a moment."""
     embeddings = model.encode(OBSERVATION)
     goal = model.encode_goal(GOAL)
-    future = model.rollout(LatentContext(embeddings=embeddings, actions=PAST), ACTIONS)
+    future = model.rollout(LatentContext(embeddings=embeddings, actions=PAST, previous_action=PAST[:, 0]), ACTIONS)
     return {"now": embeddings, "goal": goal.embedding, "asked": goal.mask, "future": future.embeddings}
 
 
@@ -172,7 +172,7 @@ def test_what_was_loaded_anywhere_can_be_differentiated(build, host, saved):
     with host():
         model = load(build, saved).requires_grad_(False)
     actions = ACTIONS.clone().requires_grad_()
-    context = LatentContext(embeddings=model.encode(OBSERVATION), actions=PAST)
+    context = LatentContext(embeddings=model.encode(OBSERVATION), actions=PAST, previous_action=PAST[:, 0])
     (gradient,) = torch.autograd.grad(model.rollout(context, actions).embeddings.square().sum(), actions)
     assert gradient.abs().min() > 0
 

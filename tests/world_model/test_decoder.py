@@ -9,8 +9,9 @@ from torch import nn
 from envs.episodes.episode import Episode, open_dataset
 from envs.episodes.recording import write_dataset
 from envs.spec import BoxActions, Sensor, TaskSpec
+from world_model.action_encoders import BoxActionEncoder
 from world_model.decoder import Decoder, as_pictures
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Metadata, load_checkpoint
@@ -87,7 +88,8 @@ def model():
         sensors={"eye_camera": (64, 64, 3)},
         embed_dims={"eye_camera": 2},
         encoder=SquareFinder,
-        predictor=lambda **sizes: ResidualMLPPredictor(**sizes, hidden_dim=8, num_layers=1),
+        action_encoder=BoxActionEncoder,
+        dynamics=lambda **sizes: ResidualMLPDynamics(**sizes, hidden_dim=8, num_layers=1),
         context_length=1,
         action_dim=1,
         action_repeat=1,

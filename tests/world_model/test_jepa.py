@@ -1,6 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 
+from world_model.action_encoders import DiscreteActionEncoder
+from world_model.dynamics.gru import GRUDynamics
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
+from world_model.dynamics.transformer import TransformerDynamics
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.encoders.mlp import MLPEncoder
 from world_model.normalizer import Moments, PixelScale
@@ -29,7 +35,7 @@ def context_of(model, batch=3, dtype=torch.float32):
     generator = torch.Generator().manual_seed(2)
     frames = torch.randn(batch, model.context_length, model.embed_dim, generator=generator, dtype=dtype)
     actions = torch.randn(batch, model.context_length, model.action_dim, generator=generator, dtype=dtype)
-    return LatentContext(embeddings=frames, actions=actions)
+    return LatentContext(embeddings=frames, actions=actions[:, 1:], previous_action=actions[:, -1])
 
 
 def candidates(model, batch=3, num_samples=5, horizon=4, dtype=torch.float32):
@@ -83,28 +89,78 @@ def test_what_a_partial_goal_does_not_ask_for_is_masked_and_zero(model):
     assert (goal.embedding[~goal.mask] == 0).all() and (goal.embedding[goal.mask] != 0).all()
 
 
+DYNAMICS = {
+    "residual_mlp": partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
+    "gru": partial(GRUDynamics, hidden_dim=16, num_layers=2),
+    "transformer": partial(TransformerDynamics, num_layers=2, width=8, num_heads=2, mlp_ratio=2, dropout=0.1),
+}
+
+
+@pytest.fixture(params=DYNAMICS)
+def dynamics(request):
+    return DYNAMICS[request.param]
+
+
 @pytest.mark.parametrize("context_length", [1, 3])
-def test_a_rollout_is_the_predictor_step_by_step(build_model, context_length):
-    model = with_random_weights(build_model(context_length=context_length))
-    model.action_normalizer.fit(Moments(mean=torch.tensor([0.5, -0.5]).numpy(), std=torch.tensor([2.0, 1.0]).numpy()))
+def test_a_rollout_is_the_dynamics_step_by_step(build_model, dynamics, context_length):
+    model = with_random_weights(build_model(context_length=context_length, dynamics=dynamics))
+    mean, std = torch.tensor([0.5, -0.5]), torch.tensor([2.0, 1.0])
+    model.action_encoder.fit(Moments(mean=mean.numpy(), std=std.numpy()))
     context, actions = context_of(model), candidates(model)
     imagined = model.rollout(context, actions)
     for batch in range(3):
         for sample in range(5):
-            frames = list(context.embeddings[batch])
-            done = list(context.actions[batch, 1:])
+            frames = context.embeddings[batch, None]
+            state = model.dynamics.begin(frames, (context.actions[batch, None] - mean) / std)
             for time in range(4):
-                done.append(actions[batch, sample, time])
-                window = torch.stack(done[-context_length:])
-                frames.append(
-                    model.predictor(
-                        torch.stack(frames[-context_length:])[None],
-                        ((window - model.action_normalizer.mean) / model.action_normalizer.std)[None],
-                    )[0]
+                state, prediction = model.dynamics.step(state, (actions[batch, sample, time, None] - mean) / std)
+                torch.testing.assert_close(
+                    imagined.embeddings[batch, sample, time], prediction[0], rtol=1e-5, atol=1e-5
                 )
-                torch.testing.assert_close(imagined.embeddings[batch, sample, time], frames[-1], rtol=1e-5, atol=1e-5)
     assert torch.equal(imagined.actions, actions)
-    assert torch.equal(imagined.previous_action, context.actions[:, -1])
+    assert torch.equal(imagined.previous_action, context.previous_action)
+    assert torch.equal(imagined.start, context.embeddings[:, -1])
+
+
+@pytest.mark.parametrize("context_length", [1, 3])
+def test_what_is_foreseen_of_a_rollout_is_that_rollout_and_looks_at_no_later_state(
+    build_model, dynamics, context_length
+):
+    model = with_random_weights(build_model(context_length=context_length, dynamics=dynamics)).double()
+    context, actions = context_of(model, dtype=torch.float64), candidates(model, dtype=torch.float64)
+    states = model.rollout(context, actions).embeddings
+    torch.testing.assert_close(model.foresee(context, states, actions), states)
+    for step in range(4):
+        moved = states.clone()
+        moved[:, :, step] += 1
+        differs = (model.foresee(context, moved, actions) - states).abs().amax(dim=(0, 1, 3)) > 1e-9
+        assert not differs[: step + 1].any() and differs[step + 1 : step + 2].all()
+
+
+def test_a_context_is_taken_in_once_whatever_is_imagined(build_model, dynamics, monkeypatch):
+    model = with_random_weights(build_model(context_length=3, dynamics=dynamics))
+    begin, rows = model.dynamics.begin, []
+
+    def count(embeddings, actions):
+        rows.append(len(embeddings))
+        return begin(embeddings, actions)
+
+    monkeypatch.setattr(model.dynamics, "begin", count)
+    model.rollout(context_of(model), candidates(model, horizon=9))
+    assert rows == [3]
+
+
+@pytest.mark.parametrize("mean", [[0.0, 0.0, 0.0], [0.9, 0.1, 0.0]])
+def test_a_choice_among_a_few_reaches_the_dynamics_as_it_is(build_model, mean):
+    model = build_model(action_dim=3, action_repeat=2, action_encoder=DiscreteActionEncoder)
+    readings = Moments(mean=torch.zeros(2).numpy(), std=torch.ones(2).numpy())
+    model.fit_normalizer(
+        {"position": readings, "velocity": readings},
+        Moments(mean=torch.tensor(mean).numpy(), std=torch.tensor([0.3, 0.1, 0.0]).numpy()),
+    )
+    choices = torch.eye(3)[torch.tensor([[0, 2], [1, 1]])].flatten(1)
+    assert torch.equal(model.action_encoder(choices), choices)
+    assert model.action_dim == 6
 
 
 @pytest.mark.parametrize("context_length", [1, 2])
@@ -113,7 +169,9 @@ def test_a_problem_alone_is_imagined_as_in_a_batch(build_model, context_length):
     context, actions = context_of(model), candidates(model)
     together = model.rollout(context, actions).embeddings
     for batch in range(3):
-        own = LatentContext(embeddings=context.embeddings[batch, None], actions=context.actions[batch, None])
+        own = LatentContext(
+            context.embeddings[batch, None], context.actions[batch, None], context.previous_action[batch, None]
+        )
         for sample in range(5):
             alone = model.rollout(own, actions[batch, None, sample, None]).embeddings
             torch.testing.assert_close(alone[0, 0], together[batch, sample], rtol=1e-5, atol=1e-5)
@@ -138,7 +196,6 @@ def test_an_action_changes_its_own_future_alone(model):
 
 def test_the_action_of_a_model_step_is_the_concatenation_of_control_actions(build_model):
     model = build_model(action_repeat=3)
-    model.action_normalizer.fit(Moments(mean=torch.zeros(6).numpy(), std=torch.ones(6).numpy()))
     assert model.action_dim == 6
     assert model.rollout(context_of(model), candidates(model)).embeddings.shape == (3, 5, 4, model.embed_dim)
 
@@ -152,7 +209,7 @@ def test_normalised_training_data_have_mean_0_and_std_1(build_model):
     normalised = model.normalizers["position"](readings)
     torch.testing.assert_close(normalised.mean(dim=0), torch.zeros(2).double(), atol=1e-5, rtol=0)
     torch.testing.assert_close(normalised.std(dim=0), torch.ones(2).double(), atol=1e-4, rtol=0)
-    assert torch.equal(model.action_normalizer.mean, torch.from_numpy(moments.mean).float().repeat(2))
+    assert torch.equal(model.action_encoder.normalizer.mean, torch.from_numpy(moments.mean).float().repeat(2))
 
 
 def test_a_dimension_that_hardly_varies_is_not_blown_up(build_model):

@@ -1,21 +1,22 @@
-"""Predictor that reads the context frame by frame (gated recurrent unit, Cho et al. 2014)."""
+"""Dynamics that remember by a hidden state (gated recurrent unit, Cho et al. 2014)."""
 
 import torch
 from torch import Tensor, nn
 
+from world_model.dynamics.base import Dynamics, State
 from world_model.ranges import check_count
 
 
-class GRUPredictor(nn.Module):
+class GRUDynamics(Dynamics):
     """Predicts the change of the embedding by a recurrent network; untrained, it predicts that nothing changes.
 
-    Its state begins at 0 with the oldest frame of the context: nothing older is remembered.
+    Its hidden state begins at 0 with the oldest frame of the context, and is carried on through what is imagined.
 
     Args:
         embed_dim: Size of an embedding.
-        action_dim: Size of a model action.
-        context_length: Frames that it sees; its weights are the same for any number.
-        hidden_dim: Size of the state of every layer.
+        action_dim: Size of an encoded action.
+        context_length: Frames of a context; its weights are the same for any number.
+        hidden_dim: Size of the hidden state of every layer.
         num_layers: Recurrent layers, at least 1.
     """
 
@@ -24,7 +25,7 @@ class GRUPredictor(nn.Module):
         *,
         embed_dim: int,
         action_dim: int,
-        context_length: int,  # noqa: ARG002 - as every predictor is told
+        context_length: int,  # noqa: ARG002 - as every dynamics is told
         hidden_dim: int,
         num_layers: int,
     ) -> None:
@@ -36,16 +37,25 @@ class GRUPredictor(nn.Module):
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
 
-    def forward(self, embeddings: Tensor, actions: Tensor) -> Tensor:
-        """Predicts the next embedding.
+    def begin(self, embeddings: Tensor, actions: Tensor) -> State:
+        """Keeps the newest embedding, and the hidden state after what is older, `[rows, num_layers, hidden_dim]`."""
+        shape = (len(embeddings), self.memory.num_layers, self.memory.hidden_size)
+        hidden = embeddings.new_zeros(shape)
+        if actions.shape[1]:
+            _, last = self.memory(torch.cat([embeddings[:, :-1], actions], dim=2))
+            hidden = last.transpose(0, 1)
+        return embeddings[:, -1], hidden
 
-        Args:
-            embeddings: `[rows, context, embed_dim]`, the newest last.
-            actions: `[rows, context, action_dim]`, normalised; `actions[:, i]` is executed after `embeddings[:, i]`.
+    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Goes on by one action; see `Dynamics.step`."""
+        newest, hidden = state
+        inputs = torch.cat([newest, action], dim=1)[:, None]
+        output, last = self.memory(inputs, hidden.transpose(0, 1).contiguous())
+        prediction = newest + self.change(output[:, 0])
+        return (prediction, last.transpose(0, 1)), prediction
 
-        Returns:
-            `[rows, embed_dim]`, what the newest action leads to.
-        """
-        states, _ = self.memory(torch.cat([embeddings, actions], dim=2))
-        prediction: Tensor = embeddings[:, -1] + self.change(states[:, -1])
-        return prediction
+    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+        """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
+        outputs, _ = self.memory(torch.cat([embeddings, actions], dim=2))
+        predictions: Tensor = embeddings + self.change(outputs)
+        return predictions

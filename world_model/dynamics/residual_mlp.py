@@ -1,17 +1,20 @@
-"""Predictor that adds a learned change to the newest embedding."""
+"""Dynamics that add a learned change to the newest embedding."""
 
 import torch
 from torch import Tensor, nn
 
+from world_model.dynamics.base import Dynamics, State
 from world_model.ranges import check_count
 
 
-class ResidualMLPPredictor(nn.Module):
+class ResidualMLPDynamics(Dynamics):
     """Predicts the change of the embedding by a multi-layer perceptron; untrained, it predicts that nothing changes.
+
+    It sees as many embeddings, and the actions after them, as the context is long, and nothing older.
 
     Args:
         embed_dim: Size of an embedding.
-        action_dim: Size of a model action.
+        action_dim: Size of an encoded action.
         context_length: Frames that it sees.
         hidden_dim: Width of every hidden layer.
         num_layers: Hidden layers.
@@ -26,6 +29,7 @@ class ResidualMLPPredictor(nn.Module):
         super().__init__()
         check_count("hidden_dim", hidden_dim, least=1)
         check_count("num_layers", num_layers, least=1)
+        self._context_length = context_length
         input_dim = context_length * (embed_dim + action_dim)
         layers: list[nn.Module] = []
         for layer in range(num_layers):
@@ -35,16 +39,26 @@ class ResidualMLPPredictor(nn.Module):
         nn.init.zeros_(last.bias)
         self.change = nn.Sequential(*layers, last)
 
-    def forward(self, embeddings: Tensor, actions: Tensor) -> Tensor:
-        """Predicts the next embedding.
+    def begin(self, embeddings: Tensor, actions: Tensor) -> State:
+        """Keeps the embeddings, `[rows, context, embed_dim]`, and the actions between them, flat."""
+        return embeddings, actions.flatten(1)
 
-        Args:
-            embeddings: `[rows, context, embed_dim]`, the newest last.
-            actions: `[rows, context, action_dim]`, normalised; `actions[:, i]` is executed after `embeddings[:, i]`.
+    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Goes on by one action; see `Dynamics.step`."""
+        embeddings, actions = state
+        prediction = embeddings[:, -1] + self.change(torch.cat([embeddings.flatten(1), actions, action], dim=1))
+        newest = prediction[:, None]
+        if self._context_length > 1:
+            newest = torch.cat([embeddings[:, 1:], newest], dim=1)
+            actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
+        return (newest, actions), prediction
 
-        Returns:
-            `[rows, embed_dim]`, what the newest action leads to.
-        """
-        inputs = torch.cat([embeddings.flatten(1), actions.flatten(1)], dim=1)
-        prediction: Tensor = embeddings[:, -1] + self.change(inputs)
-        return prediction
+    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+        """Predicts from every stretch that is as long as the context; see `Dynamics.foresee`."""
+        if embeddings.shape[1] < self._context_length:
+            return embeddings[:, :0]
+        stretches = [
+            values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2) for values in (embeddings, actions)
+        ]  # each [rows, foreseen, context * size]
+        predictions: Tensor = embeddings[:, self._context_length - 1 :] + self.change(torch.cat(stretches, dim=2))
+        return predictions

@@ -1,23 +1,22 @@
-"""Predictor that attends over the context's frames, told by the actions how to (DiT, Peebles & Xie 2023; LeWM 2026)."""
+"""Dynamics that attend to the frames before, told by the actions how to (DiT, Peebles & Xie 2023; LeWM 2026)."""
 
-import torch
 from torch import Tensor, nn
 
-from world_model.attention import SelfAttention
+from world_model.dynamics.base import Dynamics, State
+from world_model.dynamics.causal_attention import Cache, CausalAttention
 from world_model.ranges import check_count, check_number
 
-_FIRST_STD = 0.02  # of positions
 
-
-class TransformerPredictor(nn.Module):
+class TransformerDynamics(Dynamics):
     """Predicts the change of the embedding by causal self-attention; untrained, it predicts that nothing changes.
 
-    A token is a frame, and the action that follows it shifts, scales and gates what every layer does to it.
+    A token is a frame, and the action that follows it shifts, scales and gates what every layer does to it. Each layer
+    attends to a frame and to as many before it as the context has; their keys and values are kept from step to step.
 
     Args:
         embed_dim: Size of an embedding.
-        action_dim: Size of a model action.
-        context_length: Frames that it sees.
+        action_dim: Size of an encoded action.
+        context_length: Frames that a layer attends to.
         num_layers: Transformer layers, at least 1.
         width: Size of a token.
         num_heads: Attention heads; they divide the width.
@@ -45,32 +44,49 @@ class TransformerPredictor(nn.Module):
         check_count("mlp_ratio", mlp_ratio, least=1)
         check_number("dropout", dropout, least=0, most=1)
         self.layers = nn.ModuleList(
-            ConditionedLayer(width=width, num_heads=num_heads, mlp_ratio=mlp_ratio, dropout=dropout)
+            ConditionedLayer(
+                width=width, num_heads=num_heads, reach=context_length, mlp_ratio=mlp_ratio, dropout=dropout
+            )
             for _ in range(num_layers)
         )
         self.frames = nn.Linear(embed_dim, width)
-        self.positions = nn.Parameter(_FIRST_STD * torch.randn(context_length, width))
         self.conditions = nn.Sequential(nn.Linear(action_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.modulation = _zero_linear(width, 2 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.change = _zero_linear(width, embed_dim)
 
-    def forward(self, embeddings: Tensor, actions: Tensor) -> Tensor:
-        """Predicts the next embedding.
+    def begin(self, embeddings: Tensor, actions: Tensor) -> State:
+        """Keeps the newest embedding, and of every layer the keys and values of what is older."""
+        caches = self._nothing(embeddings)
+        if actions.shape[1]:
+            _, caches = self._read(embeddings[:, :-1], actions, caches)
+        return embeddings[:, -1], *caches
 
-        Args:
-            embeddings: `[rows, context, embed_dim]`, the newest last.
-            actions: `[rows, context, action_dim]`, normalised; `actions[:, i]` is executed after `embeddings[:, i]`.
+    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Goes on by one action; see `Dynamics.step`."""
+        newest, *caches = state
+        changes, caches = self._read(newest[:, None], action[:, None], caches)
+        prediction = newest + changes[:, 0]
+        return (prediction, *caches), prediction
 
-        Returns:
-            `[rows, embed_dim]`, what the newest action leads to.
-        """
-        tokens, conditions = self.frames(embeddings) + self.positions, self.conditions(actions)
-        for layer in self.layers:
-            tokens = layer(tokens, conditions)
-        shift, scale = self.modulation(conditions[:, -1]).chunk(2, dim=1)
-        prediction: Tensor = embeddings[:, -1] + self.change(self.norm(tokens[:, -1]) * (1 + scale) + shift)
-        return prediction
+    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+        """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
+        changes, _ = self._read(embeddings, actions, self._nothing(embeddings))
+        return embeddings + changes
+
+    def _read(self, embeddings: Tensor, actions: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Returns the change behind each of the next frames `[rows, time, embed_dim]`, and the caches after them."""
+        tokens, conditions = self.frames(embeddings), self.conditions(actions)
+        kept: list[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            tokens, cache = layer(tokens, conditions, (caches[2 * index], caches[2 * index + 1]))
+            kept += cache
+        shift, scale = self.modulation(conditions).chunk(2, dim=2)
+        return self.change(self.norm(tokens) * (1 + scale) + shift), kept
+
+    def _nothing(self, embeddings: Tensor) -> list[Tensor]:
+        """Returns caches of no frame."""
+        return [embeddings.new_zeros(len(embeddings), 0, self.frames.out_features) for _ in range(2 * len(self.layers))]
 
 
 class ConditionedLayer(nn.Module):
@@ -79,28 +95,38 @@ class ConditionedLayer(nn.Module):
     Args:
         width: Size of a token, and of a condition.
         num_heads: Attention heads.
+        reach: Tokens that one attends to, itself among them.
         mlp_ratio: Hidden width of the perceptron, in widths of a token.
         dropout: Share of what it adds to a token that is left out in training.
     """
 
-    def __init__(self, *, width: int, num_heads: int, mlp_ratio: int, dropout: float) -> None:
+    def __init__(self, *, width: int, num_heads: int, reach: int, mlp_ratio: int, dropout: float) -> None:
         super().__init__()
         self.modulation = _zero_linear(width, 6 * width)
         self.attention_norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.attention = SelfAttention(width=width, num_heads=num_heads, is_causal=True)
+        self.attention = CausalAttention(width=width, num_heads=num_heads, reach=reach)
         self.mlp_norm = nn.LayerNorm(width, elementwise_affine=False)
         self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, conditions: Tensor) -> Tensor:
-        """Changes tokens `[rows, context, width]`, each under its own condition, of the same shape."""
+    def forward(self, tokens: Tensor, conditions: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """Changes tokens `[rows, time, width]`, each under its own condition, of the same shape.
+
+        Args:
+            tokens: Those that come next.
+            conditions: Of each.
+            cache: Of the attention, of the tokens before them.
+
+        Returns:
+            The changed tokens, and the cache after them.
+        """
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = self.modulation(conditions).chunk(6, dim=2)
-        gathered = self.attention(self.attention_norm(tokens) * (1 + scale) + shift)
+        gathered, cache = self.attention(self.attention_norm(tokens) * (1 + scale) + shift, cache)
         tokens = tokens + gate * self.dropout(gathered)
         changed: Tensor = tokens + mlp_gate * self.dropout(
             self.mlp(self.mlp_norm(tokens) * (1 + mlp_scale) + mlp_shift)
         )
-        return changed
+        return changed, cache
 
 
 def _zero_linear(input_dim: int, output_dim: int) -> nn.Linear:

@@ -99,7 +99,7 @@ class _Layer(nn.Module):
     def __init__(self, *, width: int, num_heads: int, mlp_ratio: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = SelfAttention(width=width, num_heads=num_heads, is_causal=False)
+        self.attention = SelfAttention(width=width, num_heads=num_heads)
         self.mlp = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width)
         )

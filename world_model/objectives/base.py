@@ -17,7 +17,7 @@ class LatentBatch:
     Attributes:
         observation: Sensor name to what was embedded, `[batch, time, *shape]`, in the sensor's own units.
         embeddings: Of it, `[batch, time, embed_dim]`.
-        predictions: Of the last `horizon` frames, `[batch, horizon, embed_dim]`.
+        predictions: Of the last `horizon` frames, `[batch, horizon, embed_dim]`, those that are predicted.
         targets: What the predictions are compared with, `[batch, horizon, embed_dim]`.
         blocks: Sensor name to its place in an embedding.
     """

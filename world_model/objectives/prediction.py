@@ -16,18 +16,38 @@ def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     Args:
         model: Predicts.
         embeddings: `[batch, time, embed_dim]`.
-        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` leads to `embeddings[:, t + 1]`.
+        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` is executed after `embeddings[:, t]`.
 
     Returns:
         `[batch, time - context, embed_dim]`, predictions of `embeddings[:, context:]`.
     """
-    context = model.context_length
-    # What led to the first frame lies outside the window, and no prediction depends on it.
-    before = torch.cat([torch.zeros_like(actions[:, :1]), actions[:, : context - 1]], dim=1)
-    trajectory = model.rollout(
-        LatentContext(embeddings=embeddings[:, :context], actions=before), actions[:, None, context - 1 :]
+    before = model.context_length - 1
+    context = LatentContext(
+        embeddings=embeddings[:, : before + 1],
+        actions=actions[:, :before],
+        previous_action=torch.zeros_like(actions[:, 0]),  # lies outside the window, and no prediction depends on it
     )
-    return trajectory.embeddings[:, 0]
+    return model.rollout(context, actions[:, None, before:]).embeddings[:, 0]
+
+
+def predictions(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
+    """Predicts all of recorded windows that a model can: what it imagines, and what it foresees within the context.
+
+    Causal dynamics learn from every frame so; others begin behind the context.
+
+    Args:
+        model: Predicts.
+        embeddings: `[batch, time, embed_dim]`.
+        actions: `[batch, time - 1, action_dim]`.
+
+    Returns:
+        `[batch, predicted, embed_dim]`, of the last `predicted` frames.
+    """
+    imagined, before = imagine(model, embeddings, actions), model.context_length - 1
+    if before == 0:
+        return imagined
+    foreseen = model.dynamics.foresee(embeddings[:, :before], model.action_encoder(actions[:, :before]))
+    return torch.cat([foreseen, imagined], dim=1)
 
 
 def prediction_loss(

@@ -25,7 +25,7 @@ __all__ = [
     "section_sha256",
 ]
 
-SCHEMA = 2
+SCHEMA = 3
 _KINDS = {
     "configs": dict,
     "env": dict,
@@ -159,7 +159,10 @@ def file_sha256(path: Path) -> str:
 
 def _metadata(path: Path, header: Mapping[str, Any]) -> Metadata:
     if header.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path} has schema {one_line(header.get('schema'))}, expected {SCHEMA}: train it anew")
+        raise CheckpointError(
+            f"{path} was written by another version (schema {one_line(header.get('schema'))}, expected {SCHEMA}): "
+            "train it anew"
+        )
     values = {key: value for key, value in header.items() if key != "schema"}
     if values.keys() != _KINDS.keys():
         raise CheckpointError(f"the header of {path} has the keys {sorted(values)}, expected {sorted(_KINDS)}")

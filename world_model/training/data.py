@@ -1,45 +1,18 @@
 """Episodes on the disk to windows in memory."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from envs.episodes.episode import DatasetError, EpisodeDataset
 from world_model.normalizer import Moments
+from world_model.types import Windows
 
 _CHUNK = 65_536
 _FILM_CHUNK = 64
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Stretches of episodes, in model steps.
-
-    Attributes:
-        observation: Sensor name to its readings, `[batch, time, *shape]`.
-        actions: `[batch, time - 1, action_dim]`; `actions[:, t]` is executed after frame t and leads to frame t + 1.
-    """
-
-    observation: Mapping[str, Tensor]
-    actions: Tensor
-
-    def to(self, device: torch.device) -> "Windows":
-        """Returns the windows on a device."""
-        readings = {name: tensor.to(device) for name, tensor in self.observation.items()}
-        return Windows(observation=readings, actions=self.actions.to(device))
-
-    def split(self, batch_size: int) -> list["Windows"]:
-        """Returns the windows in batches; the last may be smaller."""
-        readings = {name: torch.split(tensor, batch_size) for name, tensor in self.observation.items()}
-        return [
-            Windows(observation={name: parts[index] for name, parts in readings.items()}, actions=actions)
-            for index, actions in enumerate(torch.split(self.actions, batch_size))
-        ]
 
 
 class WindowSampler:

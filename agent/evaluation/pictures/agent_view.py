@@ -90,7 +90,7 @@ class AgentView:
         self._future = None
         if choice.num_evaluations and state.plan is not None:
             context = state.memory.context(self._actor.world_model.context_length)
-            action_repeat = context.actions.shape[2] // state.plan.actions.shape[2]
+            action_repeat = context.previous_action.shape[1] // state.plan.actions.shape[2]
             with torch.no_grad():
                 imagined = self._actor.world_model.rollout(
                     context, state.plan.actions[:, None].repeat(1, 1, 1, action_repeat)

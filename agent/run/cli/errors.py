@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envs.episodes.parallel import WorkerError
 from jepa_mpc.errors import UserError
-from world_model.training.train import TrainingStopped
+from world_model.training.fit import TrainingStopped
 
 _FAULT = (
     "this is a fault of jepa-mpc and no mistake of yours: please report it with what stands above and with what "

@@ -19,7 +19,8 @@ from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.randomness import first_weights
 from agent.run.config.refusals import refusals
-from envs.spec import TaskSpec
+from envs.spec import DiscreteActions, TaskSpec
+from world_model.action_encoders import BoxActionEncoder, DiscreteActionEncoder
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.types import is_image
@@ -146,7 +147,8 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
         sensors={name: it.shape for name, it in sensors.items()},
         action_dim=spec.action_dim,
         encoder=partial(_build_encoder, of_numbers=build(groups["encoder"]), of_images=build(groups["image_encoder"])),
-        predictor=build(groups["predictor"]),
+        action_encoder=DiscreteActionEncoder if isinstance(spec.actions, DiscreteActions) else BoxActionEncoder,
+        dynamics=build(groups["predictor"]),
     )
     assert isinstance(model, JEPA)
     return model

@@ -31,7 +31,8 @@ from envs.episodes.episode import EpisodeDataset
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
-from world_model.training.train import TrainingSettings, split_of_training
+from world_model.training.settings import TrainingSettings
+from world_model.training.task import split_of_training
 
 DECODER_FOLDER = "decoder"
 DECODER = "decoder.safetensors"

@@ -5,6 +5,7 @@ import torch
 
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config
+from world_model.action_encoders import BoxActionEncoder
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch
 from world_model.objectives.prediction import imagine, prediction_loss
@@ -20,7 +21,8 @@ def large_model():
         sensors={"camera": (SIZE, SIZE, 3)},
         embed_dims={"camera": EMBED_DIM},
         encoder=build(config.image_encoder),
-        predictor=build(config.predictor),
+        action_encoder=BoxActionEncoder,
+        dynamics=build(config.predictor),
         context_length=CONTEXT,
         action_dim=4,
         action_repeat=1,
@@ -37,14 +39,14 @@ def test_it_has_as_many_parameters_as_published():
     encoder = model.encoders["camera"]
     final_bias = 768  # of the published last normalisation, which the projector's makes idle
     assert num_parameters(encoder) - num_parameters(encoder.projector) == 85_798_656 - final_bias
-    assert len(model.predictor.layers) == 6
+    assert len(model.dynamics.layers) == 6
 
 
 def test_it_encodes_and_imagines_in_the_right_shapes():
     with torch.device("meta"):
         model = large_model().eval()
         embeddings = model.encode({"camera": torch.zeros(2, CONTEXT, SIZE, SIZE, 3)})
-        context = LatentContext(embeddings=embeddings, actions=torch.zeros(2, CONTEXT, 4))
+        context = LatentContext(embeddings, torch.zeros(2, CONTEXT - 1, 4), torch.zeros(2, 4))
         assert embeddings.shape == (2, CONTEXT, EMBED_DIM)
         assert model.rollout(context, torch.zeros(2, 5, 3, 4)).embeddings.shape == (2, 5, 3, EMBED_DIM)
 
@@ -75,7 +77,7 @@ def test_it_takes_a_training_step_and_imagines_finite_futures():
     assert not torch.equal(model.encoders["camera"].patches.weight, before)
     with torch.no_grad():
         embeddings = model.eval().encode({"camera": frames[:1, :CONTEXT]})
-        context = LatentContext(embeddings=embeddings, actions=torch.zeros(1, CONTEXT, 4))
+        context = LatentContext(embeddings, torch.zeros(1, CONTEXT - 1, 4), torch.zeros(1, 4))
         trajectory = model.rollout(context, torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0)))
     assert torch.isfinite(trajectory.embeddings).all()
     assert trajectory.embeddings.shape == (1, 3, 4, EMBED_DIM)

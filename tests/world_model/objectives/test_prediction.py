@@ -1,19 +1,31 @@
+from functools import partial
+
 import pytest
 import torch
 
-from world_model.objectives.prediction import imagine, prediction_loss
+from world_model.dynamics.base import Dynamics
+from world_model.dynamics.gru import GRUDynamics
+from world_model.objectives.prediction import imagine, prediction_loss, predictions
 
 
-class Adding(torch.nn.Module):
-    """Adds the newest action to the newest frame, and a hundredth of all that it sees before them."""
+class Adding(Dynamics):
+    """Adds the newest action to the newest frame, and a hundredth of all that the context holds before them."""
 
-    def forward(self, frames, actions):
-        return frames[:, -1] + actions[:, -1] + (frames[:, :-1] + actions[:, :-1]).sum(dim=1) / 100
+    def begin(self, embeddings, actions):
+        return embeddings, actions
+
+    def step(self, state, action):
+        frames, done = state[0], torch.cat([state[1], action[:, None]], dim=1)
+        prediction = frames[:, -1] + done[:, -1] + (frames[:, :-1] + done[:, :-1]).sum(dim=1) / 100
+        return (torch.cat([frames[:, 1:], prediction[:, None]], dim=1), done[:, 1:]), prediction
+
+    def foresee(self, embeddings, actions):
+        return embeddings[:, :0]
 
 
 @pytest.mark.parametrize("context_length", [1, 2, 3])
 def test_imagination_starts_from_the_first_frames_and_sees_its_own_predictions(build_model, context_length):
-    model = build_model(embed_dims={"position": 2}, context_length=context_length, predictor=lambda **sizes: Adding())
+    model = build_model(embed_dims={"position": 2}, context_length=context_length, dynamics=lambda **sizes: Adding())
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(4, 6, 2, generator=generator)
     actions = torch.randn(4, 5, 2, generator=generator)
@@ -21,8 +33,24 @@ def test_imagination_starts_from_the_first_frames_and_sees_its_own_predictions(b
     for time in range(context_length - 1, 5):
         older = [frames[index] + actions[:, index] for index in range(time - context_length + 1, time)]
         frames.append(frames[time] + actions[:, time] + sum(older, torch.zeros(4, 2)) / 100)
-    predictions = imagine(model, embeddings, actions)
-    torch.testing.assert_close(predictions, torch.stack(frames[context_length:], dim=1))
+    imagined = torch.stack(frames[context_length:], dim=1)
+    torch.testing.assert_close(imagine(model, embeddings, actions), imagined)
+    torch.testing.assert_close(predictions(model, embeddings, actions), imagined)
+
+
+def test_causal_dynamics_predict_from_every_frame(build_model):
+    """From the first frame of a window on: each is predicted from true frames within the context, then imagined."""
+    model = build_model(context_length=3, dynamics=partial(GRUDynamics, hidden_dim=8, num_layers=1))
+    torch.nn.init.normal_(model.dynamics.change.weight, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    embeddings = torch.randn(4, 6, 4, generator=generator, requires_grad=True)
+    actions = torch.randn(4, 5, 2, generator=generator)
+    predicted = predictions(model, embeddings, actions)
+    assert predicted.shape == (4, 5, 4)
+    torch.testing.assert_close(predicted[:, 2:], imagine(model, embeddings, actions))
+    for position in range(5):
+        (gradient,) = torch.autograd.grad(predicted[:, position].sum(), embeddings, retain_graph=True)
+        assert (gradient != 0).any(dim=2).all(dim=0).tolist() == [frame <= min(position, 2) for frame in range(6)]
 
 
 def test_blocks_count_alike_whatever_their_size():

@@ -9,8 +9,9 @@ from world_model.objectives.base import LatentBatch
 from world_model.objectives.none import NoRegularizer
 from world_model.objectives.prediction import imagine
 from world_model.objectives.reconstruction import Reconstruction
+from world_model.training.task import WorldModelTask
 from world_model.training.tensor_file import read_tensors
-from world_model.training.train import WorldModelTask, train_world_model
+from world_model.training.train import train_world_model
 
 
 def reconstruction(**changes):

@@ -142,8 +142,11 @@ def test_no_file_and_somebody_elses_are_told_apart(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda header: header.update(schema=1), "has schema 1, expected 2"),
-        (lambda header: header.pop("schema"), "has schema None, expected 2"),
+        (
+            lambda header: header.update(schema=1),
+            r"by another version \(schema 1, expected 3\): train it anew",
+        ),
+        (lambda header: header.pop("schema"), r"another version \(schema None, expected 3\)"),
         (lambda header: header.pop("env"), "has the keys"),
         (lambda header: header.update(extra=1), "has the keys"),
         (lambda header: header.update(action_repeat="two"), "'action_repeat' in .* is two, expected a int"),
@@ -180,7 +183,7 @@ def test_numbers_of_another_kind_are_refused(checkpoint):
         replace(checkpoint, sections={"world_model": weights}).restore("world_model", nn.Linear(3, 2))
 
 
-@pytest.mark.parametrize("name", ["normalizers.position.std", "action_normalizer.std"])
+@pytest.mark.parametrize("name", ["normalizers.position.std", "action_encoder.normalizer.std"])
 @pytest.mark.parametrize("std", [0.0, -1.0])
 def test_a_normaliser_that_cannot_divide_is_refused(checkpoint, build_model, name, std):
     model = build_model()

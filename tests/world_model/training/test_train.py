@@ -16,6 +16,7 @@ from torch import nn
 
 from envs.episodes.episode import DatasetError
 from envs.spec import TaskSpec
+from world_model.dynamics.base import Dynamics
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.objectives.ema_target import EMATarget
 from world_model.objectives.gaussian_kl import GaussianKL
@@ -29,7 +30,8 @@ from world_model.training.checkpoint import CheckpointError, load_checkpoint
 from world_model.training.data import WindowSampler
 from world_model.training.fit import TrainingStopped
 from world_model.training.monitors import Alarm, measure
-from world_model.training.train import WorldModelTask, split_of_training, train_world_model
+from world_model.training.task import WorldModelTask, split_of_training
+from world_model.training.train import train_world_model
 
 
 def sigreg(weight=0.02):
@@ -148,18 +150,20 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from envs.episodes.episode import open_dataset
+from world_model.action_encoders import BoxActionEncoder
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
-from world_model.dynamics.residual_mlp import ResidualMLPPredictor
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.objectives.sigreg import SIGReg
-from world_model.training.train import TrainingSettings, train_world_model
+from world_model.training.settings import TrainingSettings
+from world_model.training.train import train_world_model
 
 train_world_model(
     build_model=partial(
         JEPA, sensors={"position": (2,), "velocity": (2,)}, embed_dims={"position": 2, "velocity": 2},
         encoder=partial(MLPEncoder, hidden_dim=16, num_layers=1),
-        predictor=partial(ResidualMLPPredictor, hidden_dim=32, num_layers=2),
-        context_length=1, action_dim=2, action_repeat=1,
+        dynamics=partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2),
+        context_length=1, action_encoder=BoxActionEncoder, action_dim=2, action_repeat=1,
     ),
     regularizer=SIGReg(weight=0.02, num_projections=8),
     dataset=open_dataset(Path(sys.argv[1])),
@@ -352,10 +356,10 @@ def test_a_training_that_diverges_between_far_intervals_is_stopped_before_the_ne
 
 def test_weights_that_a_finite_gradient_leaves_without_number_are_never_saved(train, tmp_path, monkeypatch):
     def spoil(task):
-        task.model.action_normalizer.mean.fill_(float("inf"))
+        task.model.action_encoder.normalizer.mean.fill_(float("inf"))
 
     monkeypatch.setattr(WorldModelTask, "finish_step", spoil)
-    message = r"diverged at step 1: the weights 'model.action_normalizer.mean' are not finite"
+    message = r"diverged at step 1: the weights 'model.action_encoder.normalizer.mean' are not finite"
     with pytest.raises(TrainingStopped, match=message):
         train(tmp_path, checkpoint_every=1, keep_every=1)
     assert not list(tmp_path.glob("*.safetensors"))
@@ -431,7 +435,7 @@ def test_what_is_learned_validated_and_normalised_by_comes_from_the_right_side(
     changes = {"validation_fraction": 0.3, "num_probe_frames": 500}
     learned, held_out = split_of_training(dataset, num_steps=3, validation_fraction=0.3, seed=0)
     task = make_task(settings, dataset, model, **changes)
-    for normalizer in (model.normalizers["position"], model.normalizers["velocity"], model.action_normalizer):
+    for normalizer in (model.normalizers["position"], model.normalizers["velocity"], model.action_encoder.normalizer):
         torch.testing.assert_close(normalizer.mean, torch.full((2,), float(learned.mean())))
         torch.testing.assert_close(normalizer.std, torch.full((2,), float(learned.std())))
     steps = range(1, 30)
@@ -526,8 +530,8 @@ def test_a_training_shorter_than_its_grace_is_judged_at_its_end(train, unheard, 
 
 
 def test_the_monitors_of_a_perfect_model_are_known(build_model, linear):
-    """With identities for encoders and the true dynamics for a predictor, errors are 0 and sensitivity is boundless."""
-    model = build_model(predictor=lambda **sizes: TrueDynamics())
+    """With identities for encoders and the true dynamics, errors are 0 and sensitivity is boundless."""
+    model = build_model(dynamics=lambda **sizes: TrueDynamics())
     with torch.no_grad():
         for encoder in model.encoders.values():
             encoder.linear.weight.copy_(torch.eye(2))
@@ -545,13 +549,20 @@ def test_the_monitors_of_a_perfect_model_are_known(build_model, linear):
     assert metrics["rank/position"] == pytest.approx(metrics["rank_possible/position"], rel=1e-5)
 
 
-class TrueDynamics(torch.nn.Module):
+class TrueDynamics(Dynamics):
     """The mass in the plane, in units of its sensors."""
 
-    def forward(self, embeddings, actions):
-        position, velocity = embeddings[:, -1, :2], embeddings[:, -1, 2:]
-        velocity = 0.7 * velocity + 0.3 * actions[:, -1]
-        return torch.cat([position + velocity, velocity], dim=1)
+    def begin(self, embeddings, actions):
+        return (embeddings[:, -1],)
+
+    def step(self, state, action):
+        position, velocity = state[0].chunk(2, dim=1)
+        velocity = 0.7 * velocity + 0.3 * action
+        prediction = torch.cat([position + velocity, velocity], dim=1)
+        return (prediction,), prediction
+
+    def foresee(self, embeddings, actions):
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(
@@ -741,7 +752,7 @@ def test_a_camera_that_sees_nothing_that_moves_stops_the_training_before_it_star
 )
 def test_all_of_a_step_happens_on_the_device_of_the_training(monkeypatch, filmed, build_seeing, settings, regularizer):
     """The device "meta" has shapes without numbers, on every machine, and mixes with the CPU as little as a GPU."""
-    monkeypatch.setattr("world_model.training.train.DEVICES", ("meta",))
+    monkeypatch.setattr("world_model.training.settings.DEVICES", ("meta",))
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # it does not know the device
     task = WorldModelTask(
         model=build_seeing(),
