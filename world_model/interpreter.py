@@ -1,4 +1,4 @@
-"""What an embedding means, for people: a picture, and where the tip is. Learned from a frozen model, and kept apart.
+"""What an embedding means, for people: a picture, and where the robot is. Learned from a frozen model, and kept apart.
 
 The interpreter has a file of its own, which the agent never loads, and no gradient of its training reaches the model.
 """
@@ -68,15 +68,15 @@ class Interpreter(nn.Module):
         channels: Of the decoder.
     """
 
-    tip_weight: Tensor
-    tip_offset: Tensor
+    place_weight: Tensor
+    place_offset: Tensor
 
     def __init__(self, *, embed_dim: int, block: slice, hidden_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
         self._block = block
         self.decoder = Decoder(embed_dim=block.stop - block.start, hidden_dim=hidden_dim, channels=channels)
-        self.register_buffer("tip_weight", torch.zeros(embed_dim, 3, dtype=torch.float64))
-        self.register_buffer("tip_offset", torch.zeros(3, dtype=torch.float64))
+        self.register_buffer("place_weight", torch.zeros(embed_dim, 3, dtype=torch.float64))
+        self.register_buffer("place_offset", torch.zeros(3, dtype=torch.float64))
 
     @classmethod
     def of(cls, model: JEPA, settings: PictureSettings) -> "Interpreter":
@@ -100,10 +100,10 @@ class Interpreter(nn.Module):
         return drawn
 
     @torch.no_grad()
-    def tips(self, embeddings: Tensor) -> NDArray[np.float64]:
-        """Reads where the tip is off embeddings `[rows, embed_dim]`: `[rows, 3]`, m."""
-        tips: NDArray[np.float64] = (embeddings.double() @ self.tip_weight + self.tip_offset).numpy()
-        return tips
+    def places(self, embeddings: Tensor) -> NDArray[np.float64]:
+        """Reads where the robot is off embeddings `[rows, embed_dim]`: `[rows, 3]`, in the unit of its sensor."""
+        places: NDArray[np.float64] = (embeddings.double() @ self.place_weight + self.place_offset).numpy()
+        return places
 
 
 def first_camera(model: JEPA) -> str:
@@ -125,12 +125,12 @@ class _Frames:
     Attributes:
         embeddings: `[rows, embed_dim]`.
         pictures: `[rows, 64, 64, 3]`, uint8.
-        tips: `[rows, 3]`, m.
+        places: `[rows, 3]`, of the robot.
     """
 
     embeddings: Tensor
     pictures: Tensor
-    tips: Tensor
+    places: Tensor
 
 
 class InterpreterTask:
@@ -139,7 +139,8 @@ class InterpreterTask:
     Args:
         interpreter: With its first weights.
         model: Frozen, in evaluation mode.
-        dataset: Where the frames come from; it has recorded the sensor `tip`.
+        dataset: Where the frames come from.
+        place_sensor: The recorded sensor that reads where the robot is, three numbers.
         learned: Episodes that are learned from, `[num_learned]`.
         held_out: Episodes that are validated on, `[num_held_out]`.
         settings: How.
@@ -153,6 +154,7 @@ class InterpreterTask:
         interpreter: Interpreter,
         model: JEPA,
         dataset: EpisodeDataset,
+        place_sensor: str,
         learned: NDArray[np.int64],
         held_out: NDArray[np.int64],
         settings: PictureSettings,
@@ -161,14 +163,16 @@ class InterpreterTask:
     ) -> None:
         self._interpreter, self._settings, self._metadata, self._seed = interpreter, settings, metadata, seed
         rng = np.random.default_rng((seed, 0))
-        self._train = _draw_frames(model, dataset, learned, settings.num_frames, rng)
-        self._validation = _draw_frames(model, dataset, held_out, settings.num_frames // _HELD_OUT_SHARE, rng)
+        self._train = _draw_frames(model, dataset, place_sensor, learned, settings.num_frames, rng)
+        self._validation = _draw_frames(
+            model, dataset, place_sensor, held_out, settings.num_frames // _HELD_OUT_SHARE, rng
+        )
         interpreter.decoder.fit_scale(
             self._train.embeddings[:, model.blocks[first_camera(model)]], self._train.pictures
         )
-        probe = fit_probe(self._train.embeddings, self._train.tips, ridge=_RIDGE)
-        interpreter.tip_weight.copy_(probe.weight)
-        interpreter.tip_offset.copy_(probe.offset)
+        probe = fit_probe(self._train.embeddings, self._train.places, ridge=_RIDGE)
+        interpreter.place_weight.copy_(probe.weight)
+        interpreter.place_offset.copy_(probe.offset)
 
     @property
     def module(self) -> nn.Module:
@@ -179,7 +183,7 @@ class InterpreterTask:
         """Returns the mean squared error of pictures of a new batch."""
         rng = np.random.default_rng((self._seed, 1, step))
         return self._losses(
-            self._train, torch.from_numpy(rng.integers(len(self._train.tips), size=self._settings.batch_size))
+            self._train, torch.from_numpy(rng.integers(len(self._train.places), size=self._settings.batch_size))
         )
 
     def finish_step(self) -> None:
@@ -188,7 +192,7 @@ class InterpreterTask:
     @torch.no_grad()
     def validate(self, step: int) -> Mapping[str, float]:  # noqa: ARG002
         """Returns the same on held-out frames."""
-        losses = self._losses(self._validation, torch.arange(len(self._validation.tips)))
+        losses = self._losses(self._validation, torch.arange(len(self._validation.places)))
         return {name: float(value) for name, value in losses.items()}
 
     def judge(self, step: int, monitors: Mapping[str, float]) -> None:
@@ -207,7 +211,12 @@ class InterpreterTask:
 
 @torch.no_grad()
 def _draw_frames(
-    model: JEPA, dataset: EpisodeDataset, episodes: NDArray[np.int64], num_frames: int, rng: np.random.Generator
+    model: JEPA,
+    dataset: EpisodeDataset,
+    place_sensor: str,
+    episodes: NDArray[np.int64],
+    num_frames: int,
+    rng: np.random.Generator,
 ) -> _Frames:
     """Draws frames of some episodes and embeds them, a few at a time: what a camera saw need not fit in memory."""
     chosen = rng.choice(episodes, num_frames)
@@ -220,5 +229,5 @@ def _draw_frames(
     return _Frames(
         embeddings=torch.cat(embeddings),
         pictures=torch.cat(pictures),
-        tips=torch.from_numpy(dataset.observations["tip"][rows]),
+        places=torch.from_numpy(dataset.observations[place_sensor][rows]),
     )

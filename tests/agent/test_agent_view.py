@@ -52,7 +52,7 @@ class Walk:
 
 
 INTERPRETER = SimpleNamespace(
-    tips=lambda embeddings: embeddings.double().numpy(),
+    places=lambda embeddings: embeddings.double().numpy(),
     pictures=lambda embeddings: (
         (400 * embeddings[:, 2, None, None, None]).round().byte().expand(-1, 64, 64, 3).numpy()  # its height as a grey
     ),

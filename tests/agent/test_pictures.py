@@ -123,7 +123,7 @@ class Rows:
 
 INTERPRETER = SimpleNamespace(
     pictures=lambda embeddings: (100 * embeddings[:, None, None]).round().byte().expand(-1, 64, 64, -1).numpy(),
-    tips=lambda embeddings: embeddings.double().numpy(),
+    places=lambda embeddings: embeddings.double().numpy(),
 )
 
 

@@ -51,6 +51,19 @@ def test_images_of_any_usual_size_get_finite_embeddings_that_spread_over_all_dim
             assert torch.linalg.matrix_rank(embeddings - embeddings.mean(dim=0), rtol=1e-3) == EMBED_DIM
 
 
+def test_an_embedding_is_what_is_pooled_of_an_images_own_tokens(config):
+    encoder, rows = make(config), images()
+    with torch.no_grad():
+        encoder(rows)
+        tokens = encoder.eval().tokens(rows)
+        assert tokens.ndim == 3 and len(tokens) == ROWS and tokens.shape[1] > 1
+        assert torch.equal(encoder.pooled(tokens), encoder(rows))
+        changed = rows.clone()
+        changed[0] = changed[0].flip(0)
+        differs = (encoder.tokens(changed) - tokens).abs().amax(dim=(1, 2)) > 1e-4
+    assert differs[0] and not differs[1:].any()
+
+
 def test_an_image_alone_is_embedded_as_in_a_batch(config):
     encoder, rows = make(config), images()
     with torch.no_grad():

@@ -124,6 +124,7 @@ def make_task(model, dataset, **changes):
         interpreter=Interpreter.of(model, settings),
         model=model,
         dataset=dataset,
+        place_sensor="tip",
         learned=np.arange(50),
         held_out=np.arange(50, 60),
         settings=settings,
@@ -167,7 +168,7 @@ def test_a_decoder_learns_to_draw_what_the_embedding_tells(model, squares, tmp_p
 def test_the_tip_is_read_off_the_embedding(model, squares):
     task, _ = make_task(model, squares)
     frames = torch.from_numpy(np.stack([picture((30, 12)), picture((4, 50))]))
-    tips = task.module.tips(model.encode({"eye_camera": frames[None]})[0].detach())
+    tips = task.module.places(model.encode({"eye_camera": frames[None]})[0].detach())
     np.testing.assert_allclose(tips, [[0.30, 0.12, 0.258], [0.04, 0.50, 0.246]], atol=1e-4)
 
 

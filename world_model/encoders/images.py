@@ -1,6 +1,24 @@
-"""Images as encoders take them."""
+"""Images as encoders take them, and what every encoder of images offers."""
 
-from torch import Tensor
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class ImageEncoder(nn.Module, ABC):
+    """Embeds images by way of tokens: of patches, of cells, of keypoints."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeds images `[rows, height, width, 3]` in [-1, 1]: `[rows, embed_dim]`."""
+        return self.pooled(self.tokens(images))
+
+    @abstractmethod
+    def tokens(self, images: Tensor) -> Tensor:
+        """Returns what is seen, part by part: `[rows, num_tokens, dim]`, of images `[rows, height, width, 3]`."""
+
+    @abstractmethod
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Returns one vector of all tokens: `[rows, embed_dim]`."""
 
 
 def check_image_shape(input_shape: tuple[int, ...], *, multiple: int) -> None:

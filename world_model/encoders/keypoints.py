@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from world_model.encoders.images import channels_first, check_image_shape
+from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
 from world_model.ranges import check_count, check_number
 
@@ -11,7 +11,7 @@ STRIDE = 4
 """Pixels from one cell of a heat map to the next."""
 
 
-class KeypointEncoder(nn.Module):
+class KeypointEncoder(ImageEncoder):
     """Turns an image into heat maps by a few convolutions, and each heat map into the place that it points at.
 
     Args:
@@ -54,12 +54,12 @@ class KeypointEncoder(nn.Module):
         )
         self.projector = Projector(input_dim=2 * num_keypoints, hidden_dim=hidden_dim, embed_dim=embed_dim)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeds images `[rows, height, width, 3]` in [-1, 1]: `[rows, embed_dim]`."""
-        embedding: Tensor = self.projector(self.keypoints(images).flatten(1))
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Projects all places: `[rows, embed_dim]`."""
+        embedding: Tensor = self.projector(tokens.flatten(1))
         return embedding
 
-    def keypoints(self, images: Tensor) -> Tensor:
+    def tokens(self, images: Tensor) -> Tensor:
         """Returns where the keypoints are: `[rows, num_keypoints, 2]`, as `spatial_softmax` counts."""
         return spatial_softmax(self.heat_maps(channels_first(images)) / self._temperature)
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from world_model.encoders.images import channels_first, check_image_shape
+from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
 from world_model.ranges import check_count
 
 
-class StridedConvEncoder(nn.Module):
+class StridedConvEncoder(ImageEncoder):
     """Halves an image by one convolution after the other, and projects all that is left.
 
     Args:
@@ -36,12 +36,17 @@ class StridedConvEncoder(nn.Module):
         layers: list[nn.Module] = []
         for before, after in zip([3, *channels], channels, strict=False):
             layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.convolutions = nn.Sequential(*layers)
         height, width, _ = input_shape
         num_features = channels[-1] * (height // stride) * (width // stride)
         self.projector = Projector(input_dim=num_features, hidden_dim=hidden_dim, embed_dim=embed_dim)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeds images `[rows, height, width, 3]` in [-1, 1]: `[rows, embed_dim]`."""
-        embedding: Tensor = self.projector(self.convolutions(channels_first(images)))
+    def tokens(self, images: Tensor) -> Tensor:
+        """Returns the cells of the last convolution, row by row: `[rows, num_cells, channels]`."""
+        cells: Tensor = self.convolutions(channels_first(images)).flatten(2).transpose(1, 2)
+        return cells
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Projects all cells: `[rows, embed_dim]`."""
+        embedding: Tensor = self.projector(tokens.transpose(1, 2).flatten(1))
         return embedding

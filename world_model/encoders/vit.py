@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from world_model.attention import SelfAttention
-from world_model.encoders.images import channels_first, check_image_shape
+from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
 from world_model.ranges import check_count
 
@@ -12,7 +12,7 @@ POOLINGS = ("cls", "mean")
 _FIRST_STD = 0.02  # of positions and class token
 
 
-class ViTEncoder(nn.Module):
+class ViTEncoder(ImageEncoder):
     """Embeds patches, lets them attend to each other, and projects a class token or the mean of all patches.
 
     Args:
@@ -61,9 +61,13 @@ class ViTEncoder(nn.Module):
         self.norm = nn.LayerNorm(width, bias=False)  # the projector would take a bias away again
         self.projector = Projector(input_dim=width, hidden_dim=hidden_dim, embed_dim=embed_dim)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embeds images `[rows, height, width, 3]` in [-1, 1]: `[rows, embed_dim]`."""
-        tokens = self.layers(self._tokens(images))
+    def tokens(self, images: Tensor) -> Tensor:
+        """Returns what the last layer makes of the patches, a class token first: `[rows, num_tokens, width]`."""
+        tokens: Tensor = self.layers(self._inputs(images))
+        return tokens
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Projects the class token, or the mean of all: `[rows, embed_dim]`."""
         pooled = tokens.mean(dim=1) if self.class_token is None else tokens[:, 0]
         embedding: Tensor = self.projector(self.norm(pooled))
         return embedding
@@ -75,7 +79,7 @@ class ViTEncoder(nn.Module):
         """
         last = self.layers[-1]
         assert isinstance(last, _Layer)
-        weights = last.attention_weights(self.layers[:-1](self._tokens(images)))  # [rows, tokens, tokens]
+        weights = last.attention_weights(self.layers[:-1](self._inputs(images)))  # [rows, tokens, tokens]
         pooled = weights.mean(dim=1) if self.class_token is None else weights[:, 0]
         patches = pooled[:, self._num_class_tokens :]
         return (patches / patches.sum(dim=1, keepdim=True)).view(-1, *self._grid)
@@ -84,7 +88,7 @@ class ViTEncoder(nn.Module):
     def _num_class_tokens(self) -> int:
         return 0 if self.class_token is None else 1
 
-    def _tokens(self, images: Tensor) -> Tensor:
+    def _inputs(self, images: Tensor) -> Tensor:
         """Returns the first layer's input, `[rows, tokens, width]`, the class token first."""
         patches = self.patches(channels_first(images)).flatten(2).transpose(1, 2)
         if self.class_token is not None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class InverseDynamics(nn.Module):
     """Guesses the action between two frames, so that embeddings keep what actions change (EB-JEPA 2026).
 
-    Each block guesses for itself: a camera need not look where the arm feels its tip anyway, and would not learn to.
+    Each block guesses for itself: a camera need not look for what the robot feels anyway, and would not learn to.
 
     Args:
         blocks: Sensor name to its place in an embedding.

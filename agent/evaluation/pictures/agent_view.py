@@ -105,7 +105,7 @@ class AgentView:
             picture = self._looked_at(frame)
         if self._interpreter is not None and self._future is not None:
             lens = Lens.of(self._env, self._camera_of_env)
-            picture = with_path(picture, lens.project(self._interpreter.tips(self._future)))
+            picture = with_path(picture, lens.project(self._interpreter.places(self._future)))
         if self._camera in self._goal:
             picture = with_inset(picture, enlarged(self._goal[self._camera], _INSET_SIZE), caption="goal")
         return picture
@@ -119,7 +119,7 @@ class AgentView:
         images = model.normalizers[self._camera](torch.from_numpy(frame)[None])
         with torch.no_grad():
             if hasattr(encoder, "keypoints"):
-                return with_keypoints(picture, encoder.keypoints(images)[0].double().numpy())
+                return with_keypoints(picture, encoder.tokens(images)[0].double().numpy())
             if hasattr(encoder, "attention"):
                 return with_attention(picture, encoder.attention(images)[0].double().numpy())
         return picture

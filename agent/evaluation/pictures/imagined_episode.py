@@ -79,7 +79,7 @@ def imagine_episode(
         embedded=interpreter.pictures(embeddings[0]),
         imagined=interpreter.pictures(dreamt[0]),
         surprise=(dreamt - embeddings)[0].square().mean(dim=1).double().numpy(),
-        tip_error=np.linalg.norm(interpreter.tips(dreamt[0]) - frames["tip"], axis=1),
+        tip_error=np.linalg.norm(interpreter.places(dreamt[0]) - frames["tip"], axis=1),
     )
 
 

@@ -98,6 +98,9 @@ def _learn_interpreter(
     interpreter = load_interpreter(config, modules, run_folder)
     if interpreter is not None:
         return interpreter
+    effector = modules.spec.effector
+    if effector is None:
+        raise RuntimeError("where the robot is can be drawn only where its task names an effector, and it names none")
     learned, held_out = _split(config, dataset)
     with first_weights(config, SECTION):
         interpreter = Interpreter.of(modules.world_model, settings)
@@ -107,6 +110,7 @@ def _learn_interpreter(
         interpreter=interpreter,
         model=modules.world_model,
         dataset=dataset,
+        place_sensor=effector.sensor,
         learned=learned,
         held_out=held_out,
         settings=settings,

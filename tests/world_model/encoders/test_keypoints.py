@@ -64,7 +64,7 @@ def test_a_dot_that_moves_by_strides_moves_each_keypoint_by_the_dots_share_of_it
             for image in (start, torch.full_like(start, -1.0))
         )
         share = (with_dot - without).sum(dim=(2, 3)) / with_dot.sum(dim=(2, 3))  # [1, num_keypoints]
-        moved = encoder.keypoints(end) - encoder.keypoints(start)
+        moved = encoder.tokens(end) - encoder.tokens(start)
     shift = 2 * STRIDE / SIZE * torch.tensor([right, down], dtype=torch.float64)
     torch.testing.assert_close(moved, share[:, :, None] * shift)
     assert share.abs().max() > 0.1
@@ -74,5 +74,5 @@ def test_keypoints_lie_inside_the_image_and_a_wide_image_has_wide_heat_maps():
     encoder = make((32, 64, 3))
     images = torch.rand(5, 32, 64, 3, generator=torch.Generator().manual_seed(0))
     assert encoder.heat_maps(images.permute(0, 3, 1, 2)).shape == (5, 6, 8, 16)
-    assert encoder.keypoints(images).shape == (5, 6, 2)
-    assert encoder.keypoints(images).abs().max() < 1
+    assert encoder.tokens(images).shape == (5, 6, 2)
+    assert encoder.tokens(images).abs().max() < 1
