@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from world_model.ranges import check_count, check_number
 from world_model.training.run_log import require_wandb
 
-_HARMLESS = ("log_every", "validation_every", "checkpoint_every", "keep_every", "wandb")
+HARMLESS = ("log_every", "validation_every", "checkpoint_every", "keep_every", "wandb")
 """Settings that change nothing of what is learned."""
 
 
@@ -73,7 +73,7 @@ class FitSettings:
     @property
     def identity(self) -> dict[str, Any]:
         """Plain JSON of all that decides what is learned: a training goes on under any other intervals."""
-        return {name: value for name, value in asdict(self).items() if name not in _HARMLESS}
+        return {name: value for name, value in asdict(self).items() if name not in HARMLESS}
 
     def learning_rate_at(self, step: int) -> float:
         """Returns the learning rate of a step, the first being 1."""

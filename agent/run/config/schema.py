@@ -19,6 +19,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from agent.evaluation.seeds import SPLIT_SIZE
+from world_model.training.fit_settings import HARMLESS
 
 VERSION = 2
 """Of what this file and the shipped yamls say together; a run that was saved under another one is not read."""
@@ -36,8 +37,7 @@ class Binding(Enum):
 _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none does is RECORDED
     "env.*": Binding.SHIPPED,
     "*.num_workers": Binding.FREE,
-    "*.log_every": Binding.FREE,
-    "*.wandb": Binding.FREE,
+    **{f"*.{name}": Binding.FREE for name in HARMLESS},
     **dict.fromkeys(("output", "train.*", "evaluate.*", "compare.*"), Binding.FREE),
     **dict.fromkeys(("seed", "env", "recipe", "collect.*", "critic"), Binding.TRAINED),
     **dict.fromkeys(("cost.*.fit.*", "critic.*.network.*", "critic.*.learning.*"), Binding.TRAINED),
