@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.lqr import LQR, make_lqr
-from benchmarks.objectives import Recorder
+from benchmarks.planners.lqr import LQR, make_lqr
+from benchmarks.planners.objectives import Recorder
 from planners.types import Objective
 
 

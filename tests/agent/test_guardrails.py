@@ -7,7 +7,7 @@ import torch
 from agent.guardrails import GuardedAction
 from agent.guardrails.hard import hard
 from agent.run.config.composing import group_names
-from benchmarks.guardrails import LOWER, NARROW, TASKS, attack
+from benchmarks.agent.guardrails import LOWER, NARROW, TASKS, attack
 from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 
 LONGEST, DT = 0.03, 0.05

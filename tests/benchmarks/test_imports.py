@@ -5,7 +5,10 @@ import pytest
 
 import benchmarks
 
+ROOT = Path(benchmarks.__path__[0])
+MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.rglob("[!_]*.py"))
 
-@pytest.mark.parametrize("path", sorted(Path(benchmarks.__path__[0]).glob("*.py")), ids=lambda path: path.stem)
-def test_every_benchmark_finds_what_it_uses(path):
-    import_module(f"benchmarks.{path.stem}")
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_benchmark_finds_what_it_uses(module):
+    import_module(f"benchmarks.{module}")

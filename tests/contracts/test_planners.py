@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Generator, Tensor
 
 import configs
-from benchmarks import solving
-from benchmarks.chain import Chain, late_target, there_and_back
-from benchmarks.objectives import hopeless, priced, showing_states
+from benchmarks.planners.chain import Chain, late_target, there_and_back
+from benchmarks.planners.loops import solving
+from benchmarks.planners.objectives import hopeless, priced, showing_states
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score
 
 YAMLS = sorted((Path(configs.__file__).parent / "planner").glob("*.yaml"))

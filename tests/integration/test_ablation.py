@@ -5,8 +5,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from agent.run.config.composing import ConfigError, flatten
-from benchmarks import ablation
-from benchmarks.agents import FinishedRun, Variant
+from benchmarks.agent import ablation
+from benchmarks.agent.finished_runs import FinishedRun, Variant
 
 
 @pytest.fixture(scope="module")

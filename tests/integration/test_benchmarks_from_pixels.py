@@ -8,9 +8,9 @@ from omegaconf import OmegaConf
 from agent.evaluation.seeds import episode_seeds
 from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.vision import configured_env
-from benchmarks import ablation, disturbances
-from benchmarks.agents import FinishedRun
-from benchmarks.rank_correlation import expert_ways
+from benchmarks.agent import ablation, disturbances
+from benchmarks.agent.finished_runs import FinishedRun
+from benchmarks.agent.rank_correlation import expert_ways
 
 
 @pytest.fixture

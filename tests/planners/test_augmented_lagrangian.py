@@ -7,8 +7,8 @@ from torch.func import hessian, jacrev
 
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config
-from benchmarks.objectives import FunctionObjective
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import FunctionObjective
+from benchmarks.planners.solving import solve
 from planners.augmented_lagrangian import AugmentedLagrangian, augment
 from planners.cem import CEM
 from planners.types import Budget, Planner, Score, TrajectoryObjective

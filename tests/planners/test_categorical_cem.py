@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.grid_world import GOALS, STARTS, make_grid_world
-from benchmarks.objectives import hopeless, priced
-from benchmarks.solving import solve
+from benchmarks.planners.grid_world import GOALS, STARTS, make_grid_world
+from benchmarks.planners.objectives import hopeless, priced
+from benchmarks.planners.solving import solve
 from planners.categorical_cem import CategoricalCEM
 from planners.types import ActionBounds, Budget
 

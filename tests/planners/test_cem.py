@@ -4,8 +4,8 @@ from dataclasses import astuple, replace
 import pytest
 import torch
 
-from benchmarks.objectives import priced
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import priced
+from benchmarks.planners.solving import solve
 from planners.cem import CEM
 from planners.types import Budget
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.objectives import priced
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import priced
+from benchmarks.planners.solving import solve
 from planners.adam import Adam
 from planners.cem import CEM
 from planners.cem_gradient import CEMGradient

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.solving import solve
+from benchmarks.planners.solving import solve
 from planners.adam import Adam
 from planners.collocation import Collocation
 from planners.types import Budget

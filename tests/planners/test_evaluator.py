@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from benchmarks.objectives import priced
+from benchmarks.planners.objectives import priced
 from planners.evaluator import Evaluator
 from planners.types import Budget, Score
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.objectives import hopeless
-from benchmarks.shipped import build, planner_configs
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import hopeless
+from benchmarks.planners.shipped import build, planner_configs
+from benchmarks.planners.solving import solve
 from planners.types import Budget
 
 SMALL = {

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.objectives import priced
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import priced
+from benchmarks.planners.solving import solve
 from planners.adam import Adam
 from planners.gradient import Gradient
 from planners.types import ActionBounds, Budget

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.objectives import hopeless, priced
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import hopeless, priced
+from benchmarks.planners.solving import solve
 from planners.icem import ICEM
 
 ICEM_SMALL = ICEM(

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.objectives import priced
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import priced
+from benchmarks.planners.solving import solve
 from planners.mppi import MPPI, softmin_weights
 
 MPPI_SMALL = MPPI(

@@ -4,8 +4,8 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import solving
-from benchmarks.objectives import priced
+from benchmarks.planners.loops import solving
+from benchmarks.planners.objectives import priced
 from planners.predictive_sampling import PredictiveSampling
 from planners.splines import spline_basis
 from planners.types import Budget

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.solving import solve
+from benchmarks.planners.solving import solve
 from planners.cem import CEM
 from planners.random_shooting import RandomShooting
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from benchmarks.objectives import priced
-from benchmarks.shipped import build, planner_configs
-from benchmarks.solving import solve
+from benchmarks.planners.objectives import priced
+from benchmarks.planners.shipped import build, planner_configs
+from benchmarks.planners.solving import solve
 from planners.candidates import cheapest
 from planners.search import search
 from planners.types import ActionBounds, Budget

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmarks.brute_force import polish
-from benchmarks.dynamics import RolloutObjective
-from benchmarks.shipped import build_to_spend, generator, planner_configs
-from benchmarks.test_bed import PROBLEMS, obstacle_detour, pendulum_swing_up
+from benchmarks.planners.brute_force import polish
+from benchmarks.planners.dynamics import RolloutObjective
+from benchmarks.planners.shipped import build_to_spend, generator, planner_configs
+from benchmarks.planners.test_bed import PROBLEMS, obstacle_detour, pendulum_swing_up
 from planners.types import Budget, TrajectoryObjective
 
 
