@@ -1,5 +1,7 @@
 """Intrinsic costs: immutable, without a trainable parameter; gradients flow to the actions alone."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,15 @@ class GoalDistance:
         return distances.sum(dim=2) + (self._last_step_weight - 1.0) * distances[:, :, -1]
 
 
-class ControlEffort:
+class ActionCost(ABC):
+    """A cost of actions alone, in units of the robot's range; see `InUnits`."""
+
+    @abstractmethod
+    def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:
+        """Returns `[batch, num_samples]`."""
+
+
+class ControlEffort(ActionCost):
     """How strongly the robot is driven."""
 
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:  # noqa: ARG002
@@ -35,7 +45,7 @@ class ControlEffort:
         return trajectory.actions.square().mean(dim=3).sum(dim=2)
 
 
-class ActionSmoothness:
+class ActionSmoothness(ActionCost):
     """How much the action changes from step to step, the step from the executed one to the first included."""
 
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:  # noqa: ARG002

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from agent.guardrails import GuardedAction
 from agent.guardrails.hard import hard
 from agent.run.config.composing import group_names
 from benchmarks.agent.guardrails import LOWER, NARROW, TASKS, attack
-from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
+from envs.spec import Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 
 LONGEST, DT = 0.03, 0.05
 TOP_SPEED = LONGEST / DT
@@ -370,3 +371,141 @@ def test_without_guardrails_the_same_planners_break_them(task):
 def test_a_limit_that_makes_no_sense_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         make_guardrails(**changes)
+
+
+# Limits that begin to bind
+
+
+@pytest.mark.parametrize("action_dim", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("key", "whole"), [("max_speed", TOP_SPEED), ("max_acceleration", 2.0 * UNIT)], ids=["speed", "acceleration"]
+)
+def test_the_bounds_do_not_jump_where_a_limit_begins_to_bind(action_dim, key, whole):
+    def widths(share):
+        bounds = make_guardrails(make_spec(action_dim), **{key: share * whole}).bounds(None)
+        change = 2.0 if bounds.max_change is None else float(bounds.max_change[0])
+        return float(bounds.high[0]) if key == "max_speed" else change
+
+    shares = np.linspace(0.5, 1.1, 1201)
+    found = np.array([widths(share) for share in shares])
+    assert found[-1] == {"max_speed": 1.0, "max_acceleration": 2.0}[key]
+    assert np.diff(found).min() >= 0.0
+    assert np.diff(found).max() < 0.01
+
+
+def test_what_is_planned_just_below_a_limit_is_shortened_by_no_more_than_the_limit_is_below_the_whole():
+    guardrails = make_guardrails(max_speed=0.95 * TOP_SPEED)
+    corner = guardrails.bounds(None).high.numpy()
+    assert np.linalg.norm(way(corner)) > 0.95
+    guarded = guard(guardrails, corner)
+    assert np.linalg.norm(guarded.action) == pytest.approx(0.95)
+    assert guarded.interventions == ("speed",)
+
+
+# Any robot
+
+
+def other_robot(actions, effector=None):
+    return replace(make_spec(), actions=actions, effector=effector)
+
+
+FORCES = BoxActions(low=(0.0, 0.0), high=(300.0, 20.0), idle=None)
+MOTORS = BoxActions(low=(-5.0,), high=(10.0,), idle=(1.0,))
+MOVES = DiscreteActions(num_actions=4, idle=2)
+TURNS = DiscreteActions(num_actions=3, idle=None)
+
+
+def test_a_robot_without_an_effector_has_the_limits_of_any_robot():
+    guardrails = make_guardrails(other_robot(FORCES), max_surprise=1.0, max_rate=0.1)
+    assert [limit.name for limit in guardrails.limits] == ["non-finite", "bounds", "surprise", "rate"]
+    assert guardrails.sensors == ()
+    assert [limit.name for limit in make_guardrails(max_surprise=1.0).limits] == [
+        "non-finite",
+        "bounds",
+        "surprise",
+        "blind",
+        "speed",
+        "acceleration",
+        "workspace",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("actions", "last", "action", "expected", "names"),
+    [
+        (FORCES, None, [250.0, 3.0], [250.0, 3.0], []),
+        (FORCES, None, [-1.0, 25.0], [0.0, 20.0], ["bounds"]),
+        (FORCES, None, [np.nan, 5.0], [150.0, 5.0], ["non-finite"]),
+        (FORCES, [30.0, 2.0], [np.nan, 5.0], [30.0, 5.0], ["non-finite"]),
+        (MOTORS, [9.0], [np.inf], [1.0], ["non-finite"]),
+        (MOVES, None, [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], []),
+        (MOVES, None, [0.2, 0.1, 0.3, 0.9], [0.0, 0.0, 0.0, 1.0], ["bounds"]),
+        (MOVES, None, [np.nan] * 4, [0.0, 0.0, 1.0, 0.0], ["non-finite"]),
+        (TURNS, [0.0, 1.0, 0.0], [np.nan] * 3, [0.0, 1.0, 0.0], ["non-finite"]),
+    ],
+)
+def test_an_action_becomes_one_that_the_robot_has(actions, last, action, expected, names):
+    guarded = guard(make_guardrails(other_robot(actions)), action, last=last)
+    assert guarded.action.tolist() == expected and guarded.interventions == tuple(names)
+    assert bool(actions.contains(guarded.action))
+
+
+@pytest.mark.parametrize(
+    ("actions", "last", "expected"),
+    [
+        (MOTORS, [9.0], [1.0]),
+        (FORCES, [30.0, 2.0], [30.0, 2.0]),
+        (FORCES, None, [150.0, 10.0]),
+        (MOVES, [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]),
+        (TURNS, [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]),
+        (TURNS, None, [1.0, 0.0, 0.0]),
+    ],
+)
+def test_who_is_surprised_does_nothing_or_as_before_where_nothing_does(actions, last, expected):
+    asked = np.eye(actions.action_dim)[-1]
+    guarded = guard(make_guardrails(other_robot(actions), max_surprise=0.5), asked, last=last, surprise=2.0)
+    assert guarded.action.tolist() == expected and guarded.interventions == ("surprise",)
+
+
+def test_a_rate_keeps_each_component_near_what_it_was_and_bounds_tell_so():
+    guardrails = make_guardrails(other_robot(FORCES), max_rate=0.1)
+    guarded = guard(guardrails, [300.0, 11.0], last=[100.0, 10.0])
+    assert guarded.action.tolist() == [130.0, 11.0] and guarded.interventions == ("rate",)
+    assert "component 0 of the action would have changed by 200, at most 30 is allowed" in guarded.reasons[0]
+    bounds = guardrails.bounds(GuardedAction(np.float32([100.0, 10.0]), (), ()))
+    assert bounds.max_change.tolist() == [30.0, 2.0] and bounds.previous_action.tolist() == [[100.0, 10.0]]
+    assert guardrails.bounds(None).max_change is None  # nothing was done yet, and nothing does nothing
+
+
+def test_the_bounds_of_a_choice_are_its_choices():
+    bounds = make_guardrails(other_robot(MOVES)).bounds(None)
+    assert torch.equal(bounds.choices, torch.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "message"),
+    [
+        (
+            other_robot(FORCES),
+            {"limits": ["finite", "box", "speed"]},
+            r"the limit 'speed' needs an effector, and test/Tip-v0 has none.*: do without it by limits=\[finite,box\]",
+        ),
+        (
+            replace(make_spec(2), actions=FORCES),
+            {"limits": ["workspace"]},
+            "the limit 'workspace' needs actions that are ways of the effector, each component in \\[-1, 1\\], not 2 ",
+        ),
+        (other_robot(MOVES), {"max_rate": 0.5}, "the limit 'rate' needs actions that are numbers in a box"),
+        (make_spec(), {"limits": ["velocity"]}, "limits must be some of finite, box, rate, .*, got 'velocity'"),
+        (make_spec(), {"max_rate": 0.0}, "max_rate must be above 0 and at most 1, or null for any, got 0.0"),
+    ],
+)
+def test_a_limit_that_a_robot_cannot_have_is_refused_by_name(spec, changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_guardrails(spec, **changes)
+
+
+def test_only_the_limits_that_are_named_are_kept():
+    guardrails = make_guardrails(limits=["finite", "box"], max_speed=0.1 * TOP_SPEED)
+    assert guard(guardrails, [1.0, 0.0, 0.0], tip=[9.0, 9.0, 9.0]).interventions == ()
+    assert guardrails.sensors == () and guardrails.bounds(None).high.tolist() == [1.0] * 3

@@ -11,7 +11,10 @@ import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
+from agent.actions import free_bounds
+from agent.cost.intrinsic import ControlEffort
 from agent.cost.statistics import TrainingStatistics
+from agent.cost.units import InUnits
 from agent.learning import task
 from agent.learning.critic import CriticTask
 from agent.learning.experience import embed_episodes
@@ -30,6 +33,7 @@ from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
 from world_model import embedding
 from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.task import WorldModelTask
+from world_model.types import LatentTrajectory
 
 SMALL = (
     "env=push",
@@ -361,6 +365,31 @@ def test_the_first_weights_of_a_part_do_not_depend_on_which_others_there_are(dat
         assert section_sha256(ours.state_dict()) == section_sha256(others.state_dict())
     other = build("critic=[cost_to_go]", "policy=mlp", "seed=1")
     assert section_sha256(other.policy.state_dict()) != section_sha256(bare.policy.state_dict())
+
+
+def test_a_cost_of_a_position_that_nobody_tells_is_not_built_where_it_weighs_nothing(dataset):
+    def built(*changes):
+        config = compose(*changes)
+        return build_modules(config, model_configs(config), replace(dataset.manifest.env, effector=None)).terms
+
+    assert {"workspace", "speed"}.isdisjoint(built())
+    assert "speed" in built("cost.speed.fit.sensor=block_position")
+    rule = "configurator.rules=[{name: all, when: {}, then: {weights: {speed: 1.0}}}]"
+    for changes in (["cost.speed.weight=1.0"], ["cost.speed.limit=0.1"], [rule]):
+        with pytest.raises(ConfigError, match=r"the cost 'speed' needs the position of a point.*cost.speed.weight=0"):
+            built(*changes)
+
+
+def test_effort_is_counted_in_the_robots_own_range_from_what_does_nothing():
+    actions = BoxActions(low=(0.0, -2.0), high=(300.0, 2.0), idle=(0.0, 0.0))
+    trajectory = LatentTrajectory(
+        embeddings=torch.zeros(1, 2, 1, 3),
+        actions=torch.tensor([[[[0.0, 0.0, 0.0, 0.0]], [[150.0, 2.0, 300.0, 0.0]]]]),
+        previous_action=torch.zeros(1, 4),
+        start=torch.zeros(1, 3),
+    )
+    cost = InUnits(ControlEffort(), origin=torch.zeros(2), half_range=free_bounds(actions).half_range)(trajectory, None)
+    assert cost.tolist() == [[0.0, (1.0 + 1.0 + 4.0 + 0.0) / 4]]
 
 
 def test_without_critics_and_policy_a_world_model_and_its_cost_terms_are_learned(dataset, whole, tmp_path):

@@ -43,7 +43,9 @@ CRITICS = compose_config([f"critic=[{','.join(group_names()['critic'])}]"]).valu
 
 def build_term(name):
     further = [arguments for base, arguments in FURTHER_ARGUMENTS.items() if issubclass(KINDS[name], base)]
-    return build(NODES[name].term, **NODES[name].get("fit", {}), **(further[0] if further else {}))
+    fit = dict(NODES[name].get("fit", {}))
+    fit |= {"sensor": "tip"} if "sensor" in fit else {}  # the effector's
+    return build(NODES[name].term, **fit, **(further[0] if further else {}))
 
 
 @pytest.fixture(params=[*sorted(NODES), *sorted(CRITICS)])

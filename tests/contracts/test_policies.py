@@ -123,6 +123,14 @@ def test_an_action_lies_within_its_bounds_whatever_is_seen(node, goal):
         assert actions.shape == (BATCH, ACTION_DIM) and (actions.abs() <= 1.0).all()
 
 
+def test_an_action_lies_in_the_robots_own_box(node, goal):
+    torch.manual_seed(0)
+    bounds = free_bounds(BoxActions(low=(0.0, -2.0), high=(300.0, 0.0), idle=None))
+    policy = build(node.network, embed_dim=EMBED_DIM, bounds=bounds)
+    actions = policy(1e3 * draw(BATCH, EMBED_DIM), goal)
+    assert torch.equal(actions, bounds.clip(actions[:, None])[:, 0]) and actions[:, 0].max() > 2.0
+
+
 def test_each_state_is_answered_on_its_own(node, goal):
     policy, states = build_network(node), draw(BATCH, EMBED_DIM)
     together = policy(states, goal)

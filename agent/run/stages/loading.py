@@ -203,7 +203,7 @@ def build_planner(config: Config) -> Planner[Any]:
 def build_terms(config: Config, modules: Modules) -> dict[str, Any]:
     """Returns the cost terms that a config asks for, with their weights and limits: the arguments of a `CostModule`."""
     values = config.values
-    costs = {**values.cost, **values.critic}
+    costs = {name: values.cost[name] for name in modules.terms} | dict(values.critic)
     critic_terms = {name: build(critic.term, critic=modules.critics[name]) for name, critic in values.critic.items()}
     return {
         "terms": {**modules.terms, **critic_terms},

@@ -10,10 +10,12 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from agent.actions import free_bounds
+from agent.actions import free_bounds, idle_action
 from agent.cost.critic import CriticNetwork
+from agent.cost.intrinsic import ActionCost
 from agent.cost.statistics import FittedCost
 from agent.cost.types import Cost
+from agent.cost.units import InUnits
 from agent.policy import MLPPolicy
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
@@ -116,7 +118,7 @@ def build_modules(config: Config, models: Mapping[str, Any], spec: TaskSpec) -> 
         with first_weights(config, "policy"):
             policy = build(values.policy.network, embed_dim=world_model.embed_dim, bounds=free_bounds(spec.actions))
     with first_weights(config, "cost"):
-        terms = {name: _build_term(cost, world_model, spec) for name, cost in values.cost.items()}
+        terms = _build_terms(config, world_model, spec)
     return Modules(
         spec=spec,
         world_model=world_model,
@@ -167,11 +169,49 @@ def _build_encoder(
         return encoder(input_shape=input_shape, **values)
 
 
-def _build_term(cost: DictConfig, world_model: JEPA, spec: TaskSpec) -> Cost:
+def _build_terms(config: Config, world_model: JEPA, spec: TaskSpec) -> dict[str, Cost]:
+    """Returns the cost terms; one that needs a position where nothing tells it is left out, if it weighs nothing.
+
+    Raises:
+        ConfigError: Such a term weighs something.
+    """
+    seen = {name: spec.shapes[name] for name in spec.perceived if not spec.sensors[name].is_image}
+    terms = {}
+    for name, cost in config.values.cost.items():
+        fit = dict(cost.get("fit", {}))
+        if "sensor" in fit:
+            if fit["sensor"] is None and spec.effector is not None:
+                fit["sensor"] = spec.effector.sensor
+            if fit["sensor"] not in seen:
+                if not _weighs(config, name):
+                    continue
+                raise ConfigError(
+                    f"the cost '{name}' needs the position of a point: cost.{name}.fit.sensor must be among the "
+                    f"numbers that the agent sees of {spec.task_id}, {sorted(seen)}, got "
+                    f"{'none, and no effector' if fit['sensor'] is None else repr(fit['sensor'])}; do without it by "
+                    f"cost.{name}.weight=0 and cost.{name}.limit=null"
+                )
+        terms[name] = _build_term(cost, fit, world_model, spec, seen)
+    return terms
+
+
+def _weighs(config: Config, name: str) -> bool:
+    """Returns whether a cost term counts, by its own weight or limit or by that of a rule."""
+    cost, rules = config.values.cost[name], config.values.configurator.rules
+    given = [rule["then"].get("weights", {}) for rule in rules if isinstance(rule.get("then"), Mapping)]
+    return bool(cost.weight > 0 or cost.limit is not None or any(name in weights for weights in given))
+
+
+def _build_term(
+    cost: DictConfig, fit: Mapping[str, Any], world_model: JEPA, spec: TaskSpec, seen: Mapping[str, tuple[int, ...]]
+) -> Cost:
     """Returns a cost term; one that is fitted to the training data is told how, and what an embedding is made of."""
     further = {}
     if issubclass(get_class(cost.term._target_), FittedCost):
-        seen = {name: spec.shapes[name] for name in spec.perceived if not spec.sensors[name].is_image}
-        further = {"blocks": dict(world_model.blocks), "sensors": seen, **cost.fit}
+        further = {"blocks": dict(world_model.blocks), "sensors": dict(seen), **fit}
     term: Cost = build(cost.term, **further)
-    return term
+    if not isinstance(term, ActionCost):
+        return term
+    bounds, idle = free_bounds(spec.actions), idle_action(spec.actions)
+    origin = bounds.center if idle is None else bounds.center.new_tensor(idle)
+    return InUnits(term, origin=origin, half_range=bounds.half_range)
