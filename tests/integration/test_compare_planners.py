@@ -100,7 +100,7 @@ def test_where_nobody_plans_a_comparison_says_so(smoke_push_run, tmp_path, capsy
     [
         (["planners=[cem,mpi]"], "there is no planner 'mpi'; there are"),
         (["planners=[]"], "compare.planners must be a list of different planners"),
-        (["planners=cem"], "as in [cem,mppi], or null for all, got cem"),
+        (["planners=cem"], "compare.planners must be a list of texts, or null, got cem"),
         (["planners=[cem,cem]"], "compare.planners must be a list of different planners"),
         (["budgets=[64,0]"], "compare.budgets must be a list of different whole numbers of at least 1, or null"),
         (["budgets=[1.5]"], "compare.budgets must be a list"),
@@ -109,13 +109,13 @@ def test_where_nobody_plans_a_comparison_says_so(smoke_push_run, tmp_path, capsy
         (["budgets=[]"], "compare.budgets must be a list"),
         (["budgets=64"], "compare.budgets must be a list"),
         (["planner=cem"], "takes those to compare, as in planners=[cem,mppi]"),
-        (["planner.num_samples=64"], "'planner.num_samples=64' is ambiguous among several planners"),
+        (["planner.num_samples=64"], "planner.num_samples=64 is ambiguous among several planners"),
         (["configurator.num_evaluations=64"], "takes those to compare at, as in budgets=[64,256,null]"),
         (["configurator.milliseconds=5"], "takes those to compare at, as in budgets=[64,256,null]"),
-        (["num_episodes=0"], "compare.num_episodes must be at least 1, got 0"),
-        (["num_episodes=1001"], "compare.num_episodes must be at most 1000"),
-        (["num_workers=0"], "compare.num_workers must be at least 1, got 0"),
-        (["split=training"], "compare.split must be one of ['evaluation', 'validation'], got 'training'"),
+        (["num_episodes=0"], "compare.num_episodes must be a whole number in 1..1000, got 0"),
+        (["num_episodes=1001"], "compare.num_episodes must be a whole number in 1..1000, got 1001"),
+        (["num_workers=0"], "compare.num_workers must be a whole number of at least 1, got 0"),
+        (["split=training"], "compare.split must be one of evaluation, validation, got training"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, smoke_run, tmp_path, overrides, message):
