@@ -33,14 +33,13 @@ from benchmarks.agent.finished_runs import (
     SETTINGS,
     FinishedRun,
     Variant,
-    call,
     cells,
     difference_at_end,
     measures,
     points,
-    read_settings,
     spelled,
 )
+from benchmarks.arguments import call, read_settings
 from benchmarks.tables import table
 
 FILE, TUNED_FILE, PLOT_FILE = "ablation.json", "ablation_tuned.json", "ablation.png"

@@ -23,15 +23,14 @@ from benchmarks.agent.finished_runs import (
     FinishedRun,
     Variant,
     bootstrap_interval,
-    call,
     cells,
     decisions,
     difference_at_end,
     measures,
     points,
-    read_settings,
     spent,
 )
+from benchmarks.arguments import call, read_settings
 from benchmarks.tables import table
 
 FILE = "adaptive_budget.json"

@@ -1,4 +1,4 @@
-"""How long a control step takes in each mode: `python -m benchmarks.agent.control_step runs/demo`.
+"""How long a control step takes in each mode: `python -m benchmarks.agent.control_step run=runs/demo`.
 
 In its own process, with one torch thread, in episodes of the validation split. At most control steps the agent goes on
 with what it decided at the last one; those at which it decides are told apart. Modes that need a policy are left out
@@ -6,7 +6,6 @@ where the run has none. With cameras, what of a step is encoding, and what it ta
 it, are told apart. Further arguments change the run's config, as on the command line of jepa-mpc.
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.vision import configured_env
 from benchmarks.agent.finished_runs import configured_by
+from benchmarks.arguments import call, split_settings
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
 from world_model.types import Observation
@@ -33,22 +33,18 @@ WARM_UP_EPISODES = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("overrides", nargs="*", help="changes to its config")
-    parser.add_argument("--num-steps", type=int, default=2_000, help="control steps at which something is decided")
-    arguments = parser.parse_args()
-
+    settings, changes = split_settings({"run": "???", "num_steps": 2_000})
+    run = Path(settings.run)
     torch.set_num_threads(1)
-    config = compose_config(arguments.overrides, base=read_config(arguments.run))
+    config = compose_config(changes, base=read_config(run))
     env = configured_env(config)
     assert isinstance(env, MujocoEnv)
     rows = []
     encoding: list[float] = []
     for name, overrides in modes(config).items():
-        agent = load_agent(arguments.run, [*arguments.overrides, *overrides])
+        agent = load_agent(run, [*changes, *overrides])
         encodings = time_encoding(agent)
-        deciding, others = latencies(agent, env, num_steps=arguments.num_steps, encodings=encodings)
+        deciding, others = latencies(agent, env, num_steps=settings.num_steps, encodings=encodings)
         encoding += encodings
         for which, times in (("decides", deciding), ("all", deciding + others)):
             shown = (f"{value:.2f}" for value in percentiles(times).values())
@@ -57,9 +53,9 @@ def main() -> None:
         ["of it", "encoding", f"{len(encoding):,}", *(f"{value:.2f}" for value in percentiles(encoding).values())]
     )
     if config.values.observation.cameras:
-        drawing = [timed(env.frames)[0] for _ in range(arguments.num_steps)]
+        drawing = [timed(env.frames)[0] for _ in range(settings.num_steps)]
         rows.append(["beside", "drawing", f"{len(drawing):,}", *(f"{it:.2f}" for it in percentiles(drawing).values())])
-    print(f"{config.values.env.env_id}, {arguments.run}: a control step, ms, one torch thread")
+    print(f"{config.values.env.env_id}, {run}: a control step, ms, one torch thread")
     print(table(["mode", "steps", "n", "p50", "p90", "p99"], rows))
 
 
@@ -121,4 +117,4 @@ def latencies(
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

@@ -4,22 +4,19 @@ An episode is kept under a hash of all that it depends on, so that what was inte
 episode is run twice that two benchmarks, or two rows of a table, have in common.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError
+from omegaconf import DictConfig
 
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
-from agent.run.cli.errors import attempt
 from agent.run.config.building import build
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
@@ -129,32 +126,6 @@ def configured_by(config: Config, configurator: str) -> tuple[str, ...]:
         f"configurator.horizon={own.horizon}",
         f"configurator.num_evaluations={spelled(own.num_evaluations)}",
     )
-
-
-def read_settings(defaults: Mapping[str, Any], arguments: list[str] | None = None) -> DictConfig:
-    """Returns the settings of a benchmark with the command line's on top, as key=value."""
-    base = OmegaConf.create(dict(defaults))
-    OmegaConf.set_struct(base, True)
-    given = OmegaConf.from_cli(arguments)
-    try:
-        settings = OmegaConf.merge(base, given)
-    except ConfigKeyError as error:
-        raise SystemExit(f"there is no setting '{error.key}'; there are {', '.join(defaults)}") from None
-    assert isinstance(settings, DictConfig)
-    if missing := OmegaConf.missing_keys(settings):
-        raise SystemExit(f"this benchmark needs {', '.join(f'{key}=...' for key in sorted(missing))}")
-    return settings
-
-
-def call(main: Callable[[], None]) -> None:
-    """Calls the main function of a benchmark; of a user's mistake it says one sentence."""
-    try:
-        outcome = attempt(lambda: main() or 0)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; what was finished is kept, and the same command goes on from there")
-    if outcome.code:
-        print(outcome.said, file=sys.stderr)
-        sys.exit(outcome.code)
 
 
 def measures(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:

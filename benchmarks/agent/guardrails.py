@@ -1,6 +1,6 @@
 """Hostile planners behind the hard guardrails: what the robot is told and what it does, against the limits.
 
-`python -m benchmarks.agent.guardrails [num_steps]`, from the root of the checkout; 100,000 control steps over both
+`python -m benchmarks.agent.guardrails [num_steps=N]`, from the root of the checkout; 100,000 control steps over both
 tasks where nothing is said, in each of several situations: the sensor of the tip fails now and then, or freezes for
 good, the workspace is narrow, the limits are low. Position and speed are checked at every step of the simulator, 10 ms,
 acceleration over control steps, since commands change no faster. The environment's own walls are taken down. The limits
@@ -9,7 +9,6 @@ planners, clipped to what the environment takes, without guardrails.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ import envs  # noqa: F401
 from agent.guardrails import GuardedAction, Guardrails
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config
+from benchmarks.arguments import call, read_settings
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
 from envs.spec import Box, Effector, TaskSpec
@@ -311,7 +311,7 @@ def attack(
 
 
 def main() -> None:
-    num_steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    num_steps = int(read_settings({"num_steps": 100_000}).num_steps)
     for title, overrides, guarded, sensor_loss, freezing in (
         ("configs/guardrails/hard.yaml", (), True, 0.0, False),
         (f"the tip's sensor fails at {SENSOR_LOSS:.0%} of the steps", (), True, SENSOR_LOSS, False),
@@ -341,4 +341,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

@@ -20,6 +20,7 @@ from agent.run.config.composing import Config, compose_config
 from agent.run.stages.finished_run import compose_on_run, load_modules_for
 from agent.run.stages.loading import build_actor, recorded_experience
 from agent.run.stages.vision import configured_env
+from benchmarks.arguments import call
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
 
@@ -78,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

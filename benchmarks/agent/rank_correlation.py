@@ -36,7 +36,8 @@ from agent.run.stages.loading import build_terms
 from agent.run.stages.lock import locked
 from agent.run.stages.modules import Modules
 from agent.run.stages.vision import configured_env
-from benchmarks.agent.finished_runs import SETTINGS, FinishedRun, bootstrap_interval, call, read_settings
+from benchmarks.agent.finished_runs import SETTINGS, FinishedRun, bootstrap_interval
+from benchmarks.arguments import call, read_settings
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
 from envs.episodes.collection import make_env

@@ -12,6 +12,7 @@ from statistics import median
 
 import yaml
 
+from benchmarks.arguments import call
 from envs.arm.exploration import RandomPoints
 from envs.episodes.collection import collect
 
@@ -50,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

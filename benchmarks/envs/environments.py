@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs  # noqa: F401
+from benchmarks.arguments import call
 from envs.arm.mujoco_env import MujocoEnv
 
 NUM_ROUNDS = 7
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

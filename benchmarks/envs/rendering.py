@@ -17,6 +17,7 @@ import gymnasium
 import numpy as np
 
 import envs  # noqa: F401
+from benchmarks.arguments import call
 from benchmarks.tables import table
 from envs.arm.mujoco_env import MujocoEnv
 from envs.rendering import make_renderer, probe_backend
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

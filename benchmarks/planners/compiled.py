@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
+from benchmarks.arguments import call
 from benchmarks.planners.loops import ACTION_DIM, HORIZON, NUM_ITERATIONS, distance_objective
 from benchmarks.planners.shipped import build, planner_configs
 from benchmarks.tables import table
@@ -67,4 +68,4 @@ def least_milliseconds(runs: Sequence[Callable[[], Tensor]]) -> list[float]:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.arguments import call
 from benchmarks.planners.lqr import LQR, make_lqr
 from benchmarks.planners.shipped import build, build_to_spend, generator, planner_configs
 from benchmarks.tables import table
@@ -77,8 +78,8 @@ def solve(
     """Returns the last plan, of many calls on the same problems, and the evaluations of all calls."""
     state = planner.init(lqr.bounds, batch_size=len(starts), horizon=HORIZON)
     total = 0
-    for call in range(num_calls):
-        generators = [generator(call, problem) for problem in range(len(starts))]
+    for index in range(num_calls):
+        generators = [generator(index, problem) for problem in range(len(starts))]
         noise = planner.sample_noise(generators, bounds=lqr.bounds, horizon=HORIZON)
         plan, state = planner.plan(
             lqr.objective(starts), state, noise=noise, bounds=lqr.bounds, budget=Budget(num_evaluations)
@@ -121,4 +122,4 @@ def row(name: str, spent: list[str], plans: list[Plan], optimum: Tensor) -> list
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

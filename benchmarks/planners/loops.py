@@ -21,6 +21,7 @@ import torch
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
+from benchmarks.arguments import call
 from benchmarks.planners.dynamics import RolloutObjective
 from benchmarks.planners.peers import load_pytorch_mppi, swm_cem
 from benchmarks.planners.shipped import build, planner_configs, unit_box
@@ -196,4 +197,4 @@ def pytorch_mppi_loop(objective: RolloutObjective) -> Run:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

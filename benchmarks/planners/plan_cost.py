@@ -36,6 +36,7 @@ from agent.objective import ImaginedCost
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.vision import configured_env
+from benchmarks.arguments import call, read_settings
 from benchmarks.planners.peers import SWM_ITERATIONS, SWM_SAMPLES, reference_cem, swm_cem
 from benchmarks.planners.shipped import build, build_to_spend, evaluations, generator, planner_configs, unit_box
 from benchmarks.tables import table
@@ -210,10 +211,7 @@ class Contender:
 
 def main() -> None:
     torch.set_num_threads(1)
-    base = OmegaConf.create(SETTINGS)
-    OmegaConf.set_struct(base, True)
-    OmegaConf.set_struct(base.change, False)
-    settings = OmegaConf.merge(base, OmegaConf.from_cli())
+    settings = read_settings(SETTINGS)
     lab = Lab(Path(settings.run))
     contenders = list(make_contenders(settings, lab))
     seeds = episode_seeds(settings.split, settings.num_problems)
@@ -304,4 +302,4 @@ def summary(ratios: Sequence[float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

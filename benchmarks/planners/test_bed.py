@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.arguments import call
 from benchmarks.planners.brute_force import Optimum, brute_force
 from benchmarks.planners.dynamics import RolloutObjective
 from benchmarks.planners.shipped import build_to_spend, generator, planner_configs, unit_box
@@ -184,4 +185,4 @@ def relative_gaps(planner_name: str, problem: Problem, optimum: Optimum, num_eva
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

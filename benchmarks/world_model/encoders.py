@@ -1,13 +1,12 @@
 """What each image encoder learns from the same data in the same time.
 
-    python -m benchmarks.world_model.encoders data=runs/push_pixels/data observation=pixels --seconds 240
+    python -m benchmarks.world_model.encoders data=runs/push_pixels/data observation=pixels seconds=240
 
-Every encoder of configs/image_encoder, or those of `--encoders`, is trained as `jepa-mpc train` does, for as many steps
-as fit into the time on this machine. Prints R² of linear probes on held-out episodes, frames/s in training, and ms to
-encode one frame with one torch thread. What was trained is kept in `--output`, and is not trained again.
+Every encoder of configs/image_encoder, or those of `encoders=[NAME,...]`, is trained as `jepa-mpc train` does, for as
+many steps as fit into the time on this machine. Prints R² of linear probes on held-out episodes, frames/s in training,
+and ms to encode one frame with one torch thread. What was trained is kept in `output`, and is not trained again.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import Config, compose_config, group_names
 from agent.run.config.tasks import env_name
 from agent.run.stages.modules import build_world_model, model_configs
+from benchmarks.arguments import call, split_settings
 from benchmarks.tables import table
 from benchmarks.world_model.training import seconds
 from envs.episodes.episode import EpisodeDataset, open_dataset
@@ -33,23 +33,16 @@ TOO_LARGE = ("vit_base",)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("overrides", nargs="+", help="as of jepa-mpc train; data= is needed")
-    parser.add_argument(
-        "--encoders", nargs="+", default=[n for n in group_names()["image_encoder"] if n not in TOO_LARGE]
-    )
-    parser.add_argument("--seconds", type=float, default=240, help="of training, each")
-    parser.add_argument("--output", type=Path, default=Path("runs/encoders"))
-    arguments = parser.parse_intermixed_args()
-
+    encoders = [name for name in group_names()["image_encoder"] if name not in TOO_LARGE]
+    settings, changes = split_settings({"encoders": encoders, "seconds": 240, "output": "runs/encoders"})
     rows, probed = [], []
-    for name in arguments.encoders:
-        config = composed([*arguments.overrides, f"image_encoder={name}"])
+    for name in settings.encoders:
+        config = composed([*changes, f"image_encoder={name}"])
         dataset = open_dataset(Path(config.values.train.data))
         frames_per_second, milliseconds = speed(config, dataset)
         window = config.values.world_model.context_length + config.values.training.rollout_length
-        num_steps = round(arguments.seconds * frames_per_second / (config.values.training.batch_size * window))
-        output = arguments.output / f"{name}_{arguments.seconds:g}s"
+        num_steps = round(settings.seconds * frames_per_second / (config.values.training.batch_size * window))
+        output = Path(settings.output) / f"{name}_{settings.seconds:g}s"
         probes = trained_probes(config, dataset, output, num_steps=num_steps)
         probed = sorted(probes)
         shown = [f"{probes[sensor]:.4f}" for sensor in probed]
@@ -124,4 +117,4 @@ def trained_probes(config: Config, dataset: EpisodeDataset, output: Path, *, num
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

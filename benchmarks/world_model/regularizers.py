@@ -1,11 +1,10 @@
 """What keeps an embedding from collapsing, and what that is worth: same data and steps, one regulariser after another.
 
-`python -m benchmarks.world_model.regularizers runs/regularizers env=reach` trains with each yaml of configs/regularizer
+`python -m benchmarks.world_model.regularizers output=DIR env=reach` trains with each yaml of configs/regularizer
 and prints effective rank, probe R² on episodes that were not trained on, and success. Where the alarm stops a training,
 it is trained once more with the alarm off, for the other columns.
 """
 
-import argparse
 import contextlib
 import io
 import json
@@ -19,6 +18,7 @@ from agent.run.cli import main as jepa_mpc
 from agent.run.config.composing import compose_config, group_names
 from agent.run.config.saved import read_config
 from agent.run.stages.loading import checkpoint_path, load_modules
+from benchmarks.arguments import call, split_settings
 from envs.episodes.episode import open_dataset
 from world_model.jepa import JEPA
 from world_model.probes import effective_rank, fit_probe, r_squared
@@ -34,32 +34,27 @@ SILENCED = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("overrides", nargs="*", help="as on the command line of jepa-mpc")
-    parser.add_argument("--num-episodes", type=int, default=100)
-    arguments = parser.parse_args()
-    env = compose_config(arguments.overrides).choices["env"]
+    settings, changes = split_settings({"output": "???", "num_episodes": 100})
+    folder = Path(settings.output)
+    env = compose_config(changes).choices["env"]
 
-    data, held_out = arguments.output / "data", arguments.output / "held_out"
-    quiet("collect", *arguments.overrides, f"output={data}")
-    quiet(
-        "collect", *arguments.overrides, f"seed={HELD_OUT_SEED}", f"num_episodes={NUM_HELD_OUT}", f"output={held_out}"
-    )
+    data, held_out = folder / "data", folder / "held_out"
+    quiet("collect", *changes, f"output={data}")
+    quiet("collect", *changes, f"seed={HELD_OUT_SEED}", f"num_episodes={NUM_HELD_OUT}", f"output={held_out}")
     for name in group_names()["regularizer"]:
-        output = arguments.output / name
-        train = ("train", *arguments.overrides, f"data={data}", f"regularizer={name}")
+        output = folder / name
+        train = ("train", *changes, f"data={data}", f"regularizer={name}")
         start = perf_counter()
         code = quiet(*train, f"output={output}")
         if code != 0:
-            output = arguments.output / f"{name}_without_alarm"
+            output = folder / f"{name}_without_alarm"
             start = perf_counter()
             quiet(*train, *SILENCED, f"output={output}")
         seconds = perf_counter() - start
         quiet(
             "evaluate",
             f"run={output}",
-            f"num_episodes={arguments.num_episodes}",
+            f"num_episodes={settings.num_episodes}",
             "videos=0",
             f"output={output}/evaluate",
         )
@@ -103,4 +98,4 @@ def probe(name: str, embeddings: torch.Tensor, readings: torch.Tensor, half: int
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

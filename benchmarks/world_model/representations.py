@@ -1,8 +1,8 @@
 """Is JEPA worth it? Prediction, reconstruction and contrast: the same encoder, predictor, data and time of training.
 
-    python -m benchmarks.world_model.representations runs/representations --seconds 240 --num-episodes 200 env=reach
+    python -m benchmarks.world_model.representations output=DIR seconds=240 num_episodes=200 env=reach
 
-Episodes are collected into OUTPUT/data, unless `--data` names some. Each of `WAYS`, a yaml of configs/regularizer, is
+Episodes are collected into OUTPUT/data, unless `data` names some. Each of `WAYS`, a yaml of configs/regularizer, is
 trained for as many steps as fit into the seconds on this machine: steps of all ways are timed in turn, so that what
 else the machine does slows all alike. Validations come on top, as many for each; the alarm is off. Prints frames/s in
 training, R² of linear probes on held-out episodes, the seconds of training after which that of the tip was reached
@@ -12,7 +12,6 @@ What the ways share (encoder, learning rate, inverse dynamics) was tuned for SIG
 chosen from a handful of short trainings. `training.inverse_dynamics_weight=0` leaves each to its own objective.
 """
 
-import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import torch
 from agent.evaluation.results import percent
 from agent.run.config.building import build
 from agent.run.config.composing import Config
+from benchmarks.arguments import call, split_settings
 from benchmarks.tables import table
 from benchmarks.world_model.encoders import composed, make_task
 from benchmarks.world_model.regularizers import SILENCED, quiet
@@ -76,26 +76,18 @@ class Comparison:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
-    parser.add_argument(
-        "overrides", nargs="*", help="as on the command line of jepa-mpc; observation=pixels goes first"
+    settings, changes = split_settings(
+        {"output": "???", "seconds": 240, "num_episodes": 200, "data": None, "level": 0.99}
     )
-    parser.add_argument("--seconds", type=float, default=240, help="of training, each")
-    parser.add_argument("--num-episodes", type=int, default=200, help="that are evaluated")
-    parser.add_argument("--data", type=Path, default=None, help="folder of a collection")
-    parser.add_argument("--level", type=float, default=0.99, help="R² of the tip whose time is told")
-    arguments = parser.parse_intermixed_args()
-
-    overrides = ("observation=pixels", *arguments.overrides)
-    if arguments.data is None:
-        jepa_mpc("collect", *overrides, f"output={arguments.output / 'data'}")
+    output, overrides = Path(settings.output), ("observation=pixels", *changes)
+    if settings.data is None:
+        jepa_mpc("collect", *overrides, f"output={output / 'data'}")
     comparison = Comparison(
-        output=arguments.output,
-        data=arguments.output / "data" if arguments.data is None else arguments.data,
+        output=output,
+        data=output / "data" if settings.data is None else Path(settings.data),
         overrides=overrides,
-        seconds=arguments.seconds,
-        num_episodes=arguments.num_episodes,
+        seconds=settings.seconds,
+        num_episodes=settings.num_episodes,
     )
     plan = make_plan(comparison)
     file = comparison.output / FILE
@@ -105,7 +97,7 @@ def main() -> None:
             rows[way] = measure(comparison, way, step_seconds=plan[way])
             file.write_text(json.dumps(rows, indent=2))
             print(f"{way} is trained and evaluated", flush=True)
-    print(show(rows, level=arguments.level))
+    print(show(rows, level=settings.level))
 
 
 def make_plan(comparison: Comparison) -> dict[str, float]:
@@ -230,4 +222,4 @@ def show(rows: Mapping[str, Any], *, level: float) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

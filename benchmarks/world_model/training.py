@@ -17,6 +17,7 @@ import torch
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config
 from agent.run.stages.modules import build_world_model, model_configs
+from benchmarks.arguments import call
 from benchmarks.tables import table
 from envs.episodes.episode import open_dataset
 from world_model.objectives.prediction import imagine, prediction_loss
@@ -93,4 +94,4 @@ def median(times: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import envs  # noqa: F401 - registers the tasks
+from benchmarks.arguments import call
 from envs.episodes.episode import Episode, open_dataset
 from envs.episodes.recording import Recording, draft_manifest
 from envs.spec import TaskSpec
@@ -93,4 +94,4 @@ def measure(sampler: WindowSampler, rng: np.random.Generator) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    call(main)

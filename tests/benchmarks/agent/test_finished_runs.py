@@ -2,7 +2,7 @@ import pytest
 
 from agent.run.config.composing import compose_config
 from benchmarks.agent.adaptive_budget import modes, share_saved
-from benchmarks.agent.finished_runs import difference_at_end, measures, read_settings, spelled
+from benchmarks.agent.finished_runs import difference_at_end, measures, spelled
 
 
 def test_evaluations_are_counted_a_model_step_and_a_reaction_is_one(make_episode):
@@ -48,12 +48,3 @@ def test_a_spelled_value_is_read_back_as_it_was():
     )
     assert config.plain()["values"]["configurator"]["rules"] == rules
     assert config.values.configurator.num_evaluations is None
-
-
-def test_settings_are_known_or_refused():
-    defaults = {"run": "???", "num_episodes": 300}
-    assert read_settings(defaults, ["run=runs/a", "num_episodes=3"]) == {"run": "runs/a", "num_episodes": 3}
-    with pytest.raises(SystemExit, match="there is no setting 'episodes'; there are run, num_episodes"):
-        read_settings(defaults, ["run=runs/a", "episodes=3"])
-    with pytest.raises(SystemExit, match=r"needs run=\.\.\."):
-        read_settings(defaults, [])
