@@ -91,6 +91,19 @@ class BoxActions:
         """The size of an action."""
         return len(self.low)
 
+    @property
+    def idle_action(self) -> NDArray[np.float32] | None:
+        """The action that does nothing, `[action_dim]`, or None where there is none."""
+        return None if self.idle is None else np.array(self.idle, np.float32)
+
+    def from_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the actions at `values`, `[..., action_dim]`, in units of the box: -1 is `low`, 1 is `high`.
+
+        Values outside are moved onto the border.
+        """
+        low, high = self._corners
+        return np.asarray((low + high) / 2 + (high - low) / 2 * np.clip(values, -1, 1), np.float32)
+
     def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns which of `actions`, `[..., action_dim]`, are finite and inside the bounds, `[...]`."""
         if np.shape(actions)[-1:] != (self.action_dim,):
@@ -134,6 +147,22 @@ class DiscreteActions:
     def action_dim(self) -> int:
         """The size of an action."""
         return self.num_actions
+
+    @property
+    def idle_action(self) -> NDArray[np.float32] | None:
+        """The action that does nothing, one-hot, `[num_actions]`, or None where there is none."""
+        return None if self.idle is None else self.one_hot(self.idle)
+
+    def one_hot(self, index: int) -> NDArray[np.float32]:
+        """Returns an action by its index, `[num_actions]`."""
+        action = np.zeros(self.num_actions, np.float32)
+        action[index] = 1
+        return action
+
+    def from_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Returns the actions that `values`, `[..., num_actions]`, speak most for, one-hot."""
+        one_hot: NDArray[np.float32] = np.eye(self.num_actions, dtype=np.float32)[np.argmax(values, axis=-1)]
+        return one_hot
 
     def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns which of `actions`, `[..., num_actions]`, are one-hot, `[...]`."""

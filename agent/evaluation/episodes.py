@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from agent.actor import Actor
 from agent.configurator.types import Choice
-from agent.evaluation.scenarios.types import Scenario, StagedEnv
-from envs.episodes.rollout import Policy, rollout
+from agent.evaluation.scenarios.types import Scenario
+from envs.episodes.rollout import rollout
+from envs.types import Policy, Task
 
 NUM_END_STEPS = 5
 """Success at the end is success in each of so many last control steps."""
@@ -145,66 +146,41 @@ class WatchedPolicy:
         return () if guarded is None else guarded.interventions
 
 
-class WatchedEnv(StagedEnv):
-    """An environment whose newest state is kept: observation, achieved and desired goal, each flat."""
-
-    state: Mapping[str, NDArray[Any]]
-
-    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """Starts an episode."""
-        self.state, info = super().reset(seed=seed)
-        return dict(self.state), info
-
-    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
-        """Executes one action."""
-        self.state, *outcome = super().step(action)
-        return dict(self.state), *outcome
-
-
 def evaluate_episode(
-    env: Any, policy: Policy, *, seed: int, num_steps: int, scenario: Scenario | None = None
+    task: Task, policy: Policy, *, seed: int, num_steps: int, scenario: Scenario | None = None
 ) -> EvaluatedEpisode:
     """Runs one episode to its end, whatever happens on the way, and says what it came to.
 
     Args:
-        env: Where.
+        task: Where.
         policy: Who acts.
         seed: Of the episode.
-        num_steps: Its control steps.
+        num_steps: Its control steps, unless the task ends it before.
         scenario: What happens beside the agent's own doing; None for nothing.
     """
-    staged_env: Any = env
-    staged_policy = policy
+    staged_task, staged_policy = task, policy
     if scenario is not None:
-        staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
+        staged_task, staged_policy = scenario.stage(task, policy, seed=seed)
     watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
-    watched_env = WatchedEnv(staged_env)
-    episode = rollout(watched_env, watched, seed=seed, num_steps=num_steps)
-    distances = _final_distances(env, watched_env.state, float(episode.distance_to_goal[-1]))
+    episode = rollout(staged_task, watched, seed=seed, num_steps=num_steps)
+    distances, terminated = episode.verdicts[-1].distances, episode.verdicts[-1].terminated
     successes = episode.is_success[1:]
     record = EpisodeRecord(
         seed=seed,
         success_once=bool(successes.any()),
-        success_at_end=succeeds_at_end(successes, terminated=False),
+        success_at_end=succeeds_at_end(successes, terminated=terminated),
         steps_to_success=int(successes.argmax()) + 1 if successes.any() else None,
         final_distances={name: value for name, (value, _) in distances.items()},
         num_steps=len(successes),
-        terminated=False,
+        terminated=terminated,
         solved_at_start=bool(episode.is_success[0]),
     )
     return EvaluatedEpisode(
         record=record,
         units={name: unit for name, (_, unit) in distances.items()},
-        redrawn=episode.redrawn,
+        redrawn=episode.num_redrawn,
         latencies_ms=tuple(watched.latencies_ms),
         num_evaluations=tuple(0 if choice is None else choice.num_evaluations for choice in watched.choices),
         modes=tuple(None if choice is None else choice.mode for choice in watched.choices),
         interventions=dict(Counter(chain.from_iterable(watched.interventions))),
     )
-
-
-def _final_distances(env: Any, final: Mapping[str, NDArray[Any]], place: float) -> dict[str, tuple[float, str]]:
-    """Returns name to value and unit: a goal's place, and how it is turned where it asks for that."""
-    sensor, *turned = env.description.goal
-    angle = float(env.angle_to_goal(final["achieved_goal"], final["desired_goal"]))
-    return {sensor: (place, "m"), **dict.fromkeys(turned, (angle, "rad"))}

@@ -10,18 +10,16 @@ from agent.evaluation.baselines import BASELINES
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.scenarios.undisturbed import Undisturbed
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.collection import make_env
 from envs.episodes.parallel import parallel_map
-from envs.episodes.rollout import Policy
 from envs.spec import TaskSpec
+from envs.types import Policy, Task, TaskFactory
 from envs.vision import Vision
 from jepa_mpc.journal import line, whole_lines
 
 RECORDS_FILE = "records.jsonl"
 
-PolicyMaker = Callable[[str, MujocoEnv], Policy]
-"""Makes the agent of that name for that environment; it is pickled, so it is importable."""
+PolicyMaker = Callable[[str, Task], Policy]
+"""Makes the agent of that name for that task; it is pickled, so it is importable."""
 
 ScenarioMaker = Callable[[TaskSpec], Scenario]
 """Makes the scenario for a task; it is pickled, so it is importable, or a partial of something importable."""
@@ -44,7 +42,7 @@ class EpisodeRunner:
     """Runs episodes in one process, each a pure function of agent and seed.
 
     Args:
-        env_id: Where the agents act.
+        make_task: Makes the task in which the agents act.
         vision: The cameras of whoever is no baseline; those need none.
         make_policy: Makes an agent by its name.
         make_scenario: Makes what happens beside their own doing.
@@ -52,23 +50,23 @@ class EpisodeRunner:
 
     def __init__(
         self,
-        env_id: str,
+        make_task: TaskFactory,
         vision: Vision | None,
         make_policy: PolicyMaker,
         make_scenario: ScenarioMaker = Undisturbed,
     ) -> None:
-        self._plain, self._seen = (_make_env(env_id, cameras) for cameras in (None, vision))
-        self._scenario = make_scenario(self._seen.description)
+        self._plain, self._seen = (make_task(vision=cameras, film_size=None) for cameras in (None, vision))
+        self._scenario = make_scenario(self._seen.spec)
         self._make_policy = make_policy
         self._policies: dict[str, Policy] = {}
 
     def __call__(self, task: EpisodeTask) -> EvaluatedEpisode:
         """Runs one episode."""
-        env = self._plain if task.agent in BASELINES else self._seen
+        place = self._plain if task.agent in BASELINES else self._seen
         if task.agent not in self._policies:
-            self._policies[task.agent] = self._make_policy(task.agent, env)
+            self._policies[task.agent] = self._make_policy(task.agent, place)
         return evaluate_episode(
-            env,
+            place,
             self._policies[task.agent],
             seed=task.seed,
             num_steps=self._scenario.num_steps,
@@ -79,7 +77,7 @@ class EpisodeRunner:
 def evaluate(
     tasks: Sequence[EpisodeTask],
     *,
-    env_id: str,
+    make_task: TaskFactory,
     vision: Vision | None = None,
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
@@ -93,7 +91,7 @@ def evaluate(
 
     Args:
         tasks: What to run.
-        env_id: Where.
+        make_task: Makes the task in which they act.
         vision: The cameras of whoever is no baseline.
         make_policy: Makes an agent by its name.
         make_scenario: Makes what happens beside their own doing.
@@ -105,7 +103,7 @@ def evaluate(
     finished, num_bytes = _read_records(path, fingerprint)
     missing = [task for task in tasks if task not in finished]
     results = parallel_map(
-        partial(EpisodeRunner, env_id, vision, make_policy, make_scenario),
+        partial(EpisodeRunner, make_task, vision, make_policy, make_scenario),
         missing,
         num_workers=num_workers,
         chunk_size=1,
@@ -124,12 +122,6 @@ def evaluate(
                 file.flush()
             yield task, finished[task]
         next(results, None)  # lets the workers end
-
-
-def _make_env(env_id: str, vision: Vision | None) -> MujocoEnv:
-    env = make_env(env_id, vision)
-    assert isinstance(env, MujocoEnv)
-    return env
 
 
 def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, EvaluatedEpisode], int]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from envs.arm.mujoco_env import MujocoEnv
+from envs.types import HasState
 from jepa_mpc.errors import UserError
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 
@@ -23,15 +23,14 @@ class OracleModel:
 
     Args:
         world_model: Embeds observations and goals.
-        env: The environment that is acted in: imagination starts from its present state.
-        simulator: Another instance of it, in which is imagined.
+        task: What is acted in: imagination starts from its present state.
         action_repeat: Control steps of a model step.
     """
 
-    def __init__(self, *, world_model: WorldModel, env: MujocoEnv, simulator: MujocoEnv, action_repeat: int) -> None:
+    def __init__(self, *, world_model: WorldModel, task: HasState, action_repeat: int) -> None:
         self._world_model = world_model
-        self._env = env
-        self._simulator = simulator
+        self._task = task
+        self._simulator = task.another()
         self._action_repeat = action_repeat
 
     @property
@@ -72,16 +71,15 @@ class OracleModel:
                 "the oracle model simulates, so it has no gradients and starts from the present state alone: choose a "
                 "planner that samples, as planner=cem, or oracle=0"
             )
-        start = self._env.get_state()
+        start = self._task.save()
         candidates = actions[0].numpy().reshape(actions.shape[1], actions.shape[2], self._action_repeat, -1)
         readings: dict[str, list[Tensor]] = {name: [] for name in self.blocks}
-        self._simulator.backend = self._env.backend
         for candidate in candidates:
-            self._simulator.set_state(start)
+            self._simulator.restore(start)
             for model_action in candidate:
                 for action in model_action:
                     self._simulator.advance(action)
-                sensors = self._simulator.readings()
+                sensors = self._simulator.look()
                 for name, values in readings.items():
                     values.append(torch.from_numpy(sensors[name].copy()))
         embeddings = self._world_model.encode({name: torch.stack(values)[None] for name, values in readings.items()})

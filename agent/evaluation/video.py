@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +17,8 @@ from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.files import write_film
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import Policy, rollout
+from envs.episodes.rollout import rollout
+from envs.types import HasCameras, Policy, TaskFactory
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
 
@@ -32,16 +31,16 @@ class FilmedPolicy:
 
     Args:
         policy: Who acts.
-        env: Where.
+        task: Where.
         view: Adds to each frame what goes on in the agent; None for what people see alone.
 
     Attributes:
         frames: One a control step, `[height, width, 3]`.
     """
 
-    def __init__(self, policy: Policy, env: MujocoEnv, *, view: AgentView | None) -> None:
+    def __init__(self, policy: Policy, task: HasCameras, *, view: AgentView | None) -> None:
         self._policy = policy
-        self._env = env
+        self._task = task
         self._view = view
         self.frames: list[NDArray[np.uint8]] = []
 
@@ -53,8 +52,7 @@ class FilmedPolicy:
 
     def act(self, observation: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Takes a picture and returns the policy's action."""
-        frame = self._env.render()
-        assert frame is not None
+        frame = self._task.picture()
         action = self._policy.act(observation)
         self.frames.append(frame if self._view is None else self._view.compose(frame, observation))
         return action
@@ -64,7 +62,7 @@ def film_episodes(
     seeds: Sequence[int],
     *,
     agent: str,
-    env_id: str,
+    make_task: TaskFactory,
     vision: Vision | None = None,
     interpreter: Interpreter | None = None,
     make_policy: PolicyMaker,
@@ -77,7 +75,7 @@ def film_episodes(
     Args:
         seeds: Of the episodes.
         agent: Who acts.
-        env_id: Where.
+        make_task: Makes the task in which it acts.
         vision: The agent's cameras.
         interpreter: Of what an actor imagines, or None.
         make_policy: Makes the agent.
@@ -86,34 +84,34 @@ def film_episodes(
         video_format: One of `FILM_FORMATS`.
 
     Raises:
-        RuntimeError: Nothing renders on this machine; the message names the fix.
+        RuntimeError: Nothing renders on this machine, or the task cannot be drawn; the message names the fix.
         OSError: A film cannot be written.
     """
-    cameras: dict[str, Any] = {} if vision is None else {"vision": vision}
-    env = gymnasium.make(env_id, render_mode="rgb_array", width=FRAME_SIZE, height=FRAME_SIZE, **cameras).unwrapped
-    assert isinstance(env, MujocoEnv)
-    policy, scenario = make_policy(agent, env), make_scenario(env.description)
+    task = make_task(vision=vision, film_size=FRAME_SIZE)
+    if not isinstance(task, HasCameras):
+        raise RuntimeError(f"{task.spec.task_id} cannot be drawn")
+    policy, scenario = make_policy(agent, task), make_scenario(task.spec)
     view = None
-    if vision is not None and isinstance(policy, Actor):
-        view = AgentView(policy, env, vision=vision, interpreter=interpreter)
+    if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
+        view = AgentView(policy, task, interpreter=interpreter)
     paths = []
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for seed in seeds:
-            staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
+            staged_task, staged_policy = scenario.stage(task, policy, seed=seed)
             watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
-            filmed = FilmedPolicy(watched, env, view=view)
-            rollout(staged_env, filmed, seed=seed, num_steps=scenario.num_steps)
+            filmed = FilmedPolicy(watched, task, view=view)
+            rollout(staged_task, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.{video_format}"
-            paths.append(write_film(filmed.frames, path, frame_dt=env.description.control_dt))
+            paths.append(write_film(filmed.frames, path, frame_dt=task.spec.control_dt))
             if isinstance(policy, Actor):
                 write_timeline(
                     [choice for choice in watched.choices if choice is not None],
                     path.with_suffix(".png"),
                     interventions=watched.interventions,
-                    control_dt=env.description.control_dt,
+                    control_dt=task.spec.control_dt,
                     num_steps=scenario.num_steps,
                 )
     finally:
-        env.close()
+        task.close()
     return paths

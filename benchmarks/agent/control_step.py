@@ -22,11 +22,12 @@ from agent.evaluation.seeds import SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
 from benchmarks.agent.finished_runs import configured_by
 from benchmarks.arguments import call, split_settings
 from benchmarks.tables import table
-from envs.arm.mujoco_env import MujocoEnv
+from envs.arm.task import ArmTask
+from envs.types import Task
 from world_model.types import Observation
 
 WARM_UP_EPISODES = 2
@@ -37,14 +38,13 @@ def main() -> None:
     run = Path(settings.run)
     torch.set_num_threads(1)
     config = compose_config(changes, base=read_config(run))
-    env = configured_env(config)
-    assert isinstance(env, MujocoEnv)
+    task = configured_task(config)
     rows = []
     encoding: list[float] = []
     for name, overrides in modes(config).items():
         agent = load_agent(run, [*changes, *overrides])
         encodings = time_encoding(agent)
-        deciding, others = latencies(agent, env, num_steps=settings.num_steps, encodings=encodings)
+        deciding, others = latencies(agent, task, num_steps=settings.num_steps, encodings=encodings)
         encoding += encodings
         for which, times in (("decides", deciding), ("all", deciding + others)):
             shown = (f"{value:.2f}" for value in percentiles(times).values())
@@ -53,7 +53,8 @@ def main() -> None:
         ["of it", "encoding", f"{len(encoding):,}", *(f"{value:.2f}" for value in percentiles(encoding).values())]
     )
     if config.values.observation.cameras:
-        drawing = [timed(env.frames)[0] for _ in range(settings.num_steps)]
+        assert isinstance(task, ArmTask)
+        drawing = [timed(task.env.frames)[0] for _ in range(settings.num_steps)]
         rows.append(["beside", "drawing", f"{len(drawing):,}", *(f"{it:.2f}" for it in percentiles(drawing).values())])
     print(f"{config.values.env.env_id}, {run}: a control step, ms, one torch thread")
     print(table(["mode", "steps", "n", "p50", "p90", "p99"], rows))
@@ -90,9 +91,7 @@ def modes(config: Config) -> dict[str, list[str]]:
     return chosen
 
 
-def latencies(
-    agent: Actor, env: MujocoEnv, *, num_steps: int, encodings: list[float]
-) -> tuple[list[float], list[float]]:
+def latencies(agent: Actor, task: Task, *, num_steps: int, encodings: list[float]) -> tuple[list[float], list[float]]:
     """Returns the time of so many control steps at which the agent decides, and of the others among them, ms.
 
     The times in `encodings` are those of the same steps afterwards: the warm-up is taken out.
@@ -102,15 +101,16 @@ def latencies(
     for index, seed in enumerate(episode_seeds("validation", SPLIT_SIZE)):
         if index == WARM_UP_EPISODES:
             encodings.clear()
-        state, _ = env.reset(seed=seed)
-        agent.reset(env.goal_readings(state["desired_goal"]), seed=seed)
-        for _ in range(env.description.num_steps):
-            observation = env.sensor_readings(state)
+        frame = task.reset(seed)
+        agent.reset(frame.goal, seed=seed)
+        for _ in range(task.spec.num_steps):
             num_choices = len(agent.state.choices)
-            latency, action = timed(partial(agent.act, observation))
+            latency, action = timed(partial(agent.act, frame.readings))
             if index >= WARM_UP_EPISODES:
                 (deciding if len(agent.state.choices) > num_choices else others).append(latency)
-            state = env.step(action)[0]
+            frame = task.step(action)
+            if frame.verdict.terminated or frame.verdict.truncated:
+                break
         if len(deciding) >= num_steps:
             break
     return deciding, others

@@ -23,7 +23,7 @@ from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.validation import validate
-from agent.run.stages.vision import make_vision
+from agent.run.stages.vision import make_vision, task_factory
 from world_model.training.checkpoint import file_sha256
 
 SETTINGS: Mapping[str, Any] = {"run": "???", "output": None, "num_episodes": 300, "num_workers": 2}
@@ -104,7 +104,7 @@ class FinishedRun:
         folder.mkdir(parents=True, exist_ok=True)
         finished = evaluate(
             [EpisodeTask("actor", seed) for seed in episode_seeds(split, variant.num_episodes)],
-            env_id=str(config.values.env.env_id),
+            make_task=task_factory(config),
             vision=make_vision(config),
             make_policy=PolicyFactory(run_folder=self.folder, config=config.plain()),
             make_scenario=build(config.values.scenario),

@@ -19,19 +19,19 @@ from agent.evaluation.statistics import paired_difference, success_rate
 from agent.run.config.composing import Config, compose_config
 from agent.run.stages.finished_run import compose_on_run, load_modules_for
 from agent.run.stages.loading import build_actor, recorded_experience
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
 from benchmarks.arguments import call
 from benchmarks.tables import table
-from envs.arm.mujoco_env import MujocoEnv
+from envs.types import Task
 
 FIRST_FROZEN, NUM_FROZEN = 100, 100
 """Entries of the split in which the frozen critics act."""
 
 
-def run_episodes(env: MujocoEnv, actor: Actor, seeds: Sequence[int]) -> list[bool]:
+def run_episodes(task: Task, actor: Actor, seeds: Sequence[int]) -> list[bool]:
     """Returns in which episodes the actor has success at the end."""
-    num_steps = env.description.num_steps
-    return [evaluate_episode(env, actor, seed=seed, num_steps=num_steps).record.success_at_end for seed in seeds]
+    num_steps = task.spec.num_steps
+    return [evaluate_episode(task, actor, seed=seed, num_steps=num_steps).record.success_at_end for seed in seeds]
 
 
 def with_learning(config: Config, *, learn_online: bool) -> Config:
@@ -47,23 +47,21 @@ def main() -> None:
     num_episodes = config.values.evaluate.num_episodes
     if num_episodes > FIRST_FROZEN:
         sys.exit(f"num_episodes must be at most {FIRST_FROZEN}, where the episodes begin that are compared")
-    env = configured_env(config)
-    assert isinstance(env, MujocoEnv)
+    task = configured_task(config)
     seeds = episode_seeds("validation", FIRST_FROZEN + NUM_FROZEN)
-    modules = load_modules_for(env, learning, run)
+    modules = load_modules_for(task, learning, run)
 
     start = perf_counter()
-    before = run_episodes(env, build_actor(frozen, modules), seeds[FIRST_FROZEN:])
+    before = run_episodes(task, build_actor(frozen, modules), seeds[FIRST_FROZEN:])
     print(f"frozen: {(perf_counter() - start) / NUM_FROZEN:.2f} s an episode", flush=True)
 
     actor = build_actor(learning, modules, recorded=recorded_experience(learning, modules, run))
     start = perf_counter()
-    on_the_way = run_episodes(env, actor, seeds[:num_episodes])
-    observation, _ = env.reset(seed=seeds[0])
-    actor.reset(env.goal_readings(observation["desired_goal"]), seed=0)  # learns from the last episode too
+    on_the_way = run_episodes(task, actor, seeds[:num_episodes])
+    actor.reset(task.reset(seeds[0]).goal, seed=0)  # learns from the last episode too
     print(f"learning: {(perf_counter() - start) / num_episodes:.2f} s an episode", flush=True)
 
-    after = run_episodes(env, build_actor(frozen, modules), seeds[FIRST_FROZEN:])
+    after = run_episodes(task, build_actor(frozen, modules), seeds[FIRST_FROZEN:])
     gain = paired_difference(after, before)
     rows = [
         [name, percent(vars(success_rate(successes))), str(len(successes))]

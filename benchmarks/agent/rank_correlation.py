@@ -35,13 +35,12 @@ from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.loading import build_terms
 from agent.run.stages.lock import locked
 from agent.run.stages.modules import Modules
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task, task_factory
 from benchmarks.agent.finished_runs import SETTINGS, FinishedRun, bootstrap_interval
 from benchmarks.arguments import call, read_settings
 from benchmarks.tables import table
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.collection import make_env
-from envs.episodes.rollout import Sensors, rollout
+from envs.episodes.rollout import rollout
+from envs.types import Readings, Task
 from world_model.jepa import JEPA
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 
@@ -85,12 +84,12 @@ class _Replayed:
 
     def __init__(self, actions: NDArray[np.float32]) -> None:
         self._actions = iter(actions)
-        self.goal: Sensors = {}
+        self.goal: Readings = {}
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it draws nothing
+    def reset(self, goal: Readings, *, seed: int) -> None:  # noqa: ARG002 - it draws nothing
         self.goal = goal
 
-    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+    def act(self, observation: Readings) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
         return next(self._actions)
 
 
@@ -100,12 +99,11 @@ def main() -> None:
     output = None if settings.output is None else Path(settings.output)
     run = FinishedRun(Path(settings.run), output=output, num_workers=1)
     values = run.config.values
-    env = configured_env(run.config)
-    assert isinstance(env, MujocoEnv)
-    modules = load_modules_for(env, run.config, run.folder)
+    task = configured_task(run.config)
+    modules = load_modules_for(task, run.config, run.folder)
     horizon = min(values.configurator.horizon, LONGEST_HORIZON) if settings.horizon is None else settings.horizon
 
-    ways = expert_ways(env, modules, episode_seeds("validation", settings.num_episodes))
+    ways = expert_ways(run.config, task, modules, episode_seeds("validation", settings.num_episodes))
     model = modules.world_model
     pricings: dict[str, Pricing] = {
         "seen": lambda way, cost: price_seen(way, cost, action_repeat=model.action_repeat),
@@ -131,19 +129,18 @@ def shown(interval: Mapping[str, float]) -> str:
 
 
 @torch.no_grad()
-def expert_ways(env: MujocoEnv, modules: Modules, seeds: Sequence[int]) -> list[Way]:
+def expert_ways(config: Config, task: Task, modules: Modules, seeds: Sequence[int]) -> list[Way]:
     """Returns the episodes in which the expert reaches the goal, as the world model sees them.
 
     The expert acts where goals are places; what it did is done once more where the agent's cameras look.
     """
     model, num_steps = modules.world_model, modules.spec.num_steps
-    plain = make_env(env.env_id)
-    assert isinstance(plain, MujocoEnv)
+    plain = task_factory(config)(vision=None, film_size=None)
     expert = make_baseline("expert", plain)
     ways = []
     for seed in tqdm(seeds, desc="expert", disable=None):
         shown = _Replayed(rollout(plain, expert, seed=seed, num_steps=num_steps).actions)
-        episode = rollout(env, shown, seed=seed, num_steps=num_steps)
+        episode = rollout(task, shown, seed=seed, num_steps=num_steps)
         if not episode.is_success.any():
             continue
         arrived = int(episode.is_success.argmax())

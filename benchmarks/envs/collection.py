@@ -14,6 +14,7 @@ import yaml
 
 from benchmarks.arguments import call
 from envs.arm.exploration import RandomPoints
+from envs.arm.task import make_task
 from envs.episodes.collection import collect
 
 NUM_REPEATS = 5
@@ -30,7 +31,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 start = time.perf_counter()
                 collect(
-                    env_id="jepa-mpc/Reach-v0",
+                    make_task=partial(make_task, env_id="jepa-mpc/Reach-v0"),
+                    vision=None,
                     make_policy=partial(RandomPoints, **values),
                     policy_name="random_points",
                     policy_values=values,

@@ -35,7 +35,7 @@ from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
 from benchmarks.arguments import call, read_settings
 from benchmarks.planners.peers import SWM_ITERATIONS, SWM_SAMPLES, reference_cem, swm_cem
 from benchmarks.planners.shipped import build, build_to_spend, evaluations, generator, planner_configs, unit_box
@@ -95,7 +95,7 @@ class Lab:
         self._configuration = self._agent.configurator.configurations[-1]
         config = compose_config([], base=read_config(run))
         self.name = config.values.env.env_id
-        self._env: Any = configured_env(config)
+        self._task: Any = configured_task(config)
         assert isinstance(self._agent.world_model, JEPA)
         self._model = self._agent.world_model
         self.horizon = self._configuration.horizon
@@ -103,22 +103,21 @@ class Lab:
 
     def situation(self, seed: int, num_steps: int) -> Situation:
         """Returns where the agent stands after so many model steps of an episode."""
-        agent, env = self._agent, self._env
-        readings, _ = env.reset(seed=seed)
-        agent.reset(env.goal_readings(readings["desired_goal"]), seed=seed)
-        action = agent.act(env.sensor_readings(readings))
+        agent, task = self._agent, self._task
+        frame = task.reset(seed)
+        agent.reset(frame.goal, seed=seed)
+        action = agent.act(frame.readings)
         for _ in range(num_steps * self._model.action_repeat):
-            readings = env.step(action)[0]
-            action = agent.act(env.sensor_readings(readings))
-        return Situation(seed=seed, physics=env.get_state(), memory=agent.state.memory, goal=agent.state.goal)
+            frame = task.step(action)
+            action = agent.act(frame.readings)
+        return Situation(seed=seed, physics=task.save(), memory=agent.state.memory, goal=agent.state.goal)
 
     @torch.no_grad()
     def after(self, situation: Situation, action: Tensor) -> Situation:
         """Returns where one model step leads whose planned action, `[action_dim]`, is executed."""
-        self._env.set_state(situation.physics)
+        self._task.restore(situation.physics)
         for _ in range(self._model.action_repeat):
-            readings = self._env.step(action.numpy())[0]
-        observed = self._env.sensor_readings(readings)
+            observed = self._task.step(action.numpy()).readings
         sensors = {name: torch.from_numpy(observed[name])[None, None] for name in self._model.blocks}
         embedding = self._model.encode(sensors)[0, 0]
         moment = Moment(
@@ -130,7 +129,7 @@ class Lab:
             surprise=0.0,
             block_surprises=dict.fromkeys(self._model.blocks, 0.0),
         )
-        return replace(situation, physics=self._env.get_state(), memory=situation.memory.record(moment))
+        return replace(situation, physics=self._task.save(), memory=situation.memory.record(moment))
 
     def objective(self, situation: Situation) -> ImaginedCost:
         """Returns what the agent would minimise there."""

@@ -61,9 +61,8 @@ def write_noise(folder: Path, spec: TaskSpec) -> int:
             },
             actions=rng.uniform(-1, 1, (NUM_STEPS, spec.action_dim)).astype(np.float32),
             seed=0,
-            distance_to_goal=np.zeros(NUM_STEPS + 1),
-            is_success=np.zeros(NUM_STEPS + 1, np.bool_),
-            redrawn=0,
+            verdicts=(),
+            num_redrawn=0,
         )
         for _ in range(100)
     ]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.episodes.exploration import Behaviour, Switching
-from envs.episodes.rollout import Sensors
-from envs.spec import TaskSpec
+from envs.spec import BoxActions, TaskSpec
+from envs.types import Readings
 
 
 class Travelling(Switching):
@@ -30,6 +30,11 @@ class Travelling(Switching):
                 f"an exploration that goes to points needs an effector, and {spec.task_id} has none: choose "
                 "held_random or smooth_noise"
             )
+        if spec.actions != BoxActions.unit(spec.action_dim) or spec.action_dim > len(spec.effector.workspace.low):
+            raise ValueError(
+                f"an exploration that goes to points needs actions that displace the effector, got {spec.actions}: "
+                "choose held_random or smooth_noise"
+            )
         self._sensor = spec.effector.sensor
         self._max_displacement = spec.effector.max_displacement
         self._low = np.asarray(spec.effector.workspace.low)[: spec.action_dim]
@@ -42,7 +47,7 @@ class Travelling(Switching):
     def _go_to(self, point: NDArray[np.float64], *, speed: float, jitter: float) -> Behaviour:
         """Goes to a point, m, with actions in the cube of half-width `speed`, slows down before it and stays."""
 
-        def action(observation: Sensors) -> NDArray[np.float64]:
+        def action(observation: Readings) -> NDArray[np.float64]:
             way = (point - observation[self._sensor][: len(point)]) / self._max_displacement
             step = way * (speed / max(speed, float(np.abs(way).max())))
             return step + self._rng.normal(0, jitter, len(point))
@@ -76,7 +81,7 @@ class RandomPoints(Travelling):
         self._min_speed = min_speed
         self._max_jitter = max_jitter
 
-    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:  # noqa: ARG002 - any point will do
+    def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:  # noqa: ARG002 - any point will do
         point = self._rng.uniform(self._low - self._margin, self._high + self._margin).clip(self._low, self._high)
         speed = self._pace(self._min_speed)
         return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter)), self._max_hold
@@ -141,7 +146,7 @@ class ContactSeeking(Travelling):
         self._min_speed = min_speed
         self._max_jitter = max_jitter
 
-    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:
+    def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
         choice = self._rng.uniform()
         if choice < self._hold_share:
             return self._hold(), self._max_hold

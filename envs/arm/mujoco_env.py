@@ -126,14 +126,14 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             raise ValueError(f'render_mode must be None or "rgb_array", got {render_mode!r}')
         self.render_mode = render_mode
         self._vision = vision
-        self._cameras: dict[str, str] = {} if vision is None else vision.sensors
+        self.cameras: dict[str, str] = {} if vision is None else vision.sensors
         self._frame_size = (width, height)
         self._renderers: dict[tuple[str, str, int, int], Renderer] = {}
         self.backend = "" if vision is None else vision.backends[0]
 
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
         self.data = mujoco.MjData(self.model)
-        _check_cameras(self.model, self._cameras.values())
+        _check_cameras(self.model, self.cameras.values())
         self.control = TipControl(self.model, self.data)
         self._tip = self.data.site_xpos[self.model.site("tip").id]
         self._joint_position = self.data.qpos[:NUM_JOINTS]
@@ -165,7 +165,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             spaces |= {name: gymnasium.spaces.Box(0, 255, vision.shape, np.uint8) for name in vision.sensors}
         self.observation_space = gymnasium.spaces.Dict(spaces)
         self._size = len(limits)
-        self._desired = np.zeros(len(self._achieved), np.float32)
+        self.desired_goal = np.zeros(len(self._achieved), np.float32)
 
     @cached_property
     def description(self) -> TaskSpec:
@@ -178,7 +178,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         }
         perceived, asked = tuple(sensors), tuple(self.goal_parts)
         if self._vision is not None:
-            asked = tuple(self._cameras)
+            asked = tuple(self.cameras)
             perceived = asked + (tuple(ARM_SENSORS) if self._vision.proprioception else ())
             sensors |= dict.fromkeys(asked, Sensor(shape=self._vision.shape, kind="image", unit=""))
         return TaskSpec(
@@ -238,7 +238,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if unknown := set(options) - {"goal", "state"}:
             raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
         given = options.get("goal")
-        self._desired = self._sample_goal() if given is None else self._checked_goal(given)
+        self.desired_goal = self._sample_goal() if given is None else self._checked_goal(given)
         redrawn = 0
         if "state" in options:
             self.set_state(options["state"])
@@ -288,7 +288,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def sensor_readings(self, state: Mapping[str, NDArray[Any]]) -> Readings:
         """Names all sensors of what `reset` or `step` returned, cameras included."""
-        return {**self.split_observation(state["observation"]), **{name: state[name] for name in self._cameras}}
+        return {**self.split_observation(state["observation"]), **{name: state[name] for name in self.cameras}}
 
     def goal_readings(self, desired_goal: NDArray[np.float32]) -> Readings:
         """Returns what a policy is told of a goal: wished readings, or with cameras a picture of each.
@@ -299,7 +299,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self._vision is None:
             return self.goal_observation(desired_goal)
         readings = self.readings_at(desired_goal)
-        return {name: readings[name] for name in self._cameras}
+        return {name: readings[name] for name in self.cameras}
 
     def readings_at(self, desired_goal: NDArray[np.float32]) -> Readings:
         """Returns what all sensors would read with a goal reached; the simulation goes on as if it were not."""
@@ -324,6 +324,10 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         sizes = [part.size for part in self.goal_parts.values()]
         parts = np.split(desired_goal, np.cumsum(sizes)[:-1], axis=-1)
         return {name: self._complete(name, part) for name, part in zip(self.goal_parts, parts, strict=True)}
+
+    def flat_goal(self, wish: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Returns the flat goal of which `goal_observation` makes these readings."""
+        return np.concatenate([wish[name][..., : part.size] for name, part in self.goal_parts.items()], axis=-1)
 
     def get_state(self) -> NDArray[np.float64]:
         """Returns the simulator's full state; the goal is not part of it."""
@@ -363,7 +367,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if self._vision is None:
             return {}
         size = self._vision.image_size
-        return {name: self._image(camera, self.backend, size, size) for name, camera in self._cameras.items()}
+        return {name: self._image(camera, self.backend, size, size) for name, camera in self.cameras.items()}
 
     def _image(
         self, camera: str, backend: str, width: int, height: int, *, markers: Sequence[Marker] = ()
@@ -392,7 +396,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def _draw_start(self) -> None:
         mujoco.mj_resetData(self.model, self.data)
-        self._place_start(self._desired)
+        self._place_start(self.desired_goal)
         self.control.refresh()
 
     def _sample_goal(self) -> NDArray[np.float32]:
@@ -415,7 +419,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return observation
 
     def _is_success(self, observation: NDArray[np.float32]) -> bool:
-        return bool(self._reaches(observation[self._achieved], self._desired))
+        return bool(self._reaches(observation[self._achieved], self.desired_goal))
 
     def _reaches(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns where goals `[..., goal_dim]` count as the same."""
@@ -429,14 +433,14 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def _markers(self) -> list[Marker]:
         """Returns what shows a human the goal."""
-        place = next(iter(self.goal_observation(self._desired).values()))
+        place = next(iter(self.goal_observation(self.desired_goal).values()))
         return [Marker(position=place, radius=self.success_radius)]
 
     def _with_goals(self, observation: NDArray[np.float32]) -> Readings:
         return {
             "observation": observation,
             "achieved_goal": observation[self._achieved],
-            "desired_goal": self._desired.copy(),
+            "desired_goal": self.desired_goal.copy(),
             **self.frames(),
         }
 

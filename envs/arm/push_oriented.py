@@ -93,5 +93,5 @@ class PushOrientedEnv(PushEnv):
     def _markers(self) -> list[Marker]:
         """Returns the goal's place, and a small ball before it on the side that the block should face."""
         (place,) = super()._markers()
-        ahead = np.array([*self._desired[2:], 0], np.float32)
+        ahead = np.array([*self.desired_goal[2:], 0], np.float32)
         return [place, Marker(position=place.position + self.success_radius * ahead, radius=self.success_radius / 4)]

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes.collection import make_env
 from envs.episodes.episode import DatasetError, EpisodeDataset, array_path, open_dataset
-from envs.episodes.rollout import GoalConditionedEnv
 from envs.rendering import BACKENDS, probe_backend
+from envs.types import Task, TaskFactory
 from envs.vision import Vision
+from jepa_mpc.errors import is_refusal
 
 TOLERANCE = 0.01
 """How far a replay may be off, as a share of the sensor's spread: other versions and processors round otherwise."""
@@ -56,32 +55,33 @@ class CheckReport:
         return "\n".join([good, *self.notes])
 
 
-def check_dataset(folder: Path, *, num_replays: int) -> CheckReport:
+def check_dataset(folder: Path, *, make_task: TaskFactory, num_replays: int) -> CheckReport:
     """Reads all of a dataset, and repeats episodes in the simulator.
 
     Args:
         folder: Of the dataset.
+        make_task: Makes the task that it comes from.
         num_replays: How many episodes to repeat, evenly spread; the start of every episode is compared anyway.
 
     Raises:
         DatasetError: The folder holds no dataset, or one that cannot be opened: a file is missing, say, or truncated.
     """
     dataset = open_dataset(folder)
-    env_id = dataset.manifest.env.task_id
     problems = [*_wrong_checksums(dataset), *_wrong_values(dataset)]
     notes: list[str] = []
     replays: list[_Replay] = []
     try:
         vision = recorded_vision(dataset)
-        problems += _wrong_env(dataset, make_env(env_id, vision))
-    except gymnasium.error.Error as error:
-        problems.append(f"the environment {env_id} is not installed here: {error}")
-    except ValueError as error:  # of cameras
-        problems.append(f"{env_id} shows no such frames as were recorded: {error}")
+        with closing(make_task(vision=vision, film_size=None)) as task:
+            problems += _wrong_env(dataset, task)
+    except ValueError as error:
+        if not is_refusal(error):
+            raise
+        problems.append(f"{dataset.manifest.env.task_id} shows no such frames as were recorded: {error}")
     if not problems:
         if vision is not None:
             notes += _undrawn(vision.backends)
-        replays = _replays(dataset, env_id, None if notes else vision, num_replays)
+        replays = _replays(dataset, make_task, None if notes else vision, num_replays)
         problems += _wrong_replays(replays)
     full = [replay for replay in replays if replay.is_full]
     return CheckReport(
@@ -106,7 +106,7 @@ def recorded_vision(dataset: EpisodeDataset) -> Vision | None:
     return Vision(
         cameras=tuple(name.removesuffix("_camera") for name in env.asked),
         image_size=max((env.sensors[name].shape[0] for name in env.asked), default=0),
-        proprioception="tip" in env.perceived,
+        proprioception=any(not env.sensors[name].is_image for name in env.perceived),
         backends=backends,
     )
 
@@ -143,8 +143,8 @@ def _wrong_values(dataset: EpisodeDataset) -> Iterator[str]:
         yield f"actions must be {actions}, {where} one is {dataset.actions[row].tolist()}"
 
 
-def _wrong_env(dataset: EpisodeDataset, env: GoalConditionedEnv) -> Iterator[str]:
-    there, here = dataset.manifest.env.to_json(), env.description.to_json()
+def _wrong_env(dataset: EpisodeDataset, task: Task) -> Iterator[str]:
+    there, here = dataset.manifest.env.to_json(), task.spec.to_json()
     for key, value in there.items():
         if value != here[key]:
             yield (
@@ -179,32 +179,32 @@ class _Replay:
     deviation: str
 
 
-def _replays(dataset: EpisodeDataset, env_id: str, vision: Vision | None, num_replays: int) -> list[_Replay]:
+def _replays(dataset: EpisodeDataset, make_task: TaskFactory, vision: Vision | None, num_replays: int) -> list[_Replay]:
     num_full = min(num_replays, dataset.num_episodes)
     full = set(np.linspace(0, dataset.num_episodes - 1, num_full).round().astype(int).tolist())
     cameras = () if vision is None else vision.sensors
-    with closing(make_env(env_id, vision)) as env:
+    with closing(make_task(vision=vision, film_size=None)) as task:
         tolerances = {
             sensor: FRAME_TOLERANCE if sensor in cameras else TOLERANCE * float(np.ptp(array, axis=0).max())
             for sensor, array in dataset.observations.items()
-            if sensor in env.description.sensors
+            if sensor in task.spec.sensors
         }
         return [
-            _replay(dataset, env, index, tolerances, is_full=index in full) for index in range(dataset.num_episodes)
+            _replay(dataset, task, index, tolerances, is_full=index in full) for index in range(dataset.num_episodes)
         ]
 
 
 def _replay(
-    dataset: EpisodeDataset, env: GoalConditionedEnv, index: int, tolerances: Mapping[str, float], *, is_full: bool
+    dataset: EpisodeDataset, task: Task, index: int, tolerances: Mapping[str, float], *, is_full: bool
 ) -> _Replay:
     recorded, actions = dataset.episode(index)
     seed = dataset.manifest.seeds[index]
     is_identical = True
-    state, _ = env.reset(seed=seed)
+    frame = task.reset(seed)
     for time in range(len(actions) + 1 if is_full else 1):
         if time > 0:
-            state = env.step(np.array(actions[time - 1]))[0]
-        for sensor, reading in env.sensor_readings(state).items():
+            frame = task.step(np.array(actions[time - 1]))
+        for sensor, reading in frame.readings.items():
             difference = _difference(recorded[sensor][time], reading)
             is_identical = is_identical and difference == 0
             if difference > tolerances[sensor]:

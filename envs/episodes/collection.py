@@ -7,11 +7,11 @@ is no dataset, comes last, and the journal goes.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import gymnasium
 import numpy as np
 
 from envs.episodes.episode import Episode
@@ -19,16 +19,14 @@ from envs.episodes.journal import EpisodeRecord, Journal, refuse_other_request
 from envs.episodes.manifest import FILE_NAME, Manifest, read_manifest
 from envs.episodes.parallel import parallel_map
 from envs.episodes.recording import Recording, draft_manifest
-from envs.episodes.rollout import GoalConditionedEnv, Policy, rollout
+from envs.episodes.rollout import rollout
 from envs.spec import TaskSpec
+from envs.types import HasMeasures, Policy, Task, TaskFactory
 from envs.vision import Vision
 
 MAX_SEED = 999
 MAX_EPISODES = 10**6
 """Collections draw the seeds below 10**9; evaluations draw those above."""
-
-MIN_MOVE = 5e-4
-"""A block that moves less in a step is at rest, m."""
 
 MAX_STEPS = 10**6
 """Of an episode."""
@@ -46,8 +44,8 @@ def episode_seed(seed: int, index: int) -> int:
 
 def collect(
     *,
-    env_id: str,
-    vision: Vision | None = None,
+    make_task: TaskFactory,
+    vision: Vision | None,
     make_policy: PolicyFactory,
     policy_name: str,
     policy_values: Mapping[str, Any],
@@ -60,14 +58,14 @@ def collect(
     """Records a dataset, or the rest of one that was interrupted; what is there already is returned as it is.
 
     Args:
-        env_id: As in `gymnasium.make`.
+        make_task: Makes the task.
         vision: The cameras that are recorded too, or None.
         make_policy: Makes the policy that acts.
         policy_name: What the policy is called.
         policy_values: What it was made with; plain JSON.
         seed: Of the collection, 0 to 999.
         num_episodes: How many, at most a million.
-        num_steps: Of each episode.
+        num_steps: Of each episode, unless the task ends it before.
         num_workers: Processes; the result does not depend on it.
         output: Folder of the dataset.
 
@@ -81,11 +79,12 @@ def collect(
     _check_range("seed", seed, 0, MAX_SEED)
     _check_range("num_episodes", num_episodes, 1, MAX_EPISODES)
     _check_range("num_steps", num_steps, 1, MAX_STEPS)
-    env = make_env(env_id, vision)
-    make_policy(env.description)
+    with closing(make_task(vision=vision, film_size=None)) as task:
+        spec = task.spec
+    make_policy(spec)
     draft = draft_manifest(
-        env.description,
-        dtypes={name: "uint8" if sensor.is_image else "float32" for name, sensor in env.description.sensors.items()},
+        spec,
+        dtypes={name: "uint8" if sensor.is_image else "float32" for name, sensor in spec.sensors.items()},
         backends=() if vision is None else vision.backends,
         policy_name=policy_name,
         policy_values=policy_values,
@@ -103,42 +102,35 @@ def collect(
     with Journal(output, request) as journal:
         recording.allocate()
         records = {
-            record.index: record for record in journal.records if recording.checksum(record.index) == record.sha256
+            record.index: record
+            for record in journal.records
+            if recording.checksum(record.index, length=record.length) == record.sha256
         }
         missing = [index for index in range(num_episodes) if index not in records]
-        recorder = partial(_Recorder, env_id, vision, make_policy, recording, draft.seeds, num_steps)
+        recorder = partial(_Recorder, make_task, vision, make_policy, recording, draft.seeds, num_steps)
         for record in parallel_map(
             recorder, missing, num_workers=num_workers, chunk_size=_CHUNK_SIZE, description="collect", unit="episode"
         ):
             journal.append(record)
             records[record.index] = record
-        manifest = recording.seal(_report([records[index] for index in range(num_episodes)]))
+        in_order = [records[index] for index in range(num_episodes)]
+        manifest = recording.seal(
+            lengths=[record.length for record in in_order],
+            endings=[record.ending for record in in_order],
+            report=_report(in_order),
+        )
     Journal.remove(output)
     return manifest
 
 
-def make_env(env_id: str, vision: Vision | None = None) -> GoalConditionedEnv:
-    """Returns the environment without the wrappers that cut or check episodes; with cameras, if `vision` has any."""
-    options: dict[str, Any] = {} if vision is None else {"vision": vision}
-    return cast(GoalConditionedEnv, gymnasium.make(env_id, **options).unwrapped)
-
-
-def measures(episode: Episode, env: TaskSpec) -> dict[str, float]:
+def measures(episode: Episode, task: Task) -> dict[str, float]:
     """Returns what is reported of an episode; none of it reaches a learner.
 
-    `goal_hit` is 1 where the environment's own goal, of which the policy knows nothing, was reached in any step. Where
-    there is a block, `block_moving` is the share of steps in which it moves along the table, and `block_left` is 1
-    where its centre left the area of the goals.
+    `goal_hit` is 1 where the task's own goal, of which the policy knows nothing, was reached in any step. Beside it
+    stands what the task has to report.
     """
-    result = {"goal_hit": float(episode.is_success.any())}
-    if "block_position" in env.goal:
-        area = env.goal["block_position"]
-        planar = np.less(area.low, area.high)
-        position = episode.observations["block_position"][:, planar].astype(np.float64)
-        low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
-        result["block_moving"] = float((np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE).mean())
-        result["block_left"] = float(((position < low) | (position > high)).any())
-    return result
+    further = task.measures(episode.observations) if isinstance(task, HasMeasures) else {}
+    return {"goal_hit": float(episode.is_success.any()), **further}
 
 
 class _Recorder:
@@ -146,23 +138,29 @@ class _Recorder:
 
     def __init__(
         self,
-        env_id: str,
+        make_task: TaskFactory,
         vision: Vision | None,
         make_policy: PolicyFactory,
         recording: Recording,
         seeds: tuple[int, ...],
         num_steps: int,
     ) -> None:
-        self._env = make_env(env_id, vision)
-        self._policy = make_policy(self._env.description)
+        self._task = make_task(vision=vision, film_size=None)
+        self._policy = make_policy(self._task.spec)
         self._recording = recording
         self._seeds = seeds
         self._num_steps = num_steps
 
     def __call__(self, index: int) -> EpisodeRecord:
-        episode = rollout(self._env, self._policy, seed=self._seeds[index], num_steps=self._num_steps)
+        episode = rollout(self._task, self._policy, seed=self._seeds[index], num_steps=self._num_steps)
         checksum = self._recording.write(index, episode)
-        return EpisodeRecord(index=index, sha256=checksum, measures=measures(episode, self._env.description))
+        return EpisodeRecord(
+            index=index,
+            sha256=checksum,
+            length=len(episode.actions),
+            ending=episode.ending,
+            measures=measures(episode, self._task),
+        )
 
 
 def _report(records: list[EpisodeRecord]) -> dict[str, float]:
@@ -176,7 +174,7 @@ def _request(manifest: Manifest) -> dict[str, Any]:
         "exploration": manifest.policy_name,
         "seed": manifest.seeds[0] // MAX_EPISODES,
         "num_episodes": len(manifest.seeds),
-        "num_steps": manifest.lengths[0],
+        "num_steps": manifest.num_steps,
         "renderer.backends": manifest.backends,
         **{f"exploration.{key}": value for key, value in manifest.policy_values.items()},
         **{f"env.{key}": value for key, value in manifest.env.to_json().items()},

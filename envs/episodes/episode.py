@@ -8,11 +8,12 @@ A dataset is a folder:
     actions.npy             `[num_steps, action_dim]`, the steps of all episodes one after the other
     observations/tip.npy    `[num_steps + num_episodes, *shape]`, one such file a sensor
 
-Episode i of `lengths[i]` steps owns `lengths[i]` rows of the actions and `lengths[i] + 1` rows of every sensor.
+Episode i of `lengths[i]` steps owns `lengths[i]` rows of the actions and `lengths[i] + 1` rows of every sensor. An
+episode may have no step at all: it is one observation.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,30 +22,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes.manifest import ArrayInfo, DatasetError, Manifest, read_manifest
+from envs.episodes.manifest import ArrayInfo, DatasetError, Ending, Manifest, read_manifest
+from envs.types import Verdict
 
 __all__ = ["DatasetError", "Episode", "EpisodeDataset", "Manifest", "array_path", "open_dataset"]
 
 
 @dataclass(frozen=True)
 class Episode:
-    """What was seen and done, in order, and three measures for reports that no dataset stores and no learner sees.
+    """What was seen and done, in order, and how it is judged, which no dataset stores and no learner sees.
 
     Attributes:
         observations: Sensor name to its readings, `[num_steps + 1, *shape]`, float32 (a camera: uint8).
-        actions: `[num_steps, action_dim]`, float32, in [-1, 1].
-        seed: Of the environment's reset; with the actions it repeats the episode.
-        distance_to_goal: `[num_steps + 1]`, m.
-        is_success: `[num_steps + 1]`, bool.
-        redrawn: Starts that the environment threw away because they were solved already.
+        actions: `[num_steps, action_dim]`, float32, in the robot's own units.
+        seed: Of the task's reset; with the actions it repeats the episode.
+        verdicts: `num_steps + 1` of them, or none where nobody judged.
+        num_redrawn: Starts that the task threw away because they were solved already.
     """
 
     observations: Mapping[str, NDArray[Any]]
     actions: NDArray[np.float32]
     seed: int
-    distance_to_goal: NDArray[np.float64]
-    is_success: NDArray[np.bool_]
-    redrawn: int
+    verdicts: Sequence[Verdict]
+    num_redrawn: int
+
+    @property
+    def is_success(self) -> NDArray[np.bool_]:
+        """Whether the goal was reached, `[num_steps + 1]`."""
+        return np.array([verdict.success for verdict in self.verdicts])
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended: "terminated" by the task, or else "truncated", by the task or whoever recorded it."""
+        return "terminated" if self.verdicts and self.verdicts[-1].terminated else "truncated"
 
 
 @dataclass(frozen=True)

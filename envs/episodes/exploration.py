@@ -1,85 +1,144 @@
-"""Who acts while a robot explores, whichever robot it is. None of them knows a goal or a success."""
+"""Who acts while a robot explores, whichever robot it is. None of them knows a goal or a success.
+
+They draw values in units of the robot's actions: each component of a box from -1 to 1, and of discrete actions the one
+whose value is largest.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.episodes.rollout import Sensors
 from envs.spec import TaskSpec
+from envs.types import Readings
 
-Behaviour = Callable[[Sensors], NDArray[Any]]
-"""What to do as long as nothing new is taken up: named sensors to an action, not yet clipped."""
+Behaviour = Callable[[Readings], NDArray[Any]]
+"""What to do as long as nothing new is taken up: named sensors to values in units of the actions, not yet clipped."""
 
 
 class Zero:
-    """Never moves.
+    """Does nothing.
 
     Args:
-        spec: Of the environment.
+        spec: Of a task in which an action does nothing.
+
+    Raises:
+        ValueError: There is no such action.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
-        self._action = np.zeros(spec.action_dim, np.float32)
+        action = spec.actions.idle_action
+        if action is None:
+            raise ValueError(f"there is no action of {spec.task_id} that does nothing")
+        self._action = action
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:
+    def reset(self, goal: Readings, *, seed: int) -> None:
         """There is nothing to forget."""
 
-    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
-        """Returns zeros."""
+    def act(self, observation: Readings) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        """Returns the action that does nothing."""
         return self._action.copy()
 
 
 class UniformRandom:
-    """Draws every action anew from the whole cube.
+    """Draws every action anew, from all that there are.
 
     Args:
-        spec: Of the environment.
+        spec: Of the task.
     """
 
     def __init__(self, spec: TaskSpec) -> None:
-        self._action_dim = spec.action_dim
+        self._actions = spec.actions
         self._rng = np.random.default_rng(0)
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+    def reset(self, goal: Readings, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
         """Starts anew from the seed."""
         self._rng = np.random.default_rng(seed)
 
-    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+    def act(self, observation: Readings) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
         """Returns the next draw."""
-        return self._rng.uniform(-1, 1, self._action_dim).astype(np.float32)
+        return self._actions.from_unit(self._rng.uniform(-1, 1, self._actions.action_dim))
 
 
 class SmoothNoise:
-    """Drifts: an Ornstein-Uhlenbeck process, clipped to the cube.
+    """Drifts: an Ornstein-Uhlenbeck process, clipped to the actions.
 
     Args:
-        spec: Of the environment.
+        spec: Of the task.
         correlation: Of one component of an action with the next action's, in [0, 1).
-        std: Of a component before it is clipped, above 0.
+        std: Of a component before it is clipped, in units of the actions, above 0.
     """
 
     def __init__(self, spec: TaskSpec, *, correlation: float, std: float) -> None:
         if not 0 <= correlation < 1 or not std > 0:
             raise ValueError(f"correlation must be in [0, 1) and std above 0, got {correlation} and {std}")
-        self._action_dim = spec.action_dim
+        self._actions = spec.actions
         self._correlation = correlation
         self._std = std
         self._rng = np.random.default_rng(0)
         self._drift = np.zeros(spec.action_dim)
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+    def reset(self, goal: Readings, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
         """Starts anew from the seed."""
         self._rng = np.random.default_rng(seed)
-        self._drift = self._rng.normal(0, self._std, self._action_dim)
+        self._drift = self._rng.normal(0, self._std, self._actions.action_dim)
 
-    def act(self, observation: Sensors) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+    def act(self, observation: Readings) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
         """Returns where the drift is."""
-        fresh = self._rng.normal(0, self._std, self._action_dim)
+        fresh = self._rng.normal(0, self._std, self._actions.action_dim)
         self._drift = self._correlation * self._drift + np.sqrt(1 - self._correlation**2) * fresh
-        return self._drift.clip(-1, 1).astype(np.float32)
+        return self._actions.from_unit(self._drift)
+
+
+class ColouredNoise:
+    """Wanders at all time scales: noise whose power falls with the frequency f as `1 / f**exponent`.
+
+    An exponent of 0 is white, 1 pink and 2 red noise (Eberhard et al., "Pink noise is all you need: colored noise
+    exploration in deep reinforcement learning", ICLR 2023). It is drawn for as many steps as an episode has, and anew
+    where one is longer.
+
+    Args:
+        spec: Of the task.
+        exponent: At least 0.
+        std: Of a component before it is clipped, in units of the actions, above 0.
+    """
+
+    def __init__(self, spec: TaskSpec, *, exponent: float, std: float) -> None:
+        if not exponent >= 0 or not std > 0:
+            raise ValueError(f"exponent must be at least 0 and std above 0, got {exponent} and {std}")
+        self._actions = spec.actions
+        self._num_steps = max(spec.num_steps, 3)
+        self._std = std
+        frequencies = np.fft.rfftfreq(self._num_steps)
+        self._amplitudes = np.zeros(len(frequencies))
+        inner = (frequencies > 0) & (frequencies < 0.5)  # all that have a phase
+        self._amplitudes[inner] = frequencies[inner] ** (-exponent / 2)
+        self._rng = np.random.default_rng(0)
+        self._left: Iterator[NDArray[np.float64]] = iter(())
+
+    def reset(self, goal: Readings, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+        """Starts anew from the seed."""
+        self._rng = np.random.default_rng(seed)
+        self._left = iter(())
+
+    def act(self, observation: Readings) -> NDArray[np.float32]:  # noqa: ARG002 - it is blind
+        """Returns the next step of the noise."""
+        values = next(self._left, None)
+        if values is None:
+            self._left = iter(self._draw())
+            values = next(self._left)
+        return self._actions.from_unit(values)
+
+    def _draw(self) -> NDArray[np.float64]:
+        """Draws `[num_steps, action_dim]`, of mean 0 over the time and, in expectation, of the std."""
+        shape = (len(self._amplitudes), self._actions.action_dim)
+        spectrum = self._amplitudes[:, None] * (self._rng.normal(size=shape) + 1j * self._rng.normal(size=shape))
+        noise = np.fft.irfft(spectrum, n=self._num_steps, axis=0)
+        power = np.fft.irfft(self._amplitudes**2, n=self._num_steps)[0]  # half of the variance, times the steps
+        scaled: NDArray[np.float64] = noise * (self._std / np.sqrt(2 * power / self._num_steps))
+        return scaled
 
 
 class Switching(ABC):
@@ -94,38 +153,38 @@ class Switching(ABC):
     def __init__(self, spec: TaskSpec, *, min_hold: int, max_hold: int) -> None:
         if not 1 <= min_hold <= max_hold:
             raise ValueError(f"min_hold must be in 1..max_hold={max_hold}, got {min_hold}")
-        self._action_dim = spec.action_dim
+        self._actions = spec.actions
         self._min_hold = min_hold
         self._max_hold = max_hold
         self._rng = np.random.default_rng(0)
         self._steps_left = 0
         self._behaviour = self._hold()
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
+    def reset(self, goal: Readings, *, seed: int) -> None:  # noqa: ARG002 - it knows no goal
         """Starts anew from the seed."""
         self._rng = np.random.default_rng(seed)
         self._steps_left = 0
 
-    def act(self, observation: Sensors) -> NDArray[np.float32]:
+    def act(self, observation: Readings) -> NDArray[np.float32]:
         """Returns what the behaviour of the moment does."""
         if self._steps_left == 0:
             self._behaviour, longest = self._next_behaviour(observation)
             self._steps_left = int(self._rng.integers(self._min_hold, longest + 1))
         self._steps_left -= 1
-        return self._behaviour(observation).clip(-1, 1).astype(np.float32)
+        return self._actions.from_unit(self._behaviour(observation))
 
     @abstractmethod
-    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:
+    def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
         """Draws what to do next, and says how many steps it lasts at most."""
 
     def _hold(self) -> Behaviour:
-        """Repeats one action from the cube, of any size."""
-        action = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._action_dim)
-        return lambda _: action
+        """Repeats one action, of any size."""
+        values = self._rng.uniform(0, 1) * self._rng.uniform(-1, 1, self._actions.action_dim)
+        return lambda _: values
 
 
 class HeldRandom(Switching):
     """Holds a random action for a random number of steps, then another."""
 
-    def _next_behaviour(self, observation: Sensors) -> tuple[Behaviour, int]:  # noqa: ARG002 - it is blind
+    def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:  # noqa: ARG002 - it is blind
         return self._hold(), self._max_hold

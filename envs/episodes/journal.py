@@ -1,12 +1,12 @@
 """What a collection under way remembers: what it collects, and which episodes are written."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from envs.episodes.manifest import DatasetError
+from envs.episodes.manifest import DatasetError, Ending
 from jepa_mpc.files import take_lock
 from jepa_mpc.journal import line, whole_lines
 
@@ -20,12 +20,19 @@ class EpisodeRecord:
     Attributes:
         index: Which one.
         sha256: Of its rows: what lies on the disk is believed only when it has this checksum.
+        length: Its steps.
+        ending: How it ended.
         measures: What the report needs of it.
     """
 
     index: int
     sha256: str
+    length: int
+    ending: Ending
     measures: Mapping[str, float]
+
+
+_RECORD_KEYS = {field.name for field in fields(EpisodeRecord)}
 
 
 class Journal:
@@ -110,4 +117,4 @@ def refuse_other_request(folder: Path, present: Mapping[str, Any], wanted: Mappi
 
 
 def _record(data: Mapping[str, Any]) -> EpisodeRecord | None:
-    return EpisodeRecord(**data) if set(data) == {"index", "sha256", "measures"} else None
+    return EpisodeRecord(**data) if set(data) == _RECORD_KEYS else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 from envs.spec import TaskSpec
 from jepa_mpc.errors import UserError
@@ -15,6 +15,10 @@ from jepa_mpc.files import write_whole
 SCHEMA = 3
 FILE_NAME = "manifest.json"
 DTYPES = ("float32", "uint8")
+
+Ending = Literal["terminated", "truncated"]
+"""How an episode ended: in the task itself, so that nothing could follow, or because somebody had seen enough."""
+
 _MAX_BYTES = 64 * 2**20
 _TASK_ID = re.compile(r"[A-Za-z0-9_./-]+")
 """No colon: `gymnasium.make("module:id")` would import the module."""
@@ -29,7 +33,9 @@ _KEYS = (
     "policy_values",
     "backends",
     "seeds",
+    "num_steps",
     "lengths",
+    "endings",
     "observations",
     "actions",
     "report",
@@ -66,7 +72,9 @@ class Manifest:
         policy_values: With which values; plain JSON.
         backends: What drew the frames of cameras; of several, each episode had the next, by its seed.
         seeds: One for each episode, in the order of the rows.
+        num_steps: Most steps that an episode could have.
         lengths: Steps of each episode; an episode has one observation more than it has steps.
+        endings: How each episode ended.
         observations: Sensor name to its array.
         actions: `(num_steps, action_dim)`.
         report: Measures of the whole, each finite.
@@ -78,7 +86,9 @@ class Manifest:
     policy_values: Mapping[str, Any]
     backends: tuple[str, ...]
     seeds: tuple[int, ...]
+    num_steps: int
     lengths: tuple[int, ...]
+    endings: tuple[Ending, ...]
     observations: Mapping[str, ArrayInfo]
     actions: ArrayInfo
     report: Mapping[str, float]
@@ -104,10 +114,14 @@ class Manifest:
         _require(schema == SCHEMA, "schema", schema, f"{SCHEMA}")
         _require(set(data) == set(_KEYS), "the set of keys", sorted(data), f"{sorted(_KEYS)}")
         env = _env(data["env"])
-        lengths = _integers(data["lengths"], "lengths", minimum=1)
+        lengths = _integers(data["lengths"], "lengths", minimum=0)
+        endings = _endings(data["endings"])
         seeds = _integers(data["seeds"], "seeds", minimum=0)
         _require(len(seeds) == len(lengths) > 0, "the number of seeds", len(seeds), f"one a length, {len(lengths)}")
+        _require(len(endings) == len(lengths), "the number of endings", len(endings), f"one a length, {len(lengths)}")
         num_steps, num_rows = sum(lengths), sum(lengths) + len(lengths)
+        (most,) = _integers([data["num_steps"]], "num_steps", minimum=max(lengths))
+        _require(num_steps > 0, "the number of steps", num_steps, "at least one, in any of its episodes")
         observations = data["observations"]
         _require(
             isinstance(observations, dict) and set(observations) == set(env.sensors),
@@ -122,7 +136,9 @@ class Manifest:
             policy_values=_mapping(data["policy_values"], "policy_values"),
             backends=_backends(data["backends"]),
             seeds=seeds,
+            num_steps=most,
             lengths=lengths,
+            endings=endings,
             observations={
                 name: _array(observations[name], f"observations.{name}", (num_rows, *shape))
                 for name, shape in env.shapes.items()
@@ -205,6 +221,13 @@ def _integers(data: Any, what: str, *, minimum: int) -> tuple[int, ...]:
     for value in data:
         good = isinstance(value, int) and not isinstance(value, bool) and minimum <= value < 2**32
         _require(good, f"an entry of {what}", value, f"an integer in {minimum}..{2**32 - 1}")
+    return tuple(data)
+
+
+def _endings(data: Any) -> tuple[Ending, ...]:
+    _require(isinstance(data, list), "endings", data, "a list of texts")
+    for value in data:
+        _require(value in get_args(Ending), "an entry of endings", value, f"one of {get_args(Ending)}")
     return tuple(data)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from envs.episodes.episode import Episode, array_path
-from envs.episodes.manifest import ArrayInfo, DatasetError, Manifest, write_manifest
+from envs.episodes.manifest import ArrayInfo, DatasetError, Ending, Manifest, write_manifest
 from envs.spec import TaskSpec
 from jepa_mpc.files import reserve_room
 
@@ -45,9 +45,10 @@ def draft_manifest(
         policy_values: With which values; plain JSON.
         backends: What draws the frames of cameras.
         seeds: One an episode.
-        lengths: Steps of each episode.
+        lengths: Steps of each episode, at most.
     """
     num_steps, num_rows = sum(lengths), sum(lengths) + len(lengths)
+    cut: Ending = "truncated"
     return Manifest(
         env=env,
         versions={package: version(package) for package in _PACKAGES},
@@ -55,7 +56,9 @@ def draft_manifest(
         policy_values=policy_values,
         backends=tuple(backends),
         seeds=tuple(seeds),
+        num_steps=max(lengths),
         lengths=tuple(lengths),
+        endings=(cut,) * len(lengths),
         observations={
             sensor: ArrayInfo(shape=(num_rows, *shape), dtype=dtypes[sensor], sha256="")
             for sensor, shape in env.shapes.items()
@@ -66,11 +69,11 @@ def draft_manifest(
 
 
 class Recording:
-    """The files of a dataset while they are written.
+    """The files of a dataset while they are written: until it is sealed, each episode has room for all that it may be.
 
     Args:
         folder: Where the dataset will be.
-        draft: What it will hold.
+        draft: What it will hold at most.
     """
 
     def __init__(self, folder: Path, draft: Manifest) -> None:
@@ -80,7 +83,9 @@ class Recording:
         self._first_step = np.cumsum(lengths) - lengths
 
     def allocate(self) -> None:
-        """Makes all files in their final size, so that a disk that is too small is noticed now; what they hold stays.
+        """Makes all files as large as they may become, so that a disk that is too small is noticed now.
+
+        What they hold stays.
 
         Raises:
             DatasetError: The disk has not enough room.
@@ -112,7 +117,7 @@ class Recording:
                 episode.actions if sensor is None else episode.observations[sensor],
                 dtype=np.dtype(info.dtype).newbyteorder("<"),
             )
-            start, size = self._place(index, sensor, info)
+            start, size = self._place(index, sensor, info, length=len(episode.actions))
             assert rows.nbytes == size, f"{sensor}: {rows.shape} are not the rows of episode {index}"
             digest.update(rows.data)
             with array_path(self._folder, sensor).open("r+b") as file:
@@ -120,11 +125,11 @@ class Recording:
                 file.write(rows.data)
         return digest.hexdigest()
 
-    def checksum(self, index: int) -> str | None:
-        """Returns the checksum of what lies at the place of episode `index`, or None where there is no such place."""
+    def checksum(self, index: int, *, length: int) -> str | None:
+        """Returns the checksum of `length` steps where episode `index` lies, or None where there is no such place."""
         digest = hashlib.sha256()
         for sensor, info in self._arrays():
-            start, size = self._place(index, sensor, info)
+            start, size = self._place(index, sensor, info, length=length)
             path = array_path(self._folder, sensor)
             if not path.is_file():
                 return None
@@ -133,8 +138,15 @@ class Recording:
                 digest.update(file.read(size))
         return digest.hexdigest()
 
-    def seal(self, report: Mapping[str, float]) -> Manifest:
-        """Makes a dataset of the written files: from here on it is one, and a moment before it was none."""
+    def seal(self, *, lengths: Sequence[int], endings: Sequence[Ending], report: Mapping[str, float]) -> Manifest:
+        """Makes a dataset of the written files: from here on it is one, and a moment before it was none.
+
+        Args:
+            lengths: Steps of each episode.
+            endings: How each ended.
+            report: Measures of the whole.
+        """
+        self._close_ranks(lengths)
         checksums: dict[str | None, str] = {}
         for sensor, _ in self._arrays():
             with array_path(self._folder, sensor).open("rb") as file:
@@ -142,10 +154,13 @@ class Recording:
                 checksums[sensor] = hashlib.file_digest(file, "sha256").hexdigest()
         manifest = replace(
             self._draft,
+            lengths=tuple(lengths),
+            endings=tuple(endings),
             observations={
-                sensor: replace(info, sha256=checksums[sensor]) for sensor, info in self._draft.observations.items()
+                sensor: replace(_of_length(info, sum(lengths) + len(lengths)), sha256=checksums[sensor])
+                for sensor, info in self._draft.observations.items()
             },
-            actions=replace(self._draft.actions, sha256=checksums[None]),
+            actions=replace(_of_length(self._draft.actions, sum(lengths)), sha256=checksums[None]),
             report=dict(report),
         )
         write_manifest(self._folder, manifest)
@@ -155,12 +170,32 @@ class Recording:
         yield from self._draft.observations.items()
         yield None, self._draft.actions
 
-    def _place(self, index: int, sensor: str | None, info: ArrayInfo) -> tuple[int, int]:
-        """Returns where in its file episode `index` starts, and its size, both in bytes."""
+    def _close_ranks(self, lengths: Sequence[int]) -> None:
+        """Moves the episodes together where some became shorter than they might have been.
+
+        What an interruption leaves half moved has other checksums than were noted, and is recorded again.
+        """
+        if tuple(lengths) == self._draft.lengths:
+            return
+        for sensor, info in self._arrays():
+            extra = 0 if sensor is None else 1
+            moved = _of_length(info, sum(lengths) + extra * len(lengths))
+            with array_path(self._folder, sensor).open("r+b") as file:
+                end = file.write(_header(moved))
+                for index, length in enumerate(lengths):
+                    start, size = self._place(index, sensor, info, length=length)
+                    file.seek(start)
+                    rows = file.read(size)
+                    file.seek(end)
+                    end += file.write(rows)
+                file.truncate(end)
+
+    def _place(self, index: int, sensor: str | None, info: ArrayInfo, *, length: int) -> tuple[int, int]:
+        """Returns where in its file episode `index` starts, and the size of `length` steps of it, both in bytes."""
         extra = 0 if sensor is None else 1
         row_bytes = int(np.dtype(info.dtype).itemsize) * math.prod(info.shape[1:])
         first_row = int(self._first_step[index]) + extra * index
-        return len(_header(info)) + first_row * row_bytes, (self._draft.lengths[index] + extra) * row_bytes
+        return len(_header(info)) + first_row * row_bytes, (length + extra) * row_bytes
 
 
 def write_dataset(
@@ -186,7 +221,11 @@ def write_dataset(
     recording.allocate()
     for index, episode in enumerate(episodes):
         recording.write(index, episode)
-    return recording.seal(report)
+    return recording.seal(lengths=draft.lengths, endings=[episode.ending for episode in episodes], report=report)
+
+
+def _of_length(info: ArrayInfo, num_rows: int) -> ArrayInfo:
+    return replace(info, shape=(num_rows, *info.shape[1:]))
 
 
 def _header(info: ArrayInfo) -> bytes:

@@ -1,6 +1,5 @@
 from types import SimpleNamespace
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -9,7 +8,7 @@ import envs  # noqa: F401
 from agent.evaluation.pictures import agent_view
 from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.drawing import captioned, enlarged
-from agent.evaluation.pictures.projection import Lens
+from envs.arm.task import make_task
 from envs.vision import Vision
 from world_model.types import LatentContext, LatentTrajectory
 
@@ -23,16 +22,16 @@ GREY = 236
 
 @pytest.fixture(scope="module")
 def env():
-    made = gymnasium.make("jepa-mpc/Reach-v0", vision=VISION, render_mode="rgb_array", width=SIZE, height=SIZE)
-    yield made.unwrapped
+    made = make_task(env_id="jepa-mpc/Reach-v0", vision=VISION, film_size=SIZE)
+    yield made
     made.close()
 
 
 @pytest.fixture
 def shown(env):
     """Returns what is filmed and what is observed at the start of an episode, and its goal."""
-    state, _ = env.reset(seed=2)
-    return env.render(), env.sensor_readings(state), env.goal_readings(state["desired_goal"])
+    frame = env.reset(2)
+    return env.picture(), frame.readings, frame.goal
 
 
 class Walk:
@@ -76,12 +75,12 @@ def make_actor(env, tip, *, num_evaluations=8, filled=(), step=0, horizon=3):
         memory=memory,
         percept=SimpleNamespace(filled=dict.fromkeys(filled, "missing")),
     )
-    return SimpleNamespace(world_model=Walk(), spec=env.description, state=state)
+    return SimpleNamespace(world_model=Walk(), spec=env.spec, state=state)
 
 
 def compose(env, actor, shown, *, interpreter):
     film, observation, goal = shown
-    view = AgentView(actor, env, vision=VISION, interpreter=interpreter)
+    view = AgentView(actor, env, interpreter=interpreter)
     view.begin(goal)
     return view, view.compose(film, observation)
 
@@ -101,7 +100,7 @@ def test_the_marker_is_for_people_alone(env, shown):
     np.testing.assert_array_equal(seen, raw)
 
     green = (frame[..., 1].astype(int) - frame[..., [0, 2]].max(axis=2)) > 20
-    goal = Lens.of(env, "fixed").project(env._desired.astype(float))
+    goal = env.lens("fixed_camera").project(env.wish()["tip"].astype(float))
     rows, columns = np.nonzero(green[LEFT_PANEL])
     np.testing.assert_allclose([columns.mean(), rows.mean()], (goal + 1) / 2 * SIZE, atol=6)
     assert not green[RIGHT_PANEL].any()
@@ -111,7 +110,7 @@ def test_the_planned_path_is_drawn_where_the_tip_would_go(env, shown):
     tip = np.array([0.5, 0.0, 0.12])
     _, frame = compose(env, make_actor(env, tip), shown, interpreter=INTERPRETER)
     path = tip + np.array([[0.0, 0.0, 0.04 * step] for step in range(1, 4)])
-    dots = ((Lens.of(env, "fixed").project(path) + 1) / 2 * SIZE).astype(int)
+    dots = ((env.lens("fixed_camera").project(path) + 1) / 2 * SIZE).astype(int)
     assert all(tuple(frame[RIGHT_PANEL][y, x]) == (230, 159, 0) for x, y in dots)
 
 

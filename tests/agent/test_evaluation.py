@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import gymnasium
@@ -15,9 +16,11 @@ from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
+from envs.arm.task import make_task
 from envs.episodes.collection import MAX_EPISODES, MAX_SEED, episode_seed
 from envs.episodes.exploration import Zero
 from envs.spec import BoxActions, Sensor, TaskSpec
+from envs.types import Frame, Verdict
 
 
 def test_the_interval_is_wilsons():
@@ -72,46 +75,42 @@ DESCRIPTION = {
 SUMMARY = {"criterion": "x within 1 of its goal", "control_dt": 0.05, "versions": {}}
 
 
-class ScriptedEnv:
+class ScriptedTask:
     """Is solved in the control steps that it is told; its goal asks for a place, and for a turn where that is given."""
 
     def __init__(self, solved, angle=None):
-        self._solved, self._angle = solved, angle or 0.0
-        self.description = TaskSpec(
+        self._solved = solved
+        self._distances = {"x": (0.25, "m")} | ({} if angle is None else {"turn": (angle, "rad")})
+        self.spec = TaskSpec(
             task_id="test/Scripted-v0",
             fingerprint="",
             sensors={"x": Sensor((1,), "numbers", "")},
             perceived=("x",),
             asked=("x",),
-            goal={"x": None} | ({} if angle is None else {"turn": None}),
+            goal={},
             actions=BoxActions.unit(1),
             control_dt=1.0,
             num_steps=20,
             effector=None,
         )
 
-    def reset(self, *, seed):
+    def reset(self, seed):
         self._time = 0
-        return self._state(), {"is_success": 0 in self._solved, "redrawn": 2}
+        return self._frame()
 
     def step(self, action):
         self._time += 1
-        return self._state(), 0.0, False, False, {"is_success": self._time in self._solved}
+        return self._frame()
 
-    def _state(self):
-        return {key: np.full(1, self._time, np.float32) for key in ("observation", "achieved_goal", "desired_goal")}
-
-    def sensor_readings(self, state):
-        return {"x": state["observation"]}
-
-    def goal_readings(self, goal):
-        return {"x": goal}
-
-    def distance_to_goal(self, achieved, desired):
-        return 0.25
-
-    def angle_to_goal(self, achieved, desired):
-        return self._angle
+    def _frame(self):
+        return Frame(
+            readings={"x": np.full(1, self._time, np.float32)},
+            goal={"x": np.zeros(1, np.float32)},
+            verdict=Verdict(
+                success=self._time in self._solved, distances=self._distances, terminated=False, truncated=False
+            ),
+            num_redrawn=2 if self._time == 0 else 0,
+        )
 
 
 class Still:
@@ -148,24 +147,24 @@ class Deciding(Actor):
 def test_decisions_are_kept_at_the_steps_at_which_they_are_made():
     actor = Deciding()
     for _ in range(2):  # a second episode starts anew
-        episode = evaluate_episode(ScriptedEnv(set()), actor, seed=0, num_steps=12)
+        episode = evaluate_episode(ScriptedTask(set()), actor, seed=0, num_steps=12)
         assert episode.num_evaluations == (64, *[0] * 7, 64, *[0] * 3)
         assert episode.modes == ("planning", *[None] * 3, "reactive", *[None] * 3, "planning", *[None] * 3)
         assert len(episode.planning_latencies_ms) == 2
-    assert evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12).modes == (None,) * 12
+    assert evaluate_episode(ScriptedTask(set()), Still(), seed=0, num_steps=12).modes == (None,) * 12
 
 
 def test_what_the_guardrails_changed_is_counted_and_summed_over_episodes():
-    episodes = [evaluate_episode(ScriptedEnv(set()), Deciding(), seed=seed, num_steps=12) for seed in range(2)]
+    episodes = [evaluate_episode(ScriptedTask(set()), Deciding(), seed=seed, num_steps=12) for seed in range(2)]
     assert episodes[0].interventions == {"speed": 2, "workspace": 2, "blind": 1}
-    still = evaluate_episode(ScriptedEnv(set()), Still(), seed=0, num_steps=12)
+    still = evaluate_episode(ScriptedTask(set()), Still(), seed=0, num_steps=12)
     results = make_results({}, {"actor": episodes, "zero": [still]}, **SUMMARY)
     assert results["agents"]["actor"]["interventions"] == {"speed": 4, "workspace": 4, "blind": 2}
     assert results["agents"]["zero"]["interventions"] == {}
 
 
 def test_records_are_read_back_as_they_were_written(tmp_path, monkeypatch):
-    episode = evaluate_episode(ScriptedEnv(set()), Deciding(), seed=7, num_steps=12)
+    episode = evaluate_episode(ScriptedTask(set()), Deciding(), seed=7, num_steps=12)
     monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", lambda *_, **__: iter([episode]))
     list(evaluate_zero(tmp_path))
     monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", lambda *_, **__: iter([]))
@@ -183,7 +182,7 @@ def test_records_are_read_back_as_they_were_written(tmp_path, monkeypatch):
     ],
 )
 def test_success_at_the_end_is_success_in_each_of_the_last_five_steps(solved, once, at_end, steps):
-    episode = evaluate_episode(ScriptedEnv(solved), Still(), seed=1, num_steps=20)
+    episode = evaluate_episode(ScriptedTask(solved), Still(), seed=1, num_steps=20)
     assert (episode.record.success_once, episode.record.success_at_end) == (once, at_end)
     assert episode.record.steps_to_success == steps
     assert (episode.record.final_distances, episode.units) == ({"x": 0.25}, {"x": "m"})
@@ -206,7 +205,9 @@ def test_an_episode_that_the_environment_ended_is_judged_by_its_last_step(succes
 
 
 def test_what_is_solved_before_anything_is_done_is_counted_told_and_in_no_rate():
-    episodes = [evaluate_episode(ScriptedEnv(solved), Deciding(), seed=0, num_steps=20) for solved in ({0, 7}, {9}, {})]
+    episodes = [
+        evaluate_episode(ScriptedTask(solved), Deciding(), seed=0, num_steps=20) for solved in ({0, 7}, {9}, {})
+    ]
     assert [episode.record.solved_at_start for episode in episodes] == [True, False, False]
     results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes[:1]}, **SUMMARY)
     actor, zero = results["agents"].values()
@@ -220,8 +221,9 @@ def test_what_is_solved_before_anything_is_done_is_counted_told_and_in_no_rate()
 
 
 def test_the_angle_is_that_of_the_last_step():
-    push = gymnasium.make("jepa-mpc/PushOriented-v0").unwrapped
-    episode = evaluate_episode(push, Zero(push.description), seed=3, num_steps=4)
+    task = make_task(env_id="jepa-mpc/PushOriented-v0", vision=None, film_size=None)
+    push = task.env
+    episode = evaluate_episode(task, Zero(task.spec), seed=3, num_steps=4)
     state, _ = push.reset(seed=3)  # nothing moves
     assert episode.units == {"block_position": "m", "block_orientation": "rad"}
     angle = episode.record.final_distances["block_orientation"]
@@ -231,7 +233,7 @@ def test_the_angle_is_that_of_the_last_step():
 
 @pytest.mark.parametrize(("angle", "final", "shown"), [(None, 0.0, False), (0.5, 0.5, True)])
 def test_distances_have_their_names_and_units_and_metres_and_radians_a_key_of_their_own(angle, final, shown):
-    episodes = [evaluate_episode(ScriptedEnv({1}, angle), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
+    episodes = [evaluate_episode(ScriptedTask({1}, angle), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
     results = make_results(DESCRIPTION, {"actor": episodes}, **SUMMARY)
     record = results["agents"]["actor"]["episodes"][0]
     assert results["units"] == {"x": "m"} | ({"turn": "rad"} if shown else {})
@@ -242,7 +244,7 @@ def test_distances_have_their_names_and_units_and_metres_and_radians_a_key_of_th
 
 
 def test_a_distance_that_is_neither_metres_nor_radians_is_told_in_its_own_unit():
-    episode = evaluate_episode(ScriptedEnv({1}), Deciding(), seed=0, num_steps=20)
+    episode = evaluate_episode(ScriptedTask({1}), Deciding(), seed=0, num_steps=20)
     record = replace(episode.record, final_distances={"force": 12.345, "score": 2.0})
     episode = replace(episode, record=record, units={"force": "N", "score": ""})
     results = make_results(DESCRIPTION, {"actor": [episode]}, **SUMMARY)
@@ -251,7 +253,7 @@ def test_a_distance_that_is_neither_metres_nor_radians_is_told_in_its_own_unit()
 
 
 def test_what_success_is_and_what_the_end_is_stand_in_results_and_table():
-    episodes = [evaluate_episode(ScriptedEnv({1}), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
+    episodes = [evaluate_episode(ScriptedTask({1}), Deciding(), seed=seed, num_steps=20) for seed in range(3)]
     results = make_results(DESCRIPTION, {"actor": episodes}, **SUMMARY)
     assert results["success"] == {
         "criterion": "x within 1 of its goal",
@@ -274,7 +276,7 @@ def test_a_task_says_when_a_goal_is_reached(task, criterion):
 
 
 def test_a_reaction_is_no_planning_step():
-    episode = evaluate_episode(ScriptedEnv({1}), Deciding(), seed=0, num_steps=16)
+    episode = evaluate_episode(ScriptedTask({1}), Deciding(), seed=0, num_steps=16)
     episode = replace(episode, latencies_ms=(8.0, 0, 0, 0, 1.0, 0, 0, 0) * 2)
     results = make_results(DESCRIPTION, {"actor": [episode]}, **SUMMARY)
     assert results["planning_latency_ms"] == {"p50": 8.0, "p90": 8.0, "p99": 8.0}
@@ -289,7 +291,7 @@ def test_a_reaction_is_no_planning_step():
 
 
 def test_the_table_names_every_agent_with_its_interval():
-    episodes = [evaluate_episode(ScriptedEnv({1}), Deciding(), seed=seed, num_steps=20) for seed in range(4)]
+    episodes = [evaluate_episode(ScriptedTask({1}), Deciding(), seed=seed, num_steps=20) for seed in range(4)]
     results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes}, **SUMMARY)
     assert results["solved_at_start_redrawn"] == 8
     table = format_results(results)
@@ -302,7 +304,7 @@ def test_the_table_names_every_agent_with_its_interval():
 def evaluate_zero(folder):
     return evaluate(
         [EpisodeTask("zero", 7)],
-        env_id="envs:jepa-mpc/Reach-v0",
+        make_task=partial(make_task, env_id="envs:jepa-mpc/Reach-v0"),
         make_policy=make_baseline,
         num_workers=1,
         fingerprint="f",
@@ -324,7 +326,7 @@ def test_the_records_are_named_before_the_first_episode_is_run(tmp_path, monkeyp
 
     def watched(*arguments, **named):
         found.append((tmp_path / RECORDS_FILE).read_text())
-        yield evaluate_episode(ScriptedEnv({1}), Still(), seed=7, num_steps=20)
+        yield evaluate_episode(ScriptedTask({1}), Still(), seed=7, num_steps=20)
 
     monkeypatch.setattr(agent.evaluation.evaluate, "parallel_map", watched)
     assert len(list(evaluate_zero(tmp_path))) == 1

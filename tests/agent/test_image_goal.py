@@ -12,12 +12,14 @@ from PIL import Image
 
 from agent.goal import GoalError, make_goal
 from agent.image_goal import picture_goal, recorded_goal
-from envs.episodes.collection import collect, make_env
+from envs.arm.task import make_task
+from envs.episodes.collection import collect
 from envs.episodes.episode import open_dataset
 from envs.episodes.exploration import UniformRandom
 from envs.vision import Vision
 
 NUM_STEPS = 4
+REACH = partial(make_task, env_id="jepa-mpc/Reach-v0")
 
 
 def vision(*cameras):
@@ -26,12 +28,12 @@ def vision(*cameras):
 
 @pytest.fixture(scope="module")
 def spec():
-    return make_env("jepa-mpc/Reach-v0", vision("fixed")).description
+    return REACH(vision=vision("fixed"), film_size=None).spec
 
 
 @pytest.fixture(scope="module")
 def numbers():
-    return make_env("jepa-mpc/Reach-v0").description
+    return REACH(vision=None, film_size=None).spec
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def record(tmp_path_factory):
     def run(seen):
         folder = tmp_path_factory.mktemp("recorded") / "data"
         collect(
-            env_id="jepa-mpc/Reach-v0",
+            make_task=REACH,
             vision=seen,
             make_policy=UniformRandom,
             policy_name="uniform",
@@ -193,7 +195,7 @@ def test_a_frame_that_was_not_recorded_is_one_sentence(recorded, spec, where, me
 
 
 def test_a_goal_needs_the_frames_of_all_cameras(recorded, record, spec):
-    both = make_env("jepa-mpc/Reach-v0", vision("fixed", "wrist")).description
+    both = REACH(vision=vision("fixed", "wrist"), film_size=None).spec
     with pytest.raises(GoalError, match=r"must have recorded \['wrist_camera'\], it has \["):
         recorded_goal(recorded, both, episode=0)
     assert recorded_goal(record(vision("fixed", "wrist")), both, episode=0).keys() == set(both.asked)

@@ -112,9 +112,8 @@ def dataset(tmp_path_factory):
                 observations={"tip": np.float32(tip), "block_position": np.float32(block)},
                 actions=np.float32(actions),
                 seed=seed,
-                redrawn=0,
-                distance_to_goal=np.zeros(11),
-                is_success=np.zeros(11, np.bool_),
+                verdicts=(),
+                num_redrawn=0,
             )
         )
     folder = tmp_path_factory.mktemp("data")

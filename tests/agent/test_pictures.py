@@ -1,6 +1,5 @@
 from types import SimpleNamespace
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -9,8 +8,9 @@ import envs  # noqa: F401
 from agent.evaluation.pictures.distance_map import map_distances, plot_distance_maps
 from agent.evaluation.pictures.drawing import enlarged, with_attention, with_inset, with_keypoints, with_path
 from agent.evaluation.pictures.imagined_episode import imagine_episode, plot_imagined_episode
-from agent.evaluation.pictures.projection import Lens
+from envs.arm.task import make_task
 from envs.rendering import Marker, make_renderer
+from envs.rendering.lens import Lens
 from world_model.types import LatentGoal, LatentTrajectory
 
 LENS = Lens(position=np.array([1.0, 2.0, 3.0]), axes=np.eye(3), fovy=90.0)  # looks down along z, up is y
@@ -25,20 +25,20 @@ def test_points_are_seen_where_the_pinhole_camera_maps_them():
 
 @pytest.fixture(scope="module")
 def reach():
-    env = gymnasium.make("jepa-mpc/Reach-v0").unwrapped
-    env.reset(seed=3)
-    yield env
-    env.close()
+    task = make_task(env_id="jepa-mpc/Reach-v0", vision=None, film_size=None)
+    task.reset(3)
+    yield task
+    task.close()
 
 
 @pytest.mark.parametrize("place", [(0.40, -0.20, 0.25), (0.60, 0.15, 0.05)])
 def test_a_point_is_projected_to_where_it_is_drawn(reach, place):
-    renderer = make_renderer(reach.model, camera="fixed", width=96, height=96, backend="raycast")
+    renderer = make_renderer(reach.env.model, camera="fixed", width=96, height=96, backend="raycast")
     ball = Marker(position=np.array(place, np.float32), radius=0.02)
-    with_ball, without = renderer.image(reach.data, markers=[ball]), renderer.image(reach.data)
+    with_ball, without = renderer.image(reach.env.data, markers=[ball]), renderer.image(reach.env.data)
     rows, columns = np.nonzero((with_ball != without).any(axis=2))
     found = np.array([columns.mean(), rows.mean()]) + 0.5
-    (x, y) = (Lens.of(reach, "fixed").project(np.array(place)) + 1) / 2 * 96
+    (x, y) = (Lens.of(reach.env.model, reach.env.data, "fixed").project(np.array(place)) + 1) / 2 * 96
     np.testing.assert_allclose(found, [x, y], atol=1.0)
 
 
@@ -64,9 +64,9 @@ class SumCritic:
 
 @pytest.fixture(scope="module")
 def tip_map(reach):
-    before = reach.get_state()
-    drawn = map_distances(reach, TipModel(), SumCritic(), goal=np.array([0.45, 0.10, 0.15], np.float32))
-    np.testing.assert_array_equal(reach.get_state(), before)
+    before = reach.save()
+    drawn = map_distances(reach, reach.spec, TipModel(), SumCritic(), wish={"tip": np.float32([0.45, 0.10, 0.15])})
+    np.testing.assert_array_equal(reach.save(), before)
     return drawn
 
 

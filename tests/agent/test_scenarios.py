@@ -1,10 +1,8 @@
 from dataclasses import replace
 
-import gymnasium
 import numpy as np
 import pytest
 
-import envs  # noqa: F401
 from agent.actor import Actor
 from agent.evaluation.episodes import evaluate_episode
 from agent.evaluation.scenarios.hidden_sensors import HiddenSensors
@@ -13,7 +11,7 @@ from agent.evaluation.scenarios.tour import Tour
 from agent.evaluation.scenarios.types import ScenarioError
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from envs.arm.push import BLOCK_AREA
-from envs.episodes.collection import make_env
+from envs.arm.task import make_task
 from envs.episodes.exploration import UniformRandom, Zero
 from envs.episodes.rollout import policy_seed, rollout
 from envs.vision import Vision
@@ -26,12 +24,12 @@ PIXELS = Vision(cameras=("fixed",), image_size=16, proprioception=False, backend
 
 @pytest.fixture(scope="module")
 def push():
-    return gymnasium.make("jepa-mpc/Push-v0").unwrapped
+    return make_task(env_id="jepa-mpc/Push-v0", vision=None, film_size=None)
 
 
 @pytest.fixture(scope="module")
 def reach():
-    return gymnasium.make("jepa-mpc/Reach-v0").unwrapped
+    return make_task(env_id="jepa-mpc/Reach-v0", vision=None, film_size=None)
 
 
 class Witness(Actor):
@@ -52,7 +50,8 @@ class Witness(Actor):
 class Watched:
     """Notes where the block is before and after each step's preparations, in the simulator's own numbers."""
 
-    def __init__(self, monkeypatch, env):
+    def __init__(self, monkeypatch, task):
+        env = task.env
         self.before, self.after, self.clearances = [], [], []
         step = env.step
 
@@ -72,8 +71,8 @@ class Watched:
 
 
 def run(scenario, env, policy, seed):
-    staged_env, staged_policy = scenario.stage(env, policy, seed=seed)
-    return rollout(staged_env, staged_policy, seed=seed, num_steps=scenario.num_steps)
+    staged_task, staged_policy = scenario.stage(env, policy, seed=seed)
+    return rollout(staged_task, staged_policy, seed=seed, num_steps=scenario.num_steps)
 
 
 def assert_same(first, second):
@@ -83,7 +82,7 @@ def assert_same(first, second):
 
 
 def test_an_undisturbed_episode_is_the_episode_as_it_is(push):
-    scenario = Undisturbed(push.description)
+    scenario = Undisturbed(push.spec)
     plain = rollout(push, push.expert(), seed=3, num_steps=100)
     assert_same(run(scenario, push, push.expert(), 3), plain)
     arguments = {"seed": 3, "num_steps": scenario.num_steps}
@@ -92,10 +91,10 @@ def test_an_undisturbed_episode_is_the_episode_as_it_is(push):
 
 
 def test_sensors_are_hidden_for_exactly_so_long_and_nothing_else_changes(push):
-    scenario = HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
-    witness, whole = Witness(UniformRandom(push.description)), Witness(UniformRandom(push.description))
+    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    witness, whole = Witness(UniformRandom(push.spec)), Witness(UniformRandom(push.spec))
     disturbed = run(scenario, push, witness, 4)
-    assert_same(disturbed, run(Undisturbed(push.description), push, whole, 4))
+    assert_same(disturbed, run(Undisturbed(push.spec), push, whole, 4))
     assert witness.seed == whole.seed
     for step, (seen, full) in enumerate(zip(witness.seen, whole.seen, strict=True)):
         hidden = BLOCK_SENSORS if 20 <= step < 30 else []
@@ -105,8 +104,8 @@ def test_sensors_are_hidden_for_exactly_so_long_and_nothing_else_changes(push):
 
 
 def test_the_second_episode_is_hidden_as_the_first_was(push):
-    scenario = HiddenSensors(push.description, sensors=["tip"], start=0.1, duration=0.1)
-    witness = Witness(Zero(push.description))
+    scenario = HiddenSensors(push.spec, sensors=["tip"], start=0.1, duration=0.1)
+    witness = Witness(Zero(push.spec))
     env, policy = scenario.stage(push, witness, seed=0)
     for seed in range(2):
         rollout(env, policy, seed=seed, num_steps=5)
@@ -114,7 +113,7 @@ def test_the_second_episode_is_hidden_as_the_first_was(push):
 
 
 def test_the_block_is_displaced_once_by_exactly_five_centimetres(push, monkeypatch):
-    scenario = Shove(push.description, start=2.5, distance=0.05)
+    scenario = Shove(push.spec, start=2.5, distance=0.05)
     for seed in range(20):
         with monkeypatch.context() as patch:
             watched = Watched(patch, push)
@@ -132,17 +131,17 @@ def test_the_block_is_displaced_once_by_exactly_five_centimetres(push, monkeypat
 
 
 def test_the_direction_is_the_seeds_and_uniform_where_there_is_room(push, monkeypatch):
-    scenario = Shove(push.description, start=0.0, distance=0.05)
-    push.reset(seed=0)
-    push.displace_block(np.array([0.525, 0.0]) - push.block_position()[:2])
-    push.control.place(np.array([0.32, 0.3, 0.03]))
-    middle = push.get_state()
+    scenario = Shove(push.spec, start=0.0, distance=0.05)
+    push.reset(0)
+    push.env.displace_block(np.array([0.525, 0.0]) - push.env.block_position()[:2])
+    push.env.control.place(np.array([0.32, 0.3, 0.03]))
+    middle = push.env.get_state()
 
     def direction(seed):
-        push.set_state(middle)
-        env, _ = scenario.stage(push, Zero(push.description), seed=seed)
+        push.env.set_state(middle)
+        env, _ = scenario.stage(push, Zero(push.spec), seed=seed)
         env.step(np.zeros(2, np.float32))
-        return push.block_position()[:2] - np.array([0.525, 0.0])
+        return push.env.block_position()[:2] - np.array([0.525, 0.0])
 
     directions = np.array([direction(seed) for seed in range(400)]) / 0.05
     np.testing.assert_array_equal(direction(7), direction(7))
@@ -154,38 +153,38 @@ def test_the_direction_is_the_seeds_and_uniform_where_there_is_room(push, monkey
 
 def test_a_shove_waits_until_there_is_room(push):
     """The finger holds the block in a corner of its area: inwards is the finger, elsewhere is outside."""
-    scenario = Shove(push.description, start=0.0, distance=0.05)
-    push.reset(seed=0)
+    scenario = Shove(push.spec, start=0.0, distance=0.05)
+    push.reset(0)
     corner = np.array(BLOCK_AREA.high)
-    push.data.qvel[:] = 0
-    push.data.joint("block").qpos[:] = [*corner, np.cos(np.pi / 8), 0, 0, np.sin(np.pi / 8)]
-    push.control.place(np.array([*(corner[:2] - 0.055 * np.sqrt(0.5)), 0.03]))
-    push.control.refresh()
-    env, _ = scenario.stage(push, Zero(push.description), seed=0)
+    push.env.data.qvel[:] = 0
+    push.env.data.joint("block").qpos[:] = [*corner, np.cos(np.pi / 8), 0, 0, np.sin(np.pi / 8)]
+    push.env.control.place(np.array([*(corner[:2] - 0.055 * np.sqrt(0.5)), 0.03]))
+    push.env.control.refresh()
+    env, _ = scenario.stage(push, Zero(push.spec), seed=0)
     env.step(np.zeros(2, np.float32))
-    assert np.linalg.norm(push.block_position() - corner) < 1e-3
+    assert np.linalg.norm(push.env.block_position() - corner) < 1e-3
     for _ in range(6):
         env.step(np.float32([-1, 0]))
-    assert np.linalg.norm(push.block_position() - corner) == pytest.approx(0.05, abs=1e-3)
+    assert np.linalg.norm(push.env.block_position() - corner) == pytest.approx(0.05, abs=1e-3)
 
 
 def test_targets_lie_in_the_workspace_apart_and_clear_of_the_block(push, reach):
     for env in (push, reach):
-        scenario = Tour(env.description, **TOUR)
+        scenario = Tour(env.spec, **TOUR)
         tours = []
         for seed in range(200):
-            tour, _ = scenario.stage(env, Zero(env.description), seed=seed)
-            start = env.split_observation(tour.reset(seed=seed)[0]["observation"])
+            tour, _ = scenario.stage(env, Zero(env.spec), seed=seed)
+            start = tour.reset(seed).readings
             points = np.vstack([start["tip"], tour.targets])
             spacing = np.linalg.norm(points[:, None] - points, axis=2)
             assert tour.targets.shape == (3, 3)
             assert spacing[~np.eye(4, dtype=bool)].min() >= 0.1
-            assert all(np.float32(env.workspace.low) <= np.min(tour.targets, axis=0))
-            assert all(np.float32(env.workspace.high) >= np.max(tour.targets, axis=0))
+            assert all(np.float32(env.spec.effector.workspace.low) <= np.min(tour.targets, axis=0))
+            assert all(np.float32(env.spec.effector.workspace.high) >= np.max(tour.targets, axis=0))
             if "block_position" in start:
                 assert np.linalg.norm(tour.targets - start["block_position"], axis=1).min() >= 0.09
             tours.append(tour.targets)
-        size = np.subtract(env.workspace.high, env.workspace.low)
+        size = np.subtract(env.spec.effector.workspace.high, env.spec.effector.workspace.low)
         assert (np.ptp(np.concatenate(tours), axis=0) >= 0.95 * size - 1e-6).all()
 
 
@@ -204,7 +203,7 @@ class Touring:
             self._left.pop(0)
         if not self._left:
             return self._policy.act(observation)
-        way = (self._left[0] - observation["tip"])[: self._env.description.action_dim] / 0.03
+        way = (self._left[0] - observation["tip"])[: self._env.spec.action_dim] / 0.03
         return (way / max(1.0, np.linalg.norm(way))).astype(np.float32)
 
 
@@ -212,21 +211,21 @@ class Touring:
     ("order", "solved"), [([0, 1, 2], True), ([0, 1], False), ([1, 0, 2], False), ([1, 0, 1, 2], True), ([], False)]
 )
 def test_success_needs_every_touch_in_order(reach, order, solved):
-    scenario = Tour(reach.description, **TOUR)
+    scenario = Tour(reach.spec, **TOUR)
     for seed in range(5):
-        tour, _ = scenario.stage(reach, Zero(reach.description), seed=seed)
+        tour, _ = scenario.stage(reach, Zero(reach.spec), seed=seed)
         touring = Touring(reach, reach.expert(), lambda tour=tour: tour.targets[order])
         episode = rollout(tour, touring, seed=seed, num_steps=scenario.num_steps)
         assert episode.is_success[-5:].all() == solved
-        assert episode.distance_to_goal[-1] < 0.02
+        assert episode.verdicts[-1].distances["tip"][0] < 0.02
 
 
 def test_a_tour_leaves_time_to_push_the_block(push):
-    scenario = Tour(push.description, **TOUR)
+    scenario = Tour(push.spec, **TOUR)
     assert scenario.num_steps == 160
     solved = []
     for seed in range(20):
-        tour, _ = scenario.stage(push, Zero(push.description), seed=seed)
+        tour, _ = scenario.stage(push, Zero(push.spec), seed=seed)
         touring = Touring(push, push.expert(), lambda tour=tour: tour.targets)
         episode = rollout(tour, touring, seed=seed, num_steps=scenario.num_steps)
         solved.append(episode.is_success[-5:].all())
@@ -240,21 +239,21 @@ def test_who_knows_but_one_goal_gets_the_tasks_own(push):
         def reset(self, goal, *, seed):
             told.append((goal, seed))
 
-    run(Tour(push.description, **TOUR), push, Baseline(push.description), 5)
-    goal = push.goal_observation(push.reset(seed=5)[0]["desired_goal"])
+    run(Tour(push.spec, **TOUR), push, Baseline(push.spec), 5)
+    goal = push.reset(5).goal
     assert told[0][1] == policy_seed(5)
     np.testing.assert_equal(told[0][0], goal)
 
 
 def test_a_baseline_sees_what_is_hidden_from_an_actor(push):
-    scenario = HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
     plain = rollout(push, push.expert(), seed=3, num_steps=100)
     assert_same(run(scenario, push, push.expert(), 3), plain)
 
 
 def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
-    witness = Witness(Zero(push.description))
-    tour, guided = Tour(push.description, **TOUR).stage(push, witness, seed=5)
+    witness = Witness(Zero(push.spec))
+    tour, guided = Tour(push.spec, **TOUR).stage(push, witness, seed=5)
     rollout(tour, guided, seed=5, num_steps=1)
     assert [list(goal) for goal in witness.goal] == [["tip"]] * 3 + [["block_position"]]
     np.testing.assert_array_equal([goal["tip"] for goal in witness.goal[:3]], tour.targets)
@@ -270,14 +269,14 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5), "before the end .* at 2.5 s"),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5), "at least 0 .*, got -1.0 s"),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02), "one control step of 0.05 s"),
-        (lambda spec: Shove(spec, start=1.0, distance=0.05), "jepa-mpc/Reach-v0 has none"),
+        (lambda spec: Shove(spec, start=1.0, distance=0.0), "distance must be above 0, got 0.0"),
         (lambda spec: Tour(spec, **{**TOUR, "num_targets": 0}), "num_targets must be at least 1"),
         (lambda spec: Tour(spec, **{**TOUR, "touch_radius": 0.05}), "min_spacing more than twice as much"),
     ],
 )
 def test_a_mistake_gives_one_clear_sentence(reach, make, message):
     with pytest.raises(ValueError, match=message):
-        make(reach.description)
+        make(reach.spec)
 
 
 @pytest.mark.parametrize(
@@ -292,15 +291,15 @@ def test_a_mistake_gives_one_clear_sentence(reach, make, message):
 )
 def test_what_an_agent_does_not_see_is_neither_hidden_from_it_nor_its_goal(make, message):
     with pytest.raises(ValueError, match=message):
-        make(make_env("jepa-mpc/Push-v0", PIXELS).description)
-    felt = make_env("jepa-mpc/Push-v0", replace(PIXELS, proprioception=True)).description
+        make(make_task(env_id="jepa-mpc/Push-v0", vision=PIXELS, film_size=None).spec)
+    felt = make_task(env_id="jepa-mpc/Push-v0", vision=replace(PIXELS, proprioception=True), film_size=None).spec
     Tour(felt, **TOUR)
     HiddenSensors(felt, sensors=["fixed_camera", "tip"], start=1.0, duration=0.5)
 
 
 def test_scenarios_show_camera_frames_and_goals_that_are_pictures():
-    env = make_env("jepa-mpc/Push-v0", PIXELS)
-    spec, actor = env.description, Witness(UniformRandom(env.description))
+    env = make_task(env_id="jepa-mpc/Push-v0", vision=PIXELS, film_size=None)
+    spec, actor = env.spec, Witness(UniformRandom(env.spec))
     plain = run(Undisturbed(spec), env, UniformRandom(spec), seed=3)
     hidden = run(HiddenSensors(spec, sensors=["fixed_camera"], start=1.0, duration=0.5), env, actor, seed=3)
     assert_same(hidden, plain)
@@ -313,32 +312,32 @@ def test_scenarios_show_camera_frames_and_goals_that_are_pictures():
 
 
 def test_a_shove_in_another_environment_is_one_sentence(push, reach):
-    shove = Shove(push.description, start=1.0, distance=0.05)
-    with pytest.raises(ScenarioError, match="displaces the block of jepa-mpc's push tasks, got ReachEnv"):
-        shove.stage(reach, Zero(reach.description), seed=0)
+    shove = Shove(push.spec, start=1.0, distance=0.05)
+    with pytest.raises(ScenarioError, match="needs something that can be displaced, and jepa-mpc/Reach-v0 has nothing"):
+        shove.stage(reach, Zero(reach.spec), seed=0)
 
 
 def test_what_begins_just_before_the_end_begins_and_what_is_shorter_than_a_step_is_refused(push):
-    scenario = HiddenSensors(push.description, sensors=["tip"], start=4.99, duration=0.05)
-    witness = Witness(Zero(push.description))
+    scenario = HiddenSensors(push.spec, sensors=["tip"], start=4.99, duration=0.05)
+    witness = Witness(Zero(push.spec))
     run(scenario, push, witness, 0)
     assert ["tip" in seen for seen in witness.seen] == [True] * 99 + [False]
     with pytest.raises(ValueError, match=r"duration must be at least one control step of 0.05 s, got 0.049 s"):
-        HiddenSensors(push.description, sensors=["tip"], start=1.0, duration=0.049)
+        HiddenSensors(push.spec, sensors=["tip"], start=1.0, duration=0.049)
 
 
 @pytest.mark.parametrize("start", [0.0, 0.02, 0.049])
 def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
     with pytest.raises(ValueError, match=r"start must be at least one control step of 0.05 s, .*, got 0.0"):
-        HiddenSensors(push.description, sensors=BLOCK_SENSORS, start=start, duration=0.5)
+        HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=start, duration=0.5)
 
 
 def test_a_shove_needs_a_distance(push):
     with pytest.raises(ValueError, match=r"distance must be above 0, got 0.0"):
-        Shove(push.description, start=1.0, distance=0.0)
+        Shove(push.spec, start=1.0, distance=0.0)
 
 
 def test_targets_that_do_not_fit_are_refused(push):
-    tour, _ = Tour(push.description, **{**TOUR, "min_spacing": 0.6}).stage(push, Zero(push.description), seed=0)
+    tour, _ = Tour(push.spec, **{**TOUR, "min_spacing": 0.6}).stage(push, Zero(push.spec), seed=0)
     with pytest.raises(ScenarioError, match=r"num_targets=3 do not fit into the workspace with min_spacing=0.6"):
-        tour.reset(seed=0)
+        tour.reset(0)

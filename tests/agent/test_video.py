@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 
 import envs  # noqa: F401
 from agent.evaluation import video
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.video import film_episodes
+from envs.arm.task import make_task
 from envs.rendering import available_backends
 
 GOAL = {"position": [0.5, -0.3, 0.2]}
@@ -35,7 +38,7 @@ def test_a_film_and_its_timeline_show_the_whole_episode(abroad, tmp_path, monkey
     paths = film_episodes(
         [0, 1],
         agent="actor",
-        env_id="jepa-mpc/Reach-v0",
+        make_task=partial(make_task, env_id="jepa-mpc/Reach-v0"),
         make_policy=lambda name, env: abroad,
         make_scenario=Brief,
         folder=tmp_path,

@@ -1,17 +1,18 @@
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 import pytest
 import yaml
 
 import configs
 from envs.arm.exploration import ContactSeeking, RandomPoints
+from envs.arm.task import make_task
 from envs.episodes.collection import measures
-from envs.episodes.exploration import HeldRandom, SmoothNoise, UniformRandom, Zero
+from envs.episodes.exploration import ColouredNoise, HeldRandom, SmoothNoise, UniformRandom, Zero
 from envs.episodes.rollout import rollout
-from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
+from envs.spec import Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 
 YAMLS = sorted((Path(configs.__file__).parent / "exploration").glob("*.yaml"))
 SPEC = TaskSpec(
@@ -58,13 +59,13 @@ def drive(policy, num_steps, *, seed=0, tip=(0.45, 0.0, 0.2), block=(0.45, 0.1, 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("env_id", ["jepa-mpc/Reach-v0", "jepa-mpc/Push-v0"])
 def test_every_yaml_explores_or_says_why_it_cannot(path, env_id):
-    env = gymnasium.make(env_id).unwrapped
+    env = make_task(env_id=env_id, vision=None, film_size=None)
     policy_class, values = read(path)
     if path.stem == "contact_seeking" and env_id == "jepa-mpc/Reach-v0":
         with pytest.raises(ValueError, match="Reach-v0 has none: choose random_points"):
-            policy_class(env.description, **values)
+            policy_class(env.spec, **values)
         return
-    policy = policy_class(env.description, **values)
+    policy = policy_class(env.spec, **values)
     first, again, other = (rollout(env, policy, seed=seed, num_steps=30).actions for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any(axis=1).all()
@@ -82,6 +83,7 @@ def test_no_explorer_looks_at_the_goal(path):
 
 
 OTHER_VALUES = {
+    "exponent": 2.0,
     "min_hold": 7,
     "max_hold": 60,
     "max_travel": 40,
@@ -128,6 +130,65 @@ def test_smooth_noise_has_its_std_and_correlation(correlation):
     np.testing.assert_allclose(actions.std(axis=0), 0.2, rtol=0.1)
     measured = [np.corrcoef(actions[:-1, axis], actions[1:, axis])[0, 1] for axis in range(3)]
     np.testing.assert_allclose(measured, correlation, atol=0.03)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_coloured_noise_has_its_std_and_its_power_falls_with_the_frequency(exponent):
+    spec = replace(SPEC, num_steps=256)
+    policy = ColouredNoise(spec, exponent=exponent, std=0.1)
+    values = []
+    for seed in range(200):
+        policy.reset({}, seed=seed)
+        values.append([policy.act({}) for _ in range(256)])
+    values = np.array(values, np.float64)
+    np.testing.assert_allclose(values.std(axis=(0, 1)), 0.1, rtol=0.06)
+    power = (np.abs(np.fft.rfft(values, axis=1)) ** 2).mean(axis=(0, 2))[1:-1]
+    slope = np.polyfit(np.log(np.arange(1, 65)), np.log(power[:64]), 1)[0]
+    assert slope == pytest.approx(-exponent, abs=0.1)
+
+
+def test_coloured_noise_goes_on_where_an_episode_is_longer():
+    policy = ColouredNoise(SPEC, exponent=1.0, std=0.5)
+    _, actions = drive(policy, 120)
+    assert len(np.unique(actions, axis=0)) == 120
+
+
+NEWTONS = replace(SPEC, actions=BoxActions(low=(0.0, -1.0), high=(300.0, 3.0), idle=None), effector=None)
+BUTTONS = replace(SPEC, actions=DiscreteActions(num_actions=3, idle=None), effector=None)
+
+
+@pytest.mark.parametrize("spec", [NEWTONS, BUTTONS], ids=["newtons", "buttons"])
+@pytest.mark.parametrize("name", ["held_random", "smooth_noise", "coloured_noise", "uniform"])
+def test_any_robot_is_explored_in_its_own_actions_all_of_them(spec, name):
+    policy_class, values = (UniformRandom, {}) if name == "uniform" else shipped(name)
+    policy = policy_class(spec, **values)
+    actions = []
+    for seed in range(40):
+        policy.reset({}, seed=seed)
+        actions += [policy.act({}) for _ in range(50)]
+    actions = np.array(actions)
+    assert actions.dtype == np.float32
+    assert spec.actions.contains(actions).all()
+    low, high = (0.0, 1.0) if spec is BUTTONS else (np.array([0.0, -1.0]), np.array([300.0, 3.0]))
+    reach = (actions.max(axis=0) - actions.min(axis=0)) / (np.array(high) - np.array(low))
+    assert reach.min() > 0.8
+    np.testing.assert_allclose(
+        (actions.mean(axis=0) - low) / (np.array(high) - low), 1 / 3 if spec is BUTTONS else 0.5, atol=0.1
+    )
+
+
+def test_who_goes_to_points_needs_an_effector_that_its_actions_displace():
+    policy_class, values = shipped("random_points")
+    with pytest.raises(ValueError, match="needs an effector, and test/Free-v0 has none: choose held_random"):
+        policy_class(BUTTONS, **values)
+    with pytest.raises(ValueError, match="needs actions that displace the effector"):
+        policy_class(replace(NEWTONS, effector=SPEC.effector), **values)
+
+
+def test_where_no_action_does_nothing_nothing_cannot_be_done():
+    with pytest.raises(ValueError, match="no action of test/Free-v0 that does nothing"):
+        Zero(NEWTONS)
+    assert Zero(replace(BUTTONS, actions=DiscreteActions(num_actions=3, idle=1))).act({}).tolist() == [0, 1, 0]
 
 
 def test_held_actions_last_as_long_as_they_should():
@@ -215,13 +276,13 @@ def test_where_the_block_is_does_not_change_how_it_is_approached():
 
 
 def test_contact_seeking_moves_the_block_where_blind_noise_does_not():
-    env = gymnasium.make("jepa-mpc/Push-v0").unwrapped
+    env = make_task(env_id="jepa-mpc/Push-v0", vision=None, film_size=None)
     moving = {}
     for name in ("contact_seeking", "smooth_noise"):
         policy_class, values = shipped(name)
-        policy = policy_class(env.description, **values)
+        policy = policy_class(env.spec, **values)
         episodes = [rollout(env, policy, seed=seed, num_steps=60) for seed in range(120)]
-        moving[name] = np.mean([measures(episode, env.description)["block_moving"] for episode in episodes])
+        moving[name] = np.mean([measures(episode, env)["block_moving"] for episode in episodes])
     assert moving["contact_seeking"] > 0.2
     assert moving["smooth_noise"] < 0.1
 
@@ -233,6 +294,8 @@ def test_contact_seeking_moves_the_block_where_blind_noise_does_not():
         (HeldRandom, {"min_hold": 11}, "min_hold must be in 1..max_hold=10, got 11"),
         (SmoothNoise, {"correlation": 1.0}, "got 1.0 and 0.5"),
         (SmoothNoise, {"std": 0.0}, "got 0.9 and 0.0"),
+        (ColouredNoise, {"exponent": -1.0}, "exponent must be at least 0 .*, got -1.0 and 0.5"),
+        (ColouredNoise, {"std": 0.0}, "std above 0, got 1.0 and 0.0"),
         (RandomPoints, {"min_speed": 0.0}, "min_speed in"),
         (RandomPoints, {"margin": -0.1}, "margin must be at least 0"),
         (ContactSeeking, {"block_share": 0.95}, "sum to at most 1"),

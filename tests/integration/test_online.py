@@ -12,7 +12,7 @@ from agent.run.cli import main
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
-from envs.episodes.collection import make_env
+from envs.arm.task import make_task
 from envs.episodes.rollout import rollout
 from world_model.training.checkpoint import file_sha256
 
@@ -21,9 +21,9 @@ UNHURRIED = [ONLINE, "evaluate.split=validation", "evaluate.num_workers=1", "eva
 
 
 def act(agent, *, num_episodes):
-    env = make_env("jepa-mpc/Push-v0")
+    task = make_task(env_id="jepa-mpc/Push-v0", vision=None, film_size=None)
     for seed in range(num_episodes):
-        rollout(env, agent, seed=seed, num_steps=40)
+        rollout(task, agent, seed=seed, num_steps=40)
 
 
 def weights(module):

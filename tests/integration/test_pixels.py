@@ -4,8 +4,8 @@ import json
 import random
 import shutil
 from dataclasses import replace
+from functools import partial
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -20,13 +20,15 @@ from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory, fingerprint
 from agent.run.stages.loading import build_actor
 from agent.run.stages.modules import build_modules, model_configs
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
+from envs.arm.task import make_task
 from envs.episodes.rollout import policy_seed, rollout
 from envs.rendering import available_backends
 from envs.vision import Vision
 from world_model.types import LatentContext
 
 SMALL = ["renderer=raycast", "observation.image_size=16"]
+REACH = partial(make_task, env_id="jepa-mpc/Reach-v0")
 VISION = Vision(cameras=("fixed",), image_size=16, proprioception=False, backends=("raycast",))
 SEEDS = [2_000_000_000 + index for index in range(4)]
 TASKS = [EpisodeTask(agent, seed) for seed in SEEDS for agent in ("actor", "zero")]
@@ -39,7 +41,7 @@ def factory(smoke_pixels_run):
 
 @pytest.fixture
 def env():
-    made = gymnasium.make("jepa-mpc/Reach-v0", vision=VISION).unwrapped
+    made = REACH(vision=VISION, film_size=None)
     yield made
     made.close()
 
@@ -60,7 +62,7 @@ def test_records_are_identical_at_any_parallelism_and_in_any_order(factory, tmp_
         output.mkdir()
         episodes = evaluate(
             tasks,
-            env_id="jepa-mpc/Reach-v0",
+            make_task=REACH,
             vision=VISION,
             make_policy=factory,
             num_workers=num_workers,
@@ -79,7 +81,7 @@ def test_records_are_identical_at_any_parallelism_and_in_any_order(factory, tmp_
 def test_recorded_frames_and_the_tip_alone_give_a_fresh_actor_the_same_actions(smoke_pixels_run, factory, env):
     actor = factory("actor", env)
     episode = rollout(env, actor, seed=SEEDS[0], num_steps=30)
-    goal = env.goal_readings(env.reset(seed=SEEDS[0])[0]["desired_goal"])
+    goal = env.reset(SEEDS[0]).goal
     assert goal.keys() == {"fixed_camera"}
 
     fresh = load_agent(smoke_pixels_run)
@@ -91,8 +93,8 @@ def test_recorded_frames_and_the_tip_alone_give_a_fresh_actor_the_same_actions(s
 
 
 def test_the_tip_reaches_the_guardrails_and_not_the_planner(smoke_pixels_run, env):
-    state = env.reset(seed=SEEDS[1])[0]
-    goal, readings = env.goal_readings(state["desired_goal"]), env.sensor_readings(state)
+    frame = env.reset(SEEDS[1])
+    goal, readings = frame.goal, frame.readings
     commands, actions = [], []
     for tip in (readings["tip"], readings["tip"] + np.float32(0.05), None):
         agent = load_agent(smoke_pixels_run)
@@ -105,16 +107,16 @@ def test_the_tip_reaches_the_guardrails_and_not_the_planner(smoke_pixels_run, en
 
 
 def test_a_goal_that_is_what_is_seen_now_is_reached_already(smoke_pixels_run, env):
-    state = env.reset(seed=SEEDS[2])[0]
+    readings = env.reset(SEEDS[2]).readings
     agent = load_agent(smoke_pixels_run)
-    agent.reset({"fixed_camera": state["fixed_camera"]}, seed=0)
-    agent.act(env.sensor_readings(state))
+    agent.reset({"fixed_camera": readings["fixed_camera"]}, seed=0)
+    agent.act(readings)
     assert agent.state.memory.moments[0].intrinsic_cost == 0.0
 
 
 def test_baselines_draw_nothing(factory, monkeypatch):
     monkeypatch.setattr("envs.arm.mujoco_env.make_renderer", lambda *_, **__: pytest.fail("a renderer was made"))
-    runner = EpisodeRunner("jepa-mpc/Reach-v0", VISION, factory)
+    runner = EpisodeRunner(REACH, VISION, factory)
     for agent in ("zero", "random", "expert"):
         runner(EpisodeTask(agent, SEEDS[0]))
 
@@ -123,26 +125,27 @@ def test_baselines_draw_nothing(factory, monkeypatch):
 def test_the_oracle_model_embeds_what_the_camera_will_see(factory, backends):
     if not set(backends) <= set(available_backends()):
         pytest.skip("EGL does not render on this machine")
-    env = gymnasium.make("jepa-mpc/Reach-v0", vision=replace(VISION, backends=backends)).unwrapped
+    env = REACH(vision=replace(VISION, backends=backends), film_size=None)
     model = factory("actor", env).world_model
-    env.reset(seed=SEEDS[0] + 1)
-    oracle = OracleModel(world_model=model, env=env, simulator=env.another(), action_repeat=1)
+    env.reset(SEEDS[0] + 1)
+    oracle = OracleModel(world_model=model, task=env, action_repeat=1)
     context = LatentContext(
         embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 0, 3), previous_action=torch.zeros(1, 3)
     )
     actions = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (1, 1, 3, 3)).astype(np.float32))
     foreseen = oracle.rollout(context, actions).embeddings[0, 0]
-    frames = [torch.from_numpy(env.step(action)[0]["fixed_camera"].copy()) for action in actions[0, 0].numpy()]
+    frames = [torch.from_numpy(env.step(action).readings["fixed_camera"].copy()) for action in actions[0, 0].numpy()]
     env.close()
     torch.testing.assert_close(foreseen, model.encode({"fixed_camera": torch.stack(frames)[None]})[0])
 
 
 def test_the_oracle_model_draws_what_it_embeds_and_no_more(factory, env, monkeypatch):
     model, simulator = factory("actor", env).world_model, env.another()
-    env.reset(seed=SEEDS[0])
-    drawn, draw = [], simulator.frames
-    monkeypatch.setattr(simulator, "frames", lambda: drawn.append(None) or draw())
-    oracle = OracleModel(world_model=model, env=env, simulator=simulator, action_repeat=4)
+    env.reset(SEEDS[0])
+    drawn, draw = [], simulator.env.frames
+    monkeypatch.setattr(simulator.env, "frames", lambda: drawn.append(None) or draw())
+    monkeypatch.setattr(env, "another", lambda: simulator)
+    oracle = OracleModel(world_model=model, task=env, action_repeat=4)
     context = LatentContext(
         embeddings=torch.zeros(1, 1, model.embed_dim), actions=torch.zeros(1, 0, 12), previous_action=torch.zeros(1, 12)
     )
@@ -162,10 +165,10 @@ def test_records_of_what_another_renderer_drew_are_others(smoke_pixels_run, monk
 
 def test_with_proprioception_the_body_is_embedded_beside_the_picture_and_goals_stay_pictures():
     config = compose_config(["observation=pixels+proprio", "renderer=raycast", "observation.image_size=16"])
-    env = configured_env(config)
-    agent = build_actor(config, build_modules(config, model_configs(config), env.description))
+    env = configured_task(config)
+    agent = build_actor(config, build_modules(config, model_configs(config), env.spec))
     assert set(agent.world_model.blocks) == {"fixed_camera", "tip"}
-    goal = env.goal_readings(env.reset(seed=0)[0]["desired_goal"])
+    goal = env.reset(0).goal
     agent.world_model.eval()
     agent.reset(goal, seed=0)
     asked = {name for name, block in agent.world_model.blocks.items() if agent.state.goal.mask[0, block].any()}

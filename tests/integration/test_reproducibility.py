@@ -1,6 +1,6 @@
 import random
+from functools import partial
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -8,9 +8,12 @@ from agent import load_agent
 from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
 from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory
+from envs.arm.task import make_task
 from envs.episodes.rollout import policy_seed, rollout
 
 TASKS = [EpisodeTask("actor", 2_000_000_000 + index) for index in range(6)]
+
+REACH = partial(make_task, env_id="jepa-mpc/Reach-v0")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def run(factory, tmp_path_factory):
         folder = tmp_path_factory.mktemp("records")
         episodes = evaluate(
             tasks,
-            env_id="jepa-mpc/Reach-v0",
+            make_task=REACH,
             make_policy=factory,
             num_workers=num_workers,
             fingerprint="",
@@ -50,11 +53,11 @@ def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
 )
 def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_same_actions(request, env_id, run):
     folder = request.getfixturevalue(run)
-    env = gymnasium.make(env_id).unwrapped
+    env = make_task(env_id=env_id, vision=None, film_size=None)
     actor = PolicyFactory(run_folder=folder, config=read_config(folder))("actor", env)
     seed = TASKS[0].seed
     episode = rollout(env, actor, seed=seed, num_steps=50)
-    goal = env.goal_observation(env.reset(seed=seed)[0]["desired_goal"])
+    goal = env.reset(seed).goal
 
     fresh = load_agent(folder)
     fresh.reset(goal, seed=policy_seed(seed))
@@ -64,7 +67,7 @@ def test_recorded_observations_give_a_fresh_actor_without_an_environment_the_sam
 
 
 def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_records(factory, tmp_path):
-    arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "fingerprint": "a"}
+    arguments = {"make_task": REACH, "make_policy": factory, "num_workers": 1, "fingerprint": "a"}
     whole = dict(evaluate(TASKS[:3], **arguments, output=tmp_path))
     path = tmp_path / "records.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -78,7 +81,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_records(factor
 
 
 def test_records_under_another_fingerprint_are_not_used(factory, tmp_path):
-    arguments = {"env_id": "jepa-mpc/Reach-v0", "make_policy": factory, "num_workers": 1, "output": tmp_path}
+    arguments = {"make_task": REACH, "make_policy": factory, "num_workers": 1, "output": tmp_path}
     first = dict(evaluate(TASKS[:1], **arguments, fingerprint="a"))
     second = dict(evaluate(TASKS[:1], **arguments, fingerprint="b"))
     assert first[TASKS[0]].record == second[TASKS[0]].record
@@ -86,7 +89,7 @@ def test_records_under_another_fingerprint_are_not_used(factory, tmp_path):
 
 
 def test_the_oracle_model_closes_the_loop(factory):
-    runner = EpisodeRunner("jepa-mpc/Reach-v0", None, factory)
+    runner = EpisodeRunner(REACH, None, factory)
     for task in TASKS[:2]:
         record = runner(EpisodeTask("oracle", task.seed)).record
         assert record.success_at_end

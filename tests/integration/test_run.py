@@ -1,12 +1,12 @@
 import json
 import shutil
 
-import gymnasium
 import pytest
 
 from agent import load_agent
 from agent.run.cli import main
 from agent.run.config.saved import read_config
+from envs.arm.task import make_task
 from envs.episodes.rollout import rollout
 
 RUN = ["run", "env=reach", "experiment=smoke", "evaluate.videos=0", "planner.num_iterations=2"]
@@ -129,8 +129,8 @@ def planned_efforts(run_folder, overrides, num_steps=10):
             efforts.append(agent.state.plan.actions[0].square().mean(dim=1).sum().item())
             return action
 
-    env = gymnasium.make(read_config(run_folder)["values"]["env"]["env_id"]).unwrapped
-    rollout(env, Watched(), seed=0, num_steps=num_steps)
+    task = make_task(env_id=read_config(run_folder)["values"]["env"]["env_id"], vision=None, film_size=None)
+    rollout(task, Watched(), seed=0, num_steps=num_steps)
     return efforts
 
 

@@ -43,9 +43,8 @@ def write(folder: Path, readings: list[dict[str, Any]], actions: list[Any]) -> E
             },
             actions=np.float32(done),
             seed=seed,
-            redrawn=0,
-            distance_to_goal=np.zeros(len(done) + 1),
-            is_success=np.zeros(len(done) + 1, np.bool_),
+            verdicts=(),
+            num_redrawn=0,
         )
         for seed, (seen, done) in enumerate(zip(readings, actions, strict=True))
     ]

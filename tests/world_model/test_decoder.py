@@ -72,9 +72,8 @@ def squares(tmp_path_factory):
                 observations={"tip": tips, "eye_camera": np.stack([picture(place) for place in places])},
                 actions=np.zeros((4, 1), np.float32),
                 seed=seed,
-                redrawn=0,
-                distance_to_goal=np.zeros(5),
-                is_success=np.zeros(5, np.bool_),
+                verdicts=(),
+                num_redrawn=0,
             )
         )
     folder = tmp_path_factory.mktemp("squares")

@@ -22,9 +22,7 @@ from agent.evaluation.pictures.drawing import (
     with_keypoints,
     with_path,
 )
-from agent.evaluation.pictures.projection import Lens
-from envs.arm.mujoco_env import MujocoEnv
-from envs.vision import Vision
+from envs.types import HasLenses
 from world_model.interpreter import Interpreter
 from world_model.jepa import JEPA
 
@@ -44,15 +42,14 @@ class AgentView:
 
     Args:
         actor: The agent.
-        env: Where it acts.
-        vision: Its cameras.
+        task: Where it acts; where that knows its lenses, the path of the plan is drawn.
         interpreter: Reads embeddings, or None for no path and no imagined frames.
     """
 
-    def __init__(self, actor: Actor, env: MujocoEnv, *, vision: Vision, interpreter: Interpreter | None) -> None:
-        self._actor, self._env, self._interpreter = actor, env, interpreter
+    def __init__(self, actor: Actor, task: object, *, interpreter: Interpreter | None) -> None:
+        self._actor, self._interpreter = actor, interpreter
+        self._lenses = task if isinstance(task, HasLenses) else None
         self._camera = next(name for name in actor.world_model.blocks if actor.spec.sensors[name].is_image)
-        self._camera_of_env = vision.sensors[self._camera]
         self._goal: Mapping[str, NDArray[Any]] = {}
         self._future: Tensor | None = None
 
@@ -103,8 +100,9 @@ class AgentView:
             picture = blank(_SIZE, text="nothing:\nthe agent goes on\nin imagination")
         else:
             picture = self._looked_at(frame)
-        if self._interpreter is not None and self._future is not None:
-            lens = Lens.of(self._env, self._camera_of_env)
+        if self._shows_path:
+            assert self._interpreter is not None and self._lenses is not None and self._future is not None
+            lens = self._lenses.lens(self._camera)
             picture = with_path(picture, lens.project(self._interpreter.places(self._future)))
         if self._camera in self._goal:
             picture = with_inset(picture, enlarged(self._goal[self._camera], _INSET_SIZE), caption="goal")
@@ -138,8 +136,11 @@ class AgentView:
     @property
     def _caption(self) -> str:
         """Says what the agent's frame shows; a path is drawn of a plan alone, and where something reads embeddings."""
-        drawn = self._interpreter is not None and self._future is not None
-        return "what the agent sees" + ", and where it means to go" * drawn
+        return "what the agent sees" + ", and where it means to go" * self._shows_path
+
+    @property
+    def _shows_path(self) -> bool:
+        return self._interpreter is not None and self._future is not None and self._lenses is not None
 
     @property
     def _seconds(self) -> float:

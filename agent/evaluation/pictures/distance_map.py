@@ -15,7 +15,8 @@ from torch import Tensor
 from agent.cost.types import Critic
 from agent.evaluation.pictures.files import write_figure
 from agent.goal import goal_distance, make_goal
-from envs.arm.mujoco_env import MujocoEnv, Readings
+from envs.spec import TaskSpec
+from envs.types import HasGoals, Readings
 from world_model.types import LatentGoal, WorldModel, is_image
 
 SPACING = 0.0125
@@ -33,7 +34,7 @@ class DistanceMap:
         sensor: That should read the goal's place.
         x: `[num_x]`, m.
         y: `[num_y]`, m.
-        goal: `[goal_dim]`; its first two numbers are its place in the slice, m.
+        goal: What that sensor should read; its first two numbers are its place in the slice, m.
         picture: What the agent is shown of the goal, `[height, width, 3]`, or None where that is no picture.
         distance: `[num_x, num_y]`, root of the mean squared distance to the goal, in embedding space.
         cost_to_go: `[num_x, num_y]`, mean of the critic's ensemble, see `Critic`; None without one.
@@ -55,23 +56,24 @@ class DistanceMap:
 
 @torch.no_grad()
 def map_distances(
-    env: MujocoEnv, world_model: WorldModel, critic: Critic | None, *, goal: NDArray[np.float32]
+    task: HasGoals, spec: TaskSpec, world_model: WorldModel, critic: Critic | None, *, wish: Readings
 ) -> DistanceMap:
     """Measures how far a goal seems to be from states in which goals at other places are reached.
 
     Args:
-        env: Of the task; it is left as it was.
+        task: It is left as it was.
+        spec: Of the task.
         world_model: Embeds what the sensors read.
         critic: Says how far the goal is, or None.
-        goal: `[goal_dim]`, as `env.reset` draws it.
+        wish: A goal in numbers; its first sensor reads a place.
     """
-    shown = env.goal_readings(goal)
-    latent_goal = world_model.encode_goal(make_goal(shown, env.description, sensors=world_model.blocks))
-    sensor, part = next(iter(env.goal_parts.items()))
-    x, y = (_places(low, high) for low, high in zip(part.box.low[:2], part.box.high[:2], strict=True))
-    goals = np.tile(goal, (len(x), len(y), 1))
-    goals[..., 0], goals[..., 1] = np.meshgrid(x, y, indexing="ij")
-    embeddings = _embed(env, world_model, goals.reshape(-1, len(goal)))
+    shown = task.told(wish)
+    latent_goal = world_model.encode_goal(make_goal(shown, spec, sensors=world_model.blocks))
+    sensor, box = next(iter(spec.goal.items()))
+    x, y = (_places(low, high) for low, high in zip(box.low[:2], box.high[:2], strict=True))
+    places = np.tile(wish[sensor], (len(x), len(y), 1))
+    places[..., 0], places[..., 1] = np.meshgrid(x, y, indexing="ij")
+    embeddings = _embed(task, world_model, [{**wish, sensor: place} for place in places.reshape(-1, places.shape[-1])])
     everywhere = LatentGoal(
         embedding=latent_goal.embedding.expand(len(embeddings), -1), mask=latent_goal.mask.expand(len(embeddings), -1)
     )
@@ -80,7 +82,7 @@ def map_distances(
         sensor=sensor,
         x=x,
         y=y,
-        goal=goal,
+        goal=wish[sensor],
         picture=next((np.asarray(it) for it in shown.values() if is_image(np.shape(it))), None),
         distance=goal_distance(embeddings, everywhere).sqrt().double().view(len(x), len(y)).numpy(),
         cost_to_go=None if opinions is None else opinions.view(len(x), len(y)).numpy(),
@@ -115,11 +117,11 @@ def _places(low: float, high: float) -> NDArray[np.float64]:
     return np.linspace(low, high, 1 + round((high - low) / SPACING))
 
 
-def _embed(env: MujocoEnv, world_model: WorldModel, goals: NDArray[np.float32]) -> Tensor:
-    """Embeds what would be sensed with each goal `[rows, goal_dim]` reached: `[rows, embed_dim]`."""
+def _embed(task: HasGoals, world_model: WorldModel, wishes: Sequence[Readings]) -> Tensor:
+    """Embeds what would be sensed with each of the goals reached: `[num_wishes, embed_dim]`."""
     chunks = []
-    for start in range(0, len(goals), _CHUNK):
-        readings: list[Readings] = [env.readings_at(goal) for goal in goals[start : start + _CHUNK]]
+    for start in range(0, len(wishes), _CHUNK):
+        readings = [task.readings_at(wish) for wish in wishes[start : start + _CHUNK]]
         frames = {
             name: torch.from_numpy(np.stack([reading[name] for reading in readings]))[None]
             for name in world_model.blocks

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from agent.actor import Actor
 from agent.evaluation.scenarios.types import first_step, whole_steps
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
+from envs.types import Policy, Readings, Task
 
 
 class HiddenSensors:
@@ -40,11 +39,11 @@ class HiddenSensors:
         self._sensors = frozenset(sensors)
         self._hidden = range(first, first + num_hidden)
 
-    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002
-        """Returns the environment as it is, and an actor that does not see everything."""
+    def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:  # noqa: ARG002
+        """Returns the task as it is, and an actor that does not see everything."""
         if not isinstance(policy, Actor):
-            return env, policy
-        return env, _Blindfolded(policy, self._sensors, self._hidden)
+            return task, policy
+        return task, _Blindfolded(policy, self._sensors, self._hidden)
 
 
 class _Blindfolded:
@@ -56,7 +55,7 @@ class _Blindfolded:
         self._hidden = hidden
         self._step = 0
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:
+    def reset(self, goal: Readings, *, seed: int) -> None:
         self._step = 0
         self._policy.reset(goal, seed=seed)
 

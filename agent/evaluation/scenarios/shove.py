@@ -7,22 +7,19 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, first_step, scenario_generator
-from envs.arm.mujoco_env import MujocoEnv
-from envs.arm.push import PushEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy
+from agent.evaluation.scenarios.types import ScenarioError, StagedTask, first_step, scenario_generator
 from envs.spec import TaskSpec
+from envs.types import Disturbable, Frame, Policy, Task
 
 MAX_DRAWS = 100
 """Directions that are tried at one control step."""
 
 
 class Shove:
-    """Once in an episode the block is displaced along the table, between two control steps and in no time.
+    """Once in an episode what is to be brought to a goal is displaced, between two control steps and in no time.
 
-    The direction is uniform among those that leave the block inside its area, or no farther outside than the agent has
-    brought it, and that do not put it into the finger. Where 100 draws find none, as when the finger holds the block in
-    a corner of its area, the shove comes at the next control step at which they do.
+    The direction is uniform among those in which there is room: see `Disturbable`. Where 100 draws find none, as when a
+    finger holds a block in a corner of its area, the shove comes at the next control step at which they do.
 
     Args:
         spec: Of the task.
@@ -33,54 +30,46 @@ class Shove:
     note: str | None = None
 
     def __init__(self, spec: TaskSpec, *, start: float, distance: float) -> None:
-        if "block_position" not in spec.goal:
-            raise ValueError(f"a shove needs a block to be brought to a goal, and {spec.task_id} has none")
         if not distance > 0:
             raise ValueError(f"distance must be above 0, got {distance}")
         self.num_steps = spec.num_steps
         self._start = first_step(start, spec)
         self._distance = distance
 
-    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
-        """Returns an environment in which it happens, and the policy as it is."""
-        if not isinstance(env, PushEnv):
-            raise ScenarioError(f"a shove displaces the block of jepa-mpc's push tasks, got {type(env).__name__}")
+    def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
+        """Returns a task in which it happens, and the policy as it is."""
+        if not isinstance(task, Disturbable):
+            raise ScenarioError(
+                f"a shove needs something that can be displaced, and {task.spec.task_id} has nothing: choose another "
+                "scenario, as scenario=undisturbed"
+            )
         generator = scenario_generator(seed)
-        return _ShovedEnv(env, start=self._start, distance=self._distance, generator=generator), policy
+        return _ShovedTask(task, task, start=self._start, distance=self._distance, generator=generator), policy
 
 
-class _ShovedEnv(StagedEnv):
-    """Displaces the block before it executes the first action from `start` on at which there is room."""
+class _ShovedTask(StagedTask):
+    """Displaces it before it executes the first action from `start` on at which there is room."""
 
-    def __init__(self, env: PushEnv, *, start: int, distance: float, generator: Generator) -> None:
-        super().__init__(env)
-        self._push = env
+    def __init__(
+        self, task: Task, disturbable: Disturbable, *, start: int, distance: float, generator: Generator
+    ) -> None:
+        super().__init__(task)
+        self._disturbable = disturbable
         self._start = start
         self._distance = distance
         self._generator = generator
         self._step = 0
         self._done = False
-        area = env.description.goal["block_position"]
-        self._low, self._high = np.array(area.low[:2]), np.array(area.high[:2])
 
-    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any], /) -> Frame:
         if self._step >= self._start and not self._done:
             self._done = self._shove()
         self._step += 1
         return super().step(action)
 
     def _shove(self) -> bool:
-        """Displaces the block if there is room for it."""
-        before = self._push.get_state()
-        outside = self._outside()
-        for angle in self._generator.uniform(-math.pi, math.pi, MAX_DRAWS):
-            self._push.displace_block(self._distance * np.array([math.cos(angle), math.sin(angle)]))
-            if self._outside() <= outside and self._push.clearance() > 0:
-                return True
-            self._push.set_state(before)
-        return False
-
-    def _outside(self) -> float:
-        """Returns how far the block's centre is outside its area, m."""
-        block = self._push.block_position()[:2]
-        return float(np.linalg.norm(np.maximum(0, np.maximum(self._low - block, block - self._high))))
+        """Displaces it if there is room in any of the directions that are drawn."""
+        return any(
+            self._disturbable.displace(self._distance * np.array([math.cos(angle), math.sin(angle)]))
+            for angle in self._generator.uniform(-math.pi, math.pi, MAX_DRAWS)
+        )

@@ -1,6 +1,7 @@
 """Touch targets in order, then do the task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from agent.actor import Actor
-from agent.evaluation.scenarios.types import ScenarioError, StagedEnv, scenario_generator
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
+from agent.evaluation.scenarios.types import ScenarioError, StagedTask, scenario_generator
 from envs.spec import TaskSpec
+from envs.types import Frame, Policy, Readings, Task
 
 MAX_DRAWS = 10_000
 """Points that are tried for the targets of one episode."""
@@ -70,18 +70,18 @@ class Tour:
         self._min_spacing = min_spacing
         self._block_clearance = block_clearance
 
-    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
-        """Returns an environment that watches for touches, and a policy that knows the targets."""
+    def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
+        """Returns a task that watches for touches, and a policy that knows the targets."""
         generator = scenario_generator(seed)
-        tour = _TourEnv(
-            env,
+        tour = _TourTask(
+            task,
             lambda start: self._draw(start, generator),
             sensor=self._sensor,
             touch_radius=self._touch_radius,
         )
         return tour, _Guided(policy, tour)
 
-    def _draw(self, start: Sensors, generator: Generator) -> NDArray[np.float32]:
+    def _draw(self, start: Readings, generator: Generator) -> NDArray[np.float32]:
         """Returns targets `[num_targets, 3]` for an episode that starts with these readings."""
         low, high = (np.array(corner, np.float32) for corner in (self._workspace.low, self._workspace.high))
         taken = [start[self._sensor]]
@@ -98,50 +98,49 @@ class Tour:
         )
 
 
-class _TourEnv(StagedEnv):
+class _TourTask(StagedTask):
     """The task is solved only after every target was touched, one after the other."""
 
     def __init__(
-        self, env: MujocoEnv, draw: Callable[[Sensors], NDArray[np.float32]], *, sensor: str, touch_radius: float
+        self, task: Task, draw: Callable[[Readings], NDArray[np.float32]], *, sensor: str, touch_radius: float
     ) -> None:
-        super().__init__(env)
+        super().__init__(task)
         self._draw = draw
         self.sensor = sensor
         self._touch_radius = touch_radius
         self._num_touched = 0
         self.targets = np.zeros((0, 3), np.float32)
 
-    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        state, info = super().reset(seed=seed)
-        self.targets = self._draw(self.sensor_readings(state))
+    def reset(self, seed: int) -> Frame:
+        frame = super().reset(seed)
+        self.targets = self._draw(frame.readings)
         self._num_touched = 0
-        return state, self._judged(state, info)
+        return self._judged(frame)
 
-    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
-        state, reward, terminated, truncated, info = super().step(action)
-        return state, reward, terminated, truncated, self._judged(state, info)
+    def step(self, action: NDArray[Any], /) -> Frame:
+        return self._judged(super().step(action))
 
-    def _judged(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any]) -> dict[str, Any]:
+    def _judged(self, frame: Frame) -> Frame:
         """Notices a touch, and withholds success until all targets were touched."""
-        tip = self.sensor_readings(state)[self.sensor]
         left = self.targets[self._num_touched :]
-        if len(left) and np.linalg.norm(tip - left[0]) <= self._touch_radius:
+        if len(left) and np.linalg.norm(frame.readings[self.sensor] - left[0]) <= self._touch_radius:
             self._num_touched += 1
-        return {**info, "is_success": bool(info["is_success"]) and self._num_touched == len(self.targets)}
+        success = frame.verdict.success and self._num_touched == len(self.targets)
+        return replace(frame, verdict=replace(frame.verdict, success=success))
 
 
 class _Guided:
     """A policy that is told the targets before the goal, if it is one that takes a list of goals."""
 
-    def __init__(self, policy: Policy, tour: _TourEnv) -> None:
+    def __init__(self, policy: Policy, tour: _TourTask) -> None:
         self._policy = policy
         self._tour = tour
 
-    def reset(self, goal: Sensors, *, seed: int) -> None:
+    def reset(self, goal: Readings, *, seed: int) -> None:
         if isinstance(self._policy, Actor):
             self._policy.reset([*({self._tour.sensor: target} for target in self._tour.targets), goal], seed=seed)
         else:
             self._policy.reset(goal, seed=seed)
 
-    def act(self, observation: Sensors) -> NDArray[Any]:
+    def act(self, observation: Readings) -> NDArray[Any]:
         return self._policy.act(observation)

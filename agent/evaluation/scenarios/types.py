@@ -1,16 +1,14 @@
 """What a scenario is, and what all of them share."""
 
 import math
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy, Sensors
 from envs.spec import TaskSpec
+from envs.types import Frame, Policy, Task
 from jepa_mpc.errors import UserError
 
 
@@ -19,7 +17,7 @@ class ScenarioError(UserError):
 
 
 class Scenario(Protocol):
-    """Comes between an agent and its environment.
+    """Comes between an agent and its task.
 
     It may look into the simulator; the agent meets its consequences, through sensors and goals, and nothing else.
 
@@ -31,67 +29,55 @@ class Scenario(Protocol):
     num_steps: int
     note: str | None
 
-    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:
-        """Returns environment and policy as they meet in one episode.
+    def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
+        """Returns task and policy as they meet in one episode.
 
         Args:
-            env: Where the episode takes place.
+            task: Where the episode takes place.
             policy: Who acts.
             seed: Of the episode; all that the scenario draws comes from it.
 
         Raises:
-            ScenarioError: It cannot take place there; at the latest, the environment raises this when it is reset.
+            ScenarioError: It cannot take place there; at the latest, the task raises this when it is reset.
         """
         ...
 
 
-class StagedEnv:
-    """An environment in which nothing happens yet: scenarios override what they change.
+class StagedTask:
+    """A task in which nothing happens yet: scenarios override what they change.
 
     Args:
-        env: What goes on beneath.
+        task: What goes on beneath.
     """
 
-    def __init__(self, env: MujocoEnv) -> None:
-        self._env = env
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
     @property
-    def description(self) -> TaskSpec:
+    def spec(self) -> TaskSpec:
         """What others may know of it."""
-        return self._env.description
+        return self._task.spec
 
     @property
     def criterion(self) -> str:
         """Says, for people, when a goal counts as reached."""
-        return self._env.criterion
+        return self._task.criterion
 
-    def reset(self, *, seed: int | None = None) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    def reset(self, seed: int) -> Frame:
         """Starts an episode."""
-        return self._env.reset(seed=seed)
+        return self._task.reset(seed)
 
-    def step(self, action: NDArray[Any], /) -> tuple[dict[str, NDArray[Any]], Any, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[Any], /) -> Frame:
         """Executes one action."""
-        return self._env.step(action)
-
-    def sensor_readings(self, state: Mapping[str, NDArray[Any]], /) -> Sensors:
-        """Names all sensors of what `reset` or `step` returned."""
-        return self._env.sensor_readings(state)
-
-    def goal_readings(self, desired_goal: NDArray[Any], /) -> Sensors:
-        """Returns what a policy is told of a goal."""
-        return self._env.goal_readings(desired_goal)
-
-    def distance_to_goal(self, achieved: NDArray[Any], desired: NDArray[Any], /) -> Any:
-        """Returns how far the goal is, m."""
-        return self._env.distance_to_goal(achieved, desired)
+        return self._task.step(action)
 
     def close(self) -> None:
-        """Frees what it draws with, if it draws."""
-        self._env.close()
+        """Frees what it holds, if it holds anything."""
+        self._task.close()
 
 
 def scenario_generator(seed: int) -> Generator:
-    """Returns what a scenario draws from in the episode of that seed: neither the environment's nor the policy's."""
+    """Returns what a scenario draws from in the episode of that seed: neither the task's nor the policy's."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
 
 

@@ -1,8 +1,7 @@
 """Nothing happens but what the agent does."""
 
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy
 from envs.spec import TaskSpec
+from envs.types import Policy, Task
 
 
 class Undisturbed:
@@ -17,6 +16,6 @@ class Undisturbed:
     def __init__(self, spec: TaskSpec) -> None:
         self.num_steps = spec.num_steps
 
-    def stage(self, env: MujocoEnv, policy: Policy, *, seed: int) -> tuple[GoalConditionedEnv, Policy]:  # noqa: ARG002
+    def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:  # noqa: ARG002
         """Returns both as they are."""
-        return env, policy
+        return task, policy

@@ -14,7 +14,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate_collection
-from agent.run.stages.vision import configured_env, make_vision
+from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.episodes.collection import collect
 from envs.episodes.episode import EpisodeDataset, open_dataset
 
@@ -50,7 +50,7 @@ def collect_episodes(changes: Changes) -> Collection:
     """Collects what is asked for."""
     config = compose_config(changes, section=SECTION)
     output = output_folder(config, "data")
-    validate_collection(config, configured_env(config).description)  # before anything is written
+    validate_collection(config, configured_task(config).spec)  # before anything is written
     print(config.recipe)
     with locked(output):
         return collect_data(config, output)
@@ -60,7 +60,7 @@ def collect_data(config: Config, output: Path) -> Collection:
     """Collects what the config asks for, and prints what it came to."""
     values = config.values
     manifest = collect(
-        env_id=values.env.env_id,
+        make_task=task_factory(config),
         vision=make_vision(config),
         make_policy=build(values.exploration),
         policy_name=str(config.choices["exploration"]),

@@ -37,9 +37,8 @@ from agent.run.stages.finished_run import compose_on_run, findings_folder, load_
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
 from agent.run.stages.lock import locked
 from agent.run.stages.validation import validate
-from agent.run.stages.vision import configured_env, make_vision
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import GoalConditionedEnv, Policy
+from agent.run.stages.vision import configured_task, make_vision, task_factory
+from envs.types import Policy, Task
 from jepa_mpc.errors import is_refusal
 from world_model.training.checkpoint import file_sha256
 
@@ -103,11 +102,11 @@ class PlannerFactory:
     run_folder: Path
     configs: Mapping[str, Config]
 
-    def __call__(self, name: str, env: MujocoEnv) -> Policy:
+    def __call__(self, name: str, task: Task) -> Policy:
         """Returns the agent of that name."""
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
         config = self.configs[name]
-        return build_actor(config, load_modules_for(env, config, self.run_folder))
+        return build_actor(config, load_modules_for(task, config, self.run_folder))
 
 
 def compare(
@@ -121,9 +120,9 @@ def compare(
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     make_scenario: ScenarioMaker = build(config.values.scenario)
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
-    with closing(configured_env(config)) as env:
-        scenario = make_scenario(env.description)
-        seconds = _try_all(settings, factory, env, scenario, seeds[0])
+    with closing(configured_task(config)) as task:
+        scenario = make_scenario(task.spec)
+        seconds = _try_all(settings, factory, task, scenario, seeds[0])
     print(
         f"{len(planners)} planners x {len(budgets)} budgets x {len(seeds)} episodes with {values.num_workers} workers, "
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "
@@ -133,7 +132,7 @@ def compare(
     by_name = {str(setting): setting for setting in settings}
     finished = evaluate(
         [EpisodeTask(name, seed) for name in by_name for seed in seeds],
-        env_id=str(config.values.env.env_id),
+        make_task=task_factory(config),
         vision=make_vision(config),
         make_policy=factory,
         make_scenario=make_scenario,
@@ -141,8 +140,8 @@ def compare(
         fingerprint=_fingerprint(configs.values(), checkpoint_sha256),
         output=output,
     )
-    for task, episode in finished:
-        setting = by_name[task.agent]
+    for done, episode in finished:
+        setting = by_name[done.agent]
         episodes[setting].append(episode)
         if len(episodes[setting]) == len(seeds):
             success = success_rate([episode.record.success_at_end for episode in episodes[setting]])
@@ -234,9 +233,7 @@ def _fingerprint(configs: Iterable[Config], checkpoint_sha256: str) -> str:
     return hashlib.sha256("".join(fingerprint(config, checkpoint_sha256) for config in configs).encode()).hexdigest()
 
 
-def _try_all(
-    settings: Sequence[Setting], factory: PlannerFactory, env: GoalConditionedEnv, scenario: Scenario, seed: int
-) -> float:
+def _try_all(settings: Sequence[Setting], factory: PlannerFactory, task: Task, scenario: Scenario, seed: int) -> float:
     """Lets each planner act for a moment, so that none is found unable after hours of work.
 
     Returns:
@@ -245,13 +242,12 @@ def _try_all(
     Raises:
         ConfigError: A planner cannot plan in this run.
     """
-    assert isinstance(env, MujocoEnv)
     total = 0.0
     for setting in settings:
         try:
-            policy = factory(str(setting), env)
+            policy = factory(str(setting), task)
             repeat = factory.configs[str(setting)].values.world_model.action_repeat
-            episode = evaluate_episode(env, policy, seed=seed, num_steps=_NUM_TRIALS * repeat, scenario=scenario)
+            episode = evaluate_episode(task, policy, seed=seed, num_steps=_NUM_TRIALS * repeat, scenario=scenario)
         except ValueError as error:
             if not is_refusal(error):
                 raise

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from agent.actor import Actor
-from agent.evaluation.baselines import BASELINES, make_baseline
+from agent.evaluation.baselines import baselines_of, make_baseline
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import RESULTS_FILE, format_results, make_results, write_results
@@ -36,10 +36,10 @@ from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, l
 from agent.run.stages.lock import locked
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
-from agent.run.stages.vision import configured_env, make_vision
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.rollout import Policy
+from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.spec import TaskSpec
+from envs.types import HasState, Policy, Task
+from jepa_mpc.errors import UserError
 from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
@@ -110,14 +110,20 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     checkpoint = checkpoint_path(run_folder)
     spec = TaskSpec.from_json(load_checkpoint(checkpoint).metadata.env)
     checkpoint_sha256 = file_sha256(checkpoint)
-    env_id, vision = str(config.values.env.env_id), make_vision(config)
-    agents = ["actor", *BASELINES]
+    make_task, vision = task_factory(config), make_vision(config)
+    with closing(configured_task(config)) as task:
+        criterion, agents = task.criterion, ["actor", *baselines_of(task)]
+        if oracle_seeds and not isinstance(task, HasState):
+            raise UserError(
+                f"evaluate.oracle must be 0 here, got {values.oracle}: the oracle needs a task that can be saved and "
+                f"restored, and {spec.task_id} cannot"
+            )
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
     episodes = dict(
         evaluate(
             tasks,
-            env_id=env_id,
+            make_task=make_task,
             vision=vision,
             make_policy=make_policy,
             make_scenario=make_scenario,
@@ -146,8 +152,6 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         agent: [episode for task, episode in episodes.items() if task.agent == agent]
         for agent in agents + ["oracle"] * bool(oracle_seeds)
     }
-    with closing(configured_env(config)) as env:
-        criterion = env.criterion
     results = make_results(
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
@@ -212,20 +216,19 @@ class PolicyFactory:
     run_folder: Path
     config: Mapping[str, Any]
 
-    def __call__(self, name: str, env: MujocoEnv) -> Policy:
+    def __call__(self, name: str, task: Task) -> Policy:
         """Returns the agent of that name: "actor", "oracle" or a baseline."""
         if name not in ("actor", "oracle"):
-            return make_baseline(name, env)
+            return make_baseline(name, task)
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
         config = compose_config([], base=self.config)
-        modules = load_modules_for(env, config, self.run_folder)
+        modules = load_modules_for(task, config, self.run_folder)
         recorded = recorded_experience(config, modules, self.run_folder)
         if name == "actor":
             return build_actor(config, modules, recorded=recorded)
         world_model = modules.world_model
-        oracle = OracleModel(
-            world_model=world_model, env=env, simulator=env.another(), action_repeat=world_model.action_repeat
-        )
+        assert isinstance(task, HasState)
+        oracle = OracleModel(world_model=world_model, task=task, action_repeat=world_model.action_repeat)
         return build_actor(config, modules, world_model=oracle, recorded=recorded)
 
 
@@ -243,7 +246,7 @@ def _film(
         paths = film_episodes(
             seeds,
             agent="actor",
-            env_id=str(config.values.env.env_id),
+            make_task=task_factory(config),
             vision=make_vision(config),
             interpreter=load_interpreter(config, load_modules(config, checkpoint_path(run_folder)), run_folder),
             make_policy=make_policy,

@@ -8,7 +8,7 @@ from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.lock import LOCK_FILE
 from agent.run.stages.modules import Modules
-from envs.arm.mujoco_env import MujocoEnv
+from envs.types import Task
 
 
 def compose_on_run(changes: Changes, *, command: str, section: str) -> tuple[Config, Path]:
@@ -48,16 +48,16 @@ def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
     return output
 
 
-def load_modules_for(env: MujocoEnv, config: Config, run_folder: Path) -> Modules:
-    """Returns what the run learned, on this very environment.
+def load_modules_for(task: Task, config: Config, run_folder: Path) -> Modules:
+    """Returns what the run learned, on this very task.
 
     Raises:
         ConfigError: It was another one.
     """
     modules = load_modules(config, checkpoint_path(run_folder))
-    if modules.spec != env.description:
+    if modules.spec != task.spec:
         raise ConfigError(
             f"the checkpoint was trained on {modules.spec.task_id} with fingerprint {modules.spec.fingerprint[:12]}, "
-            f"this is {env.description.task_id} with {env.description.fingerprint[:12]}: train again"
+            f"this is {task.spec.task_id} with {task.spec.fingerprint[:12]}: train again"
         )
     return modules

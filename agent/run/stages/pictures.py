@@ -24,10 +24,9 @@ from agent.run.config.randomness import first_weights, rng
 from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.loading import checkpoint_path, steps_critic
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond
-from agent.run.stages.vision import make_vision
-from envs.arm.mujoco_env import MujocoEnv
-from envs.episodes.collection import make_env
+from agent.run.stages.vision import configured_task, make_vision
 from envs.episodes.episode import EpisodeDataset
+from envs.types import HasGoals, Task
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
@@ -57,18 +56,18 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     maps = folder / "distance.png"
     if not all(path.is_file() for path in [run_folder / DECODER, *episodes, maps]):
         folder.mkdir(parents=True, exist_ok=True)
-        env = _make_env(config)
+        task = configured_task(config)
         try:
-            modules = load_modules_for(env, config, run_folder)
+            modules = load_modules_for(task, config, run_folder)
             interpreter = _learn_interpreter(config, settings, modules, dataset, run_folder)
             for path, index in episodes.items():
                 write_imagined_episode(_imagine(modules, interpreter, dataset, index), path)
-            _draw_maps(config, modules, env, settings.num_examples, maps)
+            _draw_maps(config, modules, task, settings.num_examples, maps)
         except (OSError, RuntimeError) as error:  # nothing depends on them
             print(f"no pictures: {' '.join(str(error).split())}")
             return []
         finally:
-            env.close()
+            task.close()
     print(f"pictures: {', '.join(map(str, [*episodes, maps]))}")
     return [*episodes, maps]
 
@@ -143,12 +142,17 @@ def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset
     )
 
 
-def _draw_maps(config: Config, modules: Modules, env: MujocoEnv, num_goals: int, path: Path) -> None:
-    """Draws how far goals of the validation episodes seem to be."""
+def _draw_maps(config: Config, modules: Modules, task: Task, num_goals: int, path: Path) -> None:
+    """Draws how far goals of the validation episodes seem to be, where the task can show that."""
+    if not isinstance(task, HasGoals):
+        return
     judge = steps_critic(config)
     critic = None if judge is None else modules.critics[judge]
-    goals = [env.reset(seed=seed)[0]["desired_goal"] for seed in episode_seeds("validation", num_goals)]
-    write_distance_maps([map_distances(env, modules.world_model, critic, goal=goal) for goal in goals], path)
+    maps = []
+    for seed in episode_seeds("validation", num_goals):
+        task.reset(seed)
+        maps.append(map_distances(task, modules.spec, modules.world_model, critic, wish=task.wish()))
+    write_distance_maps(maps, path)
 
 
 def _split(config: Config, dataset: EpisodeDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -163,9 +167,3 @@ def _split(config: Config, dataset: EpisodeDataset) -> tuple[NDArray[np.int64], 
         validation_fraction=settings.validation_fraction,
         seed=values.seed,
     )
-
-
-def _make_env(config: Config) -> MujocoEnv:
-    env = make_env(config.values.env.env_id, make_vision(config))
-    assert isinstance(env, MujocoEnv)
-    return env

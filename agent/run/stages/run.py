@@ -21,7 +21,7 @@ from agent.run.stages.loading import DATA_FOLDER
 from agent.run.stages.lock import locked
 from agent.run.stages.train import Training, train_on
 from agent.run.stages.validation import validate, validate_learning
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
 
 SECTION = None
 
@@ -68,7 +68,7 @@ def run_stages(changes: Changes) -> Run:
     output = output_folder(config, "run")
     if (output / CONFIG_FILE).exists():
         check_same_run(config, output)
-    validate(config, configured_env(config).description)
+    validate(config, configured_task(config).spec)
     validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
     print(config.recipe)
     print(f"everything of this run lies in {output}")

@@ -19,7 +19,7 @@ from agent.run.stages.loading import load_agent
 from agent.run.stages.lock import locked
 from agent.run.stages.pictures import draw_pictures
 from agent.run.stages.validation import validate, validate_learning
-from agent.run.stages.vision import configured_env
+from agent.run.stages.vision import configured_task
 from envs.episodes.episode import DatasetError, EpisodeDataset, open_dataset
 from envs.spec import TaskSpec
 
@@ -93,7 +93,7 @@ def train_on(config: Config, dataset: EpisodeDataset, output: Path) -> Training:
 def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
     """Refuses episodes that were recorded in another observation mode, with other cameras, or of another scene."""
     recorded = _shown(dataset.manifest.env)
-    here = configured_env(config).description
+    here = configured_task(config).spec
     asked = _shown(here)
     if recorded != asked:
         raise ConfigError(

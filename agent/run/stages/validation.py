@@ -9,8 +9,8 @@ from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
-from agent.run.stages.vision import configured_env
-from envs.episodes.exploration import Zero
+from agent.run.stages.vision import configured_task
+from envs.episodes.exploration import UniformRandom
 from envs.spec import TaskSpec
 
 
@@ -67,9 +67,9 @@ def validate_collection(config: Config, spec: TaskSpec) -> None:
 def _stage_once(config: Config, spec: TaskSpec) -> None:
     """Sets the scene of the first evaluated episode."""
     seed = episode_seeds(config.values.evaluate.split, 1)[0]
-    with closing(configured_env(config)) as env:
-        staged, _ = build(config.values.scenario)(spec).stage(env, Zero(spec), seed=seed)
-        staged.reset(seed=seed)
+    with closing(configured_task(config)) as task:
+        staged, _ = build(config.values.scenario)(spec).stage(task, UniformRandom(spec), seed=seed)
+        staged.reset(seed)
 
 
 def validate_learning(config: Config, num_episodes: int, longest: int) -> None:

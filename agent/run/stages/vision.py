@@ -1,24 +1,30 @@
-"""From a config to what an environment shows: which cameras, and what draws them."""
+"""From a config to a task: which one, by which cameras the agent sees it, and what draws them."""
 
 from dataclasses import replace
 
+from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
-from envs.episodes.collection import make_env
-from envs.episodes.rollout import GoalConditionedEnv
 from envs.rendering import choose_backend
+from envs.types import Task, TaskFactory
 from envs.vision import Vision
 
 
-def configured_env(config: Config) -> GoalConditionedEnv:
-    """Returns the environment that a config asks for, with its cameras.
+def task_factory(config: Config) -> TaskFactory:
+    """Returns what makes the task that a config asks for, here or in another process."""
+    factory: TaskFactory = build(config.values.env)
+    return factory
+
+
+def configured_task(config: Config) -> Task:
+    """Returns the task that a config asks for, with its cameras.
 
     Raises:
         ConfigError: It has no such camera, or see `make_vision`.
     """
-    vision = make_vision(config)
+    vision, make_task = make_vision(config), task_factory(config)
     with refusals("observation."):
-        return make_env(config.values.env.env_id, vision)
+        return make_task(vision=vision, film_size=None)
 
 
 def make_vision(config: Config) -> Vision | None:

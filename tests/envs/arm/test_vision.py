@@ -9,7 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401
-from envs.episodes.collection import make_env
+from envs.arm.task import ArmTask, make_task
 from envs.episodes.rollout import rollout
 from envs.rendering import available_backends
 from envs.spec import Sensor, TaskSpec
@@ -25,6 +25,10 @@ def vision(**changes):
     return Vision(**{**values, **changes})
 
 
+def arm(env_id, seen=None):
+    return make_task(env_id=env_id, vision=seen, film_size=None).env
+
+
 @pytest.fixture(params=TASKS)
 def task(request):
     return request.param
@@ -36,7 +40,7 @@ def make(task):
     made = []
 
     def build(**changes):
-        made.append(make_env(task, vision(**changes)))
+        made.append(arm(task, vision(**changes)))
         return made[-1]
 
     yield build
@@ -62,7 +66,7 @@ class Recorded:
 
 
 def test_without_cameras_the_agent_sees_all_numbers_and_goals_are_numbers(task):
-    spec = make_env(task).description
+    spec = arm(task).description
     assert spec.perceived == tuple(spec.sensors)
     assert spec.asked == tuple(spec.goal)
     assert not any(sensor.is_image for sensor in spec.sensors.values())
@@ -71,8 +75,11 @@ def test_without_cameras_the_agent_sees_all_numbers_and_goals_are_numbers(task):
 def test_with_pixels_the_agent_sees_frames_alone_and_goals_are_pictures(task, make):
     spec = make().description
     assert spec.perceived == spec.asked == ("fixed_camera",)
-    assert spec.sensors == {**make_env(task).description.sensors, "fixed_camera": Sensor((24, 24, 3), "image", "")}
-    assert spec.goal == make_env(task).description.goal  # who judges it goes by numbers
+    assert spec.sensors == {
+        **arm(task).description.sensors,
+        "fixed_camera": Sensor((24, 24, 3), "image", ""),
+    }
+    assert spec.goal == arm(task).description.goal  # who judges it goes by numbers
 
 
 def test_with_proprioception_the_agent_feels_its_body_and_no_object(make):
@@ -129,12 +136,12 @@ def test_frames_carry_no_goal_marker(make, backend):
 
 
 def test_numbers_are_the_same_with_and_without_cameras(task, make):
-    plain, seeing = make_env(task), make()
+    plain, seeing = arm(task), make()
     actions = random_actions(plain, 15)
-    told = [rollout(env, Recorded(actions), seed=3, num_steps=15) for env in (plain, seeing)]
+    told = [rollout(ArmTask(env), Recorded(actions), seed=3, num_steps=15) for env in (plain, seeing)]
     for name, readings in told[0].observations.items():
         np.testing.assert_array_equal(told[1].observations[name], readings)
-    np.testing.assert_array_equal(told[0].distance_to_goal, told[1].distance_to_goal)
+    assert told[0].verdicts == told[1].verdicts
 
 
 def test_a_picture_of_the_goal_leaves_the_episode_as_it_was(make):
@@ -175,7 +182,7 @@ def test_a_picture_of_the_goal_shows_the_goal_reached(make):
 
 
 def test_the_picture_of_a_goal_is_of_what_is_reached_and_needs_no_goal_of_the_episode():
-    env = make_env("jepa-mpc/Reach-v0", vision(image_size=32))
+    env = arm("jepa-mpc/Reach-v0", vision(image_size=32))
     tip = np.array([0.45, 0.1, 0.2], np.float32)
     env.reset(seed=0)
     picture = env.goal_readings(tip)["fixed_camera"]
@@ -185,7 +192,7 @@ def test_the_picture_of_a_goal_is_of_what_is_reached_and_needs_no_goal_of_the_ep
 
 @pytest.mark.parametrize("task", TASKS[1:])
 def test_a_goal_of_pushing_leaves_the_tip_where_it_is_unless_it_is_in_the_way(task):
-    env = make_env(task, vision())
+    env = arm(task, vision())
     start = env.reset(seed=0)[0]
     tip = env.sensor_readings(start)["tip"]
     block = env.sensor_readings(start)["block_position"]
@@ -207,7 +214,7 @@ def test_a_goal_of_pushing_leaves_the_tip_where_it_is_unless_it_is_in_the_way(ta
 
 def test_a_goal_of_pushing_keeps_how_the_block_is_turned_and_an_oriented_one_turns_it():
     for task, turns in (("jepa-mpc/Push-v0", False), ("jepa-mpc/PushOriented-v0", True)):
-        env = make_env(task, vision())
+        env = arm(task, vision())
         start = env.reset(seed=2)[0]
         before = env.sensor_readings(start)["block_orientation"].copy()
         env._place_goal(start["desired_goal"])
@@ -221,7 +228,7 @@ def test_a_goal_of_pushing_keeps_how_the_block_is_turned_and_an_oriented_one_tur
 
 
 def test_backends_take_turns_by_the_seed_of_the_episode(monkeypatch):
-    env = make_env("jepa-mpc/Reach-v0", vision(backends=("egl", "raycast")))
+    env = arm("jepa-mpc/Reach-v0", vision(backends=("egl", "raycast")))
     drawn = []
     monkeypatch.setattr(env, "_image", lambda camera, backend, *size, **_: drawn.append(backend) or np.zeros(size))
     for seed in (0, 1, 2, 5, 4):
@@ -234,7 +241,7 @@ def test_backends_take_turns_by_the_seed_of_the_episode(monkeypatch):
 @pytest.mark.skipif(len(BACKENDS) < 2, reason="only one backend renders here")
 def test_each_episode_is_drawn_by_its_own_backend_and_both_show_the_same():
     pair = (BACKENDS[0], "raycast")
-    mixed, *alone = (make_env("jepa-mpc/Reach-v0", vision(backends=backends)) for backends in (pair, *zip(pair)))
+    mixed, *alone = (arm("jepa-mpc/Reach-v0", vision(backends=backends)) for backends in (pair, *zip(pair)))
     for seed in (0, 1):
         frames = [env.reset(seed=seed)[0]["fixed_camera"] for env in (mixed, *alone)]
         np.testing.assert_array_equal(frames[0], frames[1 + seed])
@@ -252,7 +259,7 @@ def test_another_simulation_of_the_same_task_has_the_same_cameras(make):
 
 def test_a_camera_that_is_not_there_is_one_sentence():
     with pytest.raises(ValueError, match=r"^cameras must be among \['fixed', 'wrist'\], got 'front'$"):
-        make_env("jepa-mpc/Reach-v0", vision(cameras=("fixed", "front")))
+        arm("jepa-mpc/Reach-v0", vision(cameras=("fixed", "front")))
 
 
 @pytest.mark.parametrize(

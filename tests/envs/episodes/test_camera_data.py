@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 
+from envs.arm.task import make_task
 from envs.episodes import check
 from envs.episodes.check import FRAME_TOLERANCE, check_dataset
-from envs.episodes.collection import collect, make_env
+from envs.episodes.collection import collect
 from envs.episodes.episode import DatasetError, open_dataset
 from envs.episodes.exploration import HeldRandom
 from envs.episodes.parallel import parallel_map
@@ -22,6 +23,7 @@ from envs.vision import Vision
 
 VALUES = {"min_hold": 1, "max_hold": 4}
 NUM_EPISODES, NUM_STEPS = 18, 6
+REACH = partial(make_task, env_id="jepa-mpc/Reach-v0")
 FRAMES = "observations/fixed_camera.npy"
 
 
@@ -32,7 +34,7 @@ def vision(**changes):
 
 def record(output, **changes):
     request = {
-        "env_id": "jepa-mpc/Reach-v0",
+        "make_task": REACH,
         "vision": vision(),
         "make_policy": partial(HeldRandom, **VALUES),
         "policy_name": "held_random",
@@ -83,13 +85,13 @@ def rewrite_frames(folder, change):
 
 def test_the_frames_are_those_that_a_rollout_gives(finished):
     dataset = open_dataset(finished)
-    env = make_env("jepa-mpc/Reach-v0", vision())
-    assert dataset.manifest.env == env.description
+    env = REACH(vision=vision(), film_size=None)
+    assert dataset.manifest.env == env.spec
     assert dataset.manifest.backends == ("raycast",)
     assert dataset.observations["fixed_camera"].dtype == np.uint8
     for index in (0, 11):
         seed = dataset.manifest.seeds[index]
-        episode = rollout(env, HeldRandom(env.description, **VALUES), seed=seed, num_steps=NUM_STEPS)
+        episode = rollout(env, HeldRandom(env.spec, **VALUES), seed=seed, num_steps=NUM_STEPS)
         for sensor, readings in episode.observations.items():
             np.testing.assert_array_equal(dataset.episode(index)[0][sensor], readings)
 
@@ -131,7 +133,7 @@ def test_a_collection_with_other_cameras_is_another_one(finished, changes, diffe
 
 
 def test_frames_are_drawn_again_and_are_the_same(finished):
-    report = check_dataset(finished, num_replays=NUM_EPISODES)
+    report = check_dataset(finished, make_task=REACH, num_replays=NUM_EPISODES)
     assert (report.problems, report.notes) == ((), ())
     assert report.num_replayed == report.num_identical == NUM_EPISODES
 
@@ -143,16 +145,16 @@ def test_mixed_backends_draw_every_other_episode_and_are_checked_each_by_its_own
     record(tmp_path, vision=vision(backends=pair), num_episodes=4, num_workers=2)
     dataset = open_dataset(tmp_path)
     for index, seed in enumerate(dataset.manifest.seeds):
-        with closing(make_env("jepa-mpc/Reach-v0", vision(backends=(pair[index % 2],)))) as env:
-            frame = env.reset(seed=seed)[0]["fixed_camera"]
+        with closing(REACH(vision=vision(backends=(pair[index % 2],)), film_size=None)) as env:
+            frame = env.reset(seed).readings["fixed_camera"]
         np.testing.assert_array_equal(dataset.episode(index)[0]["fixed_camera"][0], frame)
-    report = check_dataset(tmp_path, num_replays=4)
+    report = check_dataset(tmp_path, make_task=REACH, num_replays=4)
     assert (report.problems, report.num_identical) == ((), 4)
 
 
 def test_two_sensors_of_the_body_beside_the_frames_are_checked_too(tmp_path):
     record(tmp_path, vision=vision(proprioception=True), num_episodes=2)
-    assert check_dataset(tmp_path, num_replays=2).problems == ()
+    assert check_dataset(tmp_path, make_task=REACH, num_replays=2).problems == ()
 
 
 def swap_two_episodes(frames):
@@ -189,7 +191,7 @@ def brighten(by, frames):
 )
 def test_a_changed_frame_is_found(good, change, problem):
     rewrite_frames(good, change)
-    report = check_dataset(good, num_replays=4)
+    report = check_dataset(good, make_task=REACH, num_replays=4)
     assert len(report.problems) == 1
     assert report.problems[0].startswith(problem)
     assert "fixed_camera differs by" in report.problems[0]
@@ -201,14 +203,14 @@ def test_frames_that_another_driver_smooths_differently_are_counted_but_no_probl
         frames[0, 10:12, 10:12] ^= 15
 
     rewrite_frames(good, smooth)
-    report = check_dataset(good, num_replays=4)
+    report = check_dataset(good, make_task=REACH, num_replays=4)
     assert (report.problems, report.num_replayed, report.num_identical) == ((), 4, 3)
 
 
 def test_where_the_recorded_backend_does_not_render_only_numbers_are_checked(good, monkeypatch):
     rewrite_frames(good, blacken_within)
     monkeypatch.setattr(check, "probe_backend", lambda backend: Probe(backend, None, f"{backend} is broken"))
-    report = check_dataset(good, num_replays=4)
+    report = check_dataset(good, make_task=REACH, num_replays=4)
     assert report.problems == ()
     assert report.notes == ("frames were not compared: raycast is broken",)
     assert str(report).splitlines()[-1] == report.notes[0]
@@ -219,12 +221,12 @@ def test_where_the_recorded_backend_does_not_render_only_numbers_are_checked(goo
     tips.flush()
     checksum = hashlib.sha256((good / "observations/tip.npy").read_bytes()).hexdigest()
     rewrite_manifest(good, lambda manifest: manifest["observations"]["tip"].update(sha256=checksum))
-    assert "tip differs by" in check_dataset(good, num_replays=4).problems[0]
+    assert "tip differs by" in check_dataset(good, make_task=REACH, num_replays=4).problems[0]
 
 
 def test_a_backend_that_nobody_knows_is_a_note(good):
     rewrite_manifest(good, lambda manifest: manifest.update(backends=["vulkan"]))
-    report = check_dataset(good, num_replays=2)
+    report = check_dataset(good, make_task=REACH, num_replays=2)
     assert report.problems == ()
     assert report.notes == ("frames were not compared: nothing is known of the renderer 'vulkan' that drew them",)
 
@@ -238,7 +240,7 @@ def rename_camera(manifest):
 def test_a_camera_that_the_environment_does_not_have_is_a_problem(good):
     rewrite_manifest(good, rename_camera)
     (good / FRAMES).rename(good / "observations/front_camera.npy")
-    (problem,) = check_dataset(good, num_replays=2).problems
+    (problem,) = check_dataset(good, make_task=REACH, num_replays=2).problems
     assert problem.startswith("jepa-mpc/Reach-v0 shows no such frames as were recorded: cameras must be among ['fixed'")
     assert problem.endswith("got 'front'")
 
@@ -255,14 +257,14 @@ def test_a_camera_that_the_environment_does_not_have_is_a_problem(good):
 )
 def test_a_description_of_cameras_that_cannot_be_is_a_problem(good, change, problem):
     rewrite_manifest(good, lambda manifest: change(manifest["env"]))
-    problems = check_dataset(good, num_replays=2).problems
+    problems = check_dataset(good, make_task=REACH, num_replays=2).problems
     assert problem in problems[0]
     assert "\n" not in problems[0]
 
 
 def test_frames_of_which_nobody_says_what_drew_them_cannot_be_replayed(good):
     rewrite_manifest(good, lambda manifest: manifest.update(backends=[]))
-    problems = check_dataset(good, num_replays=2).problems
+    problems = check_dataset(good, make_task=REACH, num_replays=2).problems
     assert problems and all("they cannot be replayed" in problem for problem in problems)
 
 
@@ -278,5 +280,5 @@ def test_the_check_never_reads_all_frames_at_once(good, monkeypatch):
             return original(array, *arguments, **named)
 
         monkeypatch.setattr(check.np, name, watched)
-    assert check_dataset(good, num_replays=2).problems == ()
+    assert check_dataset(good, make_task=REACH, num_replays=2).problems == ()
     assert whole == []

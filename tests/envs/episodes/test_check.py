@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from envs.arm.task import make_task
 from envs.episodes.check import check_dataset
 from envs.episodes.collection import collect
 from envs.episodes.episode import DatasetError, Episode, open_dataset
@@ -19,7 +20,8 @@ NUM_EPISODES = 12
 def good(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("good") / "data"
     collect(
-        env_id=request.param,
+        make_task=partial(make_task, env_id=request.param),
+        vision=None,
         make_policy=partial(HeldRandom, **VALUES),
         policy_name="held_random",
         policy_values=VALUES,
@@ -30,6 +32,16 @@ def good(request, tmp_path_factory):
         output=folder,
     )
     return folder
+
+
+def task_of(folder):
+    """Makes the task that the episodes say they are of, or else reach."""
+    recorded = (
+        json.loads((folder / "manifest.json").read_text())["env"]["task_id"]
+        if (folder / "manifest.json").exists()
+        else ""
+    )
+    return partial(make_task, env_id=recorded if recorded.startswith("jepa-mpc/") else "jepa-mpc/Reach-v0")
 
 
 def forge(good, folder, change):
@@ -43,9 +55,8 @@ def forge(good, folder, change):
                 observations={sensor: np.array(readings) for sensor, readings in observations.items()},
                 actions=np.array(actions),
                 seed=seed,
-                distance_to_goal=np.zeros(21),
-                is_success=np.zeros(21, bool),
-                redrawn=0,
+                verdicts=(),
+                num_redrawn=0,
             )
         )
     write_dataset(
@@ -56,7 +67,7 @@ def forge(good, folder, change):
         policy_values=VALUES,
         report={},
     )
-    return check_dataset(folder, num_replays=4)
+    return check_dataset(folder, make_task=task_of(folder), num_replays=4)
 
 
 def shift_actions(episodes):
@@ -100,7 +111,7 @@ def set_action(value, episodes):
 
 
 def test_a_good_dataset_repeats_bit_for_bit(good):
-    report = check_dataset(good, num_replays=NUM_EPISODES)
+    report = check_dataset(good, make_task=task_of(good), num_replays=NUM_EPISODES)
     assert report.problems == ()
     assert (report.num_episodes, report.num_steps) == (NUM_EPISODES, 20 * NUM_EPISODES)
     assert report.num_replayed == report.num_identical == NUM_EPISODES
@@ -156,7 +167,7 @@ def test_a_flipped_bit_is_found(good, tmp_path, name):
     content = bytearray((tmp_path / name).read_bytes())
     content[1000] ^= 1
     (tmp_path / name).write_bytes(content)
-    report = check_dataset(tmp_path, num_replays=2)
+    report = check_dataset(tmp_path, make_task=task_of(tmp_path), num_replays=2)
     assert len(report.problems) == 1
     assert f"{name} was changed" in report.problems[0]
 
@@ -167,22 +178,21 @@ def test_another_physics_is_named_and_not_replayed(good, tmp_path):
     installed = manifest["env"]["fingerprint"]
     manifest["env"]["fingerprint"] = "0" * 64
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    report = check_dataset(tmp_path, num_replays=2)
+    report = check_dataset(tmp_path, make_task=task_of(tmp_path), num_replays=2)
     assert report.num_replayed == 0
     assert len(report.problems) == 1
     assert f"with fingerprint={'0' * 64}, the one installed here has fingerprint={installed}" in report.problems[0]
 
 
-def test_an_environment_that_is_not_installed_is_named(good, tmp_path):
+def test_an_environment_of_another_name_is_named(good, tmp_path):
     forge(good, tmp_path, lambda episodes: episodes)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     manifest["env"]["task_id"] = "someone/Elses-v3"
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    problems = check_dataset(tmp_path, num_replays=2).problems
-    assert len(problems) == 1
-    assert problems[0].startswith("the environment someone/Elses-v3 is not installed here")
+    problems = check_dataset(tmp_path, make_task=task_of(tmp_path), num_replays=2).problems
+    assert "with task_id=someone/Elses-v3, the one installed here has task_id=jepa-mpc/Reach-v0" in problems[0]
 
 
 def test_a_folder_that_cannot_be_opened_is_no_dataset(tmp_path):
     with pytest.raises(DatasetError, match="is not a dataset"):
-        check_dataset(tmp_path, num_replays=2)
+        check_dataset(tmp_path, make_task=task_of(tmp_path), num_replays=2)

@@ -9,19 +9,23 @@ from functools import partial
 import numpy as np
 import pytest
 
+from envs.arm.task import make_task
 from envs.episodes import recording
-from envs.episodes.collection import MAX_EPISODES, collect, episode_seed, make_env, measures
+from envs.episodes.collection import MAX_EPISODES, collect, episode_seed, measures
 from envs.episodes.episode import DatasetError, Episode, open_dataset
 from envs.episodes.exploration import HeldRandom, UniformRandom
 from envs.episodes.rollout import rollout
+from envs.types import Verdict
 
 VALUES = {"min_hold": 1, "max_hold": 6}
 JOURNAL = "collecting.jsonl"
+REACH, PUSH = (partial(make_task, env_id=f"jepa-mpc/{name}-v0") for name in ("Reach", "Push"))
 
 
 def small(output, **changes):
     request = {
-        "env_id": "jepa-mpc/Reach-v0",
+        "make_task": REACH,
+        "vision": None,
         "make_policy": partial(HeldRandom, **VALUES),
         "policy_name": "held_random",
         "policy_values": VALUES,
@@ -49,9 +53,9 @@ def test_the_dataset_holds_the_episodes_that_a_rollout_gives(finished):
     dataset = open_dataset(finished)
     assert dataset.manifest.seeds == tuple(range(3_000_000, 3_000_030))
     assert set(dataset.lengths) == {12}
-    env = make_env("jepa-mpc/Reach-v0")
+    env = REACH(vision=None, film_size=None)
     for index in (0, 7, 29):
-        episode = rollout(env, HeldRandom(env.description, **VALUES), seed=3_000_000 + index, num_steps=12)
+        episode = rollout(env, HeldRandom(env.spec, **VALUES), seed=3_000_000 + index, num_steps=12)
         observations, actions = dataset.episode(index)
         np.testing.assert_array_equal(actions, episode.actions)
         for sensor, readings in episode.observations.items():
@@ -78,7 +82,7 @@ CHANGES = [
     ({"seed": 4}, "seed=3, this one has seed=4"),
     ({"num_episodes": 31}, "num_episodes=30, this one has num_episodes=31"),
     ({"num_steps": 13}, "num_steps=12, this one has num_steps=13"),
-    ({"env_id": "jepa-mpc/Push-v0"}, "env=jepa-mpc/Reach-v0, this one has env=jepa-mpc/Push-v0"),
+    ({"make_task": PUSH}, "env=jepa-mpc/Reach-v0, this one has env=jepa-mpc/Push-v0"),
     ({"policy_name": "other"}, "exploration=held_random, this one has exploration=other"),
     (
         {"policy_values": {"min_hold": 1, "max_hold": 7}},
@@ -99,8 +103,9 @@ def start_and_stop(folder, sent):
     """Starts a collection of 250 episodes in a process of its own and stops it when a few are written."""
     script = (
         "from functools import partial; from pathlib import Path; from envs.episodes.collection import collect; "
-        "from envs.episodes.exploration import HeldRandom; "
-        f"collect(env_id='jepa-mpc/Reach-v0', make_policy=partial(HeldRandom, **{VALUES}), policy_name='held_random', "
+        "from envs.arm.task import make_task; from envs.episodes.exploration import HeldRandom; "
+        "collect(make_task=partial(make_task, env_id='jepa-mpc/Reach-v0'), vision=None, "
+        f"make_policy=partial(HeldRandom, **{VALUES}), policy_name='held_random', "
         f"policy_values={VALUES}, seed=3, num_episodes=250, num_steps=30, num_workers=2, output=Path({str(folder)!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
@@ -144,7 +149,7 @@ def test_what_is_written_is_not_recorded_again(tmp_path, monkeypatch):
     """The second call finds all but the manifest: it must not need a worker."""
     folder = tmp_path / "data"
     with monkeypatch.context() as context:
-        context.setattr(recording.Recording, "seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        context.setattr(recording.Recording, "seal", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             small(folder)
     assert not (folder / "manifest.json").exists()
@@ -222,22 +227,23 @@ def test_no_two_collections_share_a_seed_with_each_other_or_with_an_evaluation()
 def test_the_report_is_the_mean_of_what_was_measured(tmp_path):
     manifest = small(
         tmp_path / "data",
-        env_id="jepa-mpc/Push-v0",
+        make_task=PUSH,
         make_policy=UniformRandom,
         policy_name="uniform_random",
         policy_values={},
         num_episodes=5,
     )
-    env = make_env("jepa-mpc/Push-v0")
-    policy = UniformRandom(env.description)
-    each = [measures(rollout(env, policy, seed=seed, num_steps=12), env.description) for seed in manifest.seeds]
+    env = PUSH(vision=None, film_size=None)
+    policy = UniformRandom(env.spec)
+    each = [measures(rollout(env, policy, seed=seed, num_steps=12), env) for seed in manifest.seeds]
     assert set(manifest.report) == {"goal_hit", "block_moving", "block_left"}
     for name, value in manifest.report.items():
         assert value == pytest.approx(np.mean([measured[name] for measured in each]))
 
 
 def test_what_is_measured_of_a_block():
-    spec = make_env("jepa-mpc/Push-v0").description
+    task = PUSH(vision=None, film_size=None)
+    spec = task.spec
     low, high = np.array(spec.goal["block_position"].low), np.array(spec.goal["block_position"].high)
     position = np.repeat(((low + high) / 2)[None], 6, axis=0)
     position[2:, 0] += 0.0006
@@ -249,11 +255,10 @@ def test_what_is_measured_of_a_block():
             observations={"block_position": position.astype(np.float32)},
             actions=np.zeros((5, 2), np.float32),
             seed=0,
-            distance_to_goal=np.zeros(6),
-            is_success=np.array([False] * 3 + [is_success] + [False] * 2),
-            redrawn=0,
+            verdicts=[Verdict(it, {}, False, False) for it in [False] * 3 + [is_success] + [False] * 2],
+            num_redrawn=0,
         )
-        return measures(episode, spec)
+        return measures(episode, task)
 
     assert measured(position) == {"goal_hit": 0.0, "block_moving": 0.2, "block_left": 0.0}
     position[5, 1] = high[1] + 0.001

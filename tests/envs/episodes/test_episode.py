@@ -36,9 +36,8 @@ def episodes():
             },
             actions=rng.uniform(-1, 1, (length, 2)).astype(np.float32),
             seed=100 + length,
-            distance_to_goal=np.zeros(length + 1),
-            is_success=np.zeros(length + 1, bool),
-            redrawn=0,
+            verdicts=(),
+            num_redrawn=0,
         )
         for length in LENGTHS
     ]
@@ -242,7 +241,11 @@ def test_a_manifest_that_is_not_text_is_refused(folder):
         (("seeds",), [1, 2, -3], "an entry of seeds is -3"),
         (("seeds",), [1, 2, True], "an entry of seeds is True"),
         (("lengths",), [], "number of seeds"),
-        (("lengths",), [5, 1, 0], "an entry of lengths is 0"),
+        (("lengths",), [5, 1, -1], "an entry of lengths is -1"),
+        (("num_steps",), 7, "an entry of num_steps is 7"),
+        (("endings",), ["truncated"], "the number of endings is 1"),
+        (("endings",), ["truncated", "terminated", "tired"], "an entry of endings is 'tired'"),
+        (("endings",), [["truncated"], "terminated", "truncated"], "an entry of endings is"),
         (("lengths",), [5, 1, 8.0], "an entry of lengths is 8.0"),
         (("lengths",), [5, 1, 10**18], "an entry of lengths"),
         (("lengths",), [5, 2, 8], "tip.shape"),

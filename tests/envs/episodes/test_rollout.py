@@ -3,12 +3,13 @@ import pytest
 
 from envs.episodes.rollout import policy_seed, rollout
 from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
+from envs.types import Frame, Verdict
 
 
 class Walker:
-    """A point that goes where it is sent: `tip[t + 1] = tip[t] + action[t]`. It claims to be done at every step."""
+    """A point that goes where it is sent: `tip[t + 1] = tip[t] + action[t]`. It ends when its clock strikes `last`."""
 
-    description = TaskSpec(
+    spec = TaskSpec(
         task_id="test/Walker-v0",
         fingerprint="",
         sensors={"tip": Sensor((2,), "numbers", ""), "clock": Sensor((1,), "numbers", "")},
@@ -21,35 +22,37 @@ class Walker:
         effector=Effector(sensor="tip", workspace=Box(low=(-1.0, -1.0), high=(1.0, 1.0)), max_displacement=1.0),
     )
 
-    def __init__(self):
+    def __init__(self, last=None, *, terminated=True):
+        self._last, self._terminated = last, terminated
         self.flat = np.zeros(3, np.float32)
         self.executed = []
 
-    def reset(self, *, seed=None):
+    def reset(self, seed):
         rng = np.random.default_rng(seed)
         self.flat[:2] = rng.uniform(-1, 1, 2)
         self.flat[2] = 0
         self.goal = rng.uniform(-1, 1, 2).astype(np.float32)
-        return self._state(), {"is_success": False, "redrawn": 3, "secret": "truth"}
+        return self._frame(num_redrawn=3)
 
     def step(self, action):
         self.executed.append(action)
         self.flat[:2] += action
         self.flat[2] += 1
-        return self._state(), 1.0, True, True, {"is_success": bool(self.flat[2] == 2), "secret": "truth"}
+        return self._frame()
 
-    def sensor_readings(self, state):
-        return {"tip": state["observation"][:2], "clock": state["observation"][2:]}
-
-    def goal_readings(self, desired_goal):
-        return {"tip": desired_goal}
-
-    def distance_to_goal(self, achieved, desired):
-        return np.linalg.norm(achieved - desired)
-
-    def _state(self):
-        # The same buffer every time, as an environment may do it.
-        return {"observation": self.flat, "achieved_goal": self.flat[:2], "desired_goal": self.goal}
+    def _frame(self, num_redrawn=0):
+        time, over = self.flat[2], self.flat[2] == self._last
+        return Frame(
+            readings={"tip": self.flat[:2], "clock": self.flat[2:]},  # the same buffer every time, as a task may do it
+            goal={"tip": self.goal},
+            verdict=Verdict(
+                success=bool(time == 2),
+                distances={"tip": (float(np.linalg.norm(self.flat[:2] - self.goal)), "m")},
+                terminated=bool(over and self._terminated),
+                truncated=bool(over and not self._terminated),
+            ),
+            num_redrawn=num_redrawn,
+        )
 
 
 class Witness:
@@ -85,15 +88,29 @@ def test_an_action_leads_from_its_observation_to_the_next():
     np.testing.assert_array_equal(episode.observations["clock"][:, 0], np.arange(8))
 
 
-def test_it_never_stops_early_and_keeps_what_was_measured():
-    env = Walker()
-    episode = rollout(env, Witness(), seed=5, num_steps=7)
+def test_it_goes_on_for_its_steps_and_keeps_what_was_said_of_each():
+    task = Walker()
+    episode = rollout(task, Witness(), seed=5, num_steps=7)
     assert len(episode.actions) == 7
     assert episode.is_success.tolist() == [False, False, True, False, False, False, False, False]
-    assert episode.redrawn == 3
-    assert episode.seed == 5
-    expected = np.linalg.norm(episode.observations["tip"] - env.goal, axis=1)
-    np.testing.assert_allclose(episode.distance_to_goal, expected, rtol=1e-6)
+    assert (episode.num_redrawn, episode.seed, episode.ending) == (3, 5, "truncated")
+    expected = np.linalg.norm(episode.observations["tip"] - task.goal, axis=1)
+    distances = [verdict.distances["tip"][0] for verdict in episode.verdicts]
+    np.testing.assert_allclose(distances, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("terminated", "ending"), [(True, "terminated"), (False, "truncated")])
+def test_it_ends_where_the_task_ends_it_and_says_how(terminated, ending):
+    episode = rollout(Walker(last=3, terminated=terminated), Witness(), seed=5, num_steps=7)
+    assert (len(episode.actions), len(episode.verdicts), episode.ending) == (3, 4, ending)
+    assert episode.observations["clock"][:, 0].tolist() == [0, 1, 2, 3]
+    whole = rollout(Walker(), Witness(), seed=5, num_steps=7)
+    np.testing.assert_array_equal(episode.actions, whole.actions[:3])
+
+
+def test_a_task_that_is_over_at_once_is_one_observation():
+    episode = rollout(Walker(last=0), Witness(), seed=5, num_steps=7)
+    assert (len(episode.actions), len(episode.observations["tip"])) == (0, 1)
 
 
 def test_the_policy_sees_the_named_sensors_and_the_goal_and_nothing_else():

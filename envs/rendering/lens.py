@@ -1,11 +1,10 @@
 """Where in a camera's picture a point of the world lies."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from envs.arm.mujoco_env import MujocoEnv
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,13 @@ class Lens:
     fovy: float
 
     @classmethod
-    def of(cls, env: MujocoEnv, camera: str) -> "Lens":
-        """Returns a camera of an environment, as it was when it last took a picture."""
-        index = env.model.camera(camera).id
+    def of(cls, model: Any, data: Any, camera: str) -> "Lens":
+        """Returns a camera of a simulation, as it was when it last took a picture."""
+        index = model.camera(camera).id
         return cls(
-            position=env.data.cam_xpos[index].copy(),
-            axes=env.data.cam_xmat[index].reshape(3, 3).copy(),
-            fovy=float(env.model.cam_fovy[index]),
+            position=data.cam_xpos[index].copy(),
+            axes=data.cam_xmat[index].reshape(3, 3).copy(),
+            fovy=float(model.cam_fovy[index]),
         )
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,175 @@
+"""Our arm as a task: it enters by the same door as any other robot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.arm.mujoco_env import Expert, MujocoEnv
+from envs.arm.push import PushEnv
+from envs.rendering.lens import Lens
+from envs.spec import TaskSpec
+from envs.types import Frame, Readings, Verdict
+from envs.vision import Vision
+from jepa_mpc.errors import UserError
+
+MIN_MOVE = 5e-4
+"""A block that moves less in a step is at rest, m."""
+
+
+def make_task(*, env_id: str, vision: Vision | None, film_size: int | None) -> "ArmTask":
+    """Returns a task of our arm.
+
+    Args:
+        env_id: As in `gymnasium.make`; a file that registers its own is imported by `that.file:its/Id-v0`.
+        vision: The cameras that the agent sees by.
+        film_size: Width and height of pictures for people, pixels, or None for none.
+
+    Raises:
+        UserError: It is no task of our arm.
+        ValueError: It has no such cameras.
+    """
+    options: dict[str, Any] = {} if vision is None else {"vision": vision}
+    if film_size is not None:
+        options |= {"render_mode": "rgb_array", "width": film_size, "height": film_size}
+    env = gymnasium.make(env_id, disable_env_checker=True, **options).unwrapped
+    if not isinstance(env, MujocoEnv):
+        raise UserError(f"env.env_id must be a task of the arm, got {env_id}: envs.adapters.gymnasium takes any other")
+    return PushTask(env) if isinstance(env, PushEnv) else ArmTask(env)
+
+
+class ArmTask:
+    """An environment of our arm, whose episodes last as long as one likes.
+
+    Args:
+        env: The environment.
+    """
+
+    def __init__(self, env: MujocoEnv) -> None:
+        self.env = env
+        self._goal: Readings = {}
+
+    @property
+    def spec(self) -> TaskSpec:
+        """What others may know of it."""
+        return self.env.description
+
+    @property
+    def criterion(self) -> str:
+        """Says, for people, when a goal counts as reached."""
+        return self.env.criterion
+
+    def reset(self, seed: int) -> Frame:
+        """Starts the episode of that seed."""
+        state, info = self.env.reset(seed=seed)
+        self._goal = self.env.goal_readings(state["desired_goal"])
+        return self._frame(state, is_success=info["is_success"], num_redrawn=info["redrawn"])
+
+    def step(self, action: NDArray[Any], /) -> Frame:
+        """Executes one action for one control period."""
+        state, _, _, _, info = self.env.step(action)
+        return self._frame(state, is_success=info["is_success"])
+
+    def close(self) -> None:
+        """Frees the renderers."""
+        self.env.close()
+
+    def expert(self) -> Expert:
+        """Returns a controller that reaches every goal."""
+        return self.env.expert()
+
+    def save(self) -> NDArray[np.float64]:
+        """Returns all that the next states depend on, but the goal."""
+        return self.env.get_state()
+
+    def restore(self, state: NDArray[np.float64]) -> None:
+        """Puts the arm where `save` found it; the goal stays."""
+        self.env.set_state(state)
+
+    def advance(self, action: NDArray[Any], /) -> None:
+        """Does what `step` does to the world, and looks at nothing."""
+        self.env.advance(action)
+
+    def look(self) -> Readings:
+        """Returns what all sensors read now."""
+        return self.env.readings()
+
+    def another(self) -> "ArmTask":
+        """Returns a second world of the same task, whose frames are drawn as they are here."""
+        other = self.env.another()
+        other.backend = self.env.backend
+        return type(self)(other)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Returns what people are shown, the goal marked in it."""
+        picture = self.env.render()
+        assert picture is not None, "the task was not made to be filmed"
+        return picture
+
+    def lens(self, sensor: str) -> Lens:
+        """Returns the camera of a sensor, as it was when it last took a picture."""
+        return Lens.of(self.env.model, self.env.data, self.env.cameras[sensor])
+
+    def wish(self) -> Readings:
+        """Returns the goal of the episode in numbers."""
+        return self.env.goal_observation(self.env.desired_goal)
+
+    def told(self, wish: Readings) -> Readings:
+        """Returns what an agent is told of a goal: its numbers, or pictures of it."""
+        return self.env.goal_readings(self.env.flat_goal(wish))
+
+    def readings_at(self, wish: Readings) -> Readings:
+        """Returns what all sensors would read with a goal reached."""
+        return self.env.readings_at(self.env.flat_goal(wish))
+
+    def _frame(self, state: Mapping[str, NDArray[Any]], *, is_success: bool, num_redrawn: int = 0) -> Frame:
+        return Frame(
+            readings=self.env.sensor_readings(state),
+            goal=self._goal,
+            verdict=Verdict(success=is_success, distances=self._distances(state), terminated=False, truncated=False),
+            num_redrawn=num_redrawn,
+        )
+
+    def _distances(self, state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[float, str]]:
+        """Returns what is left to the goal's place, and how far it is turned where a goal asks for that."""
+        goals = state["achieved_goal"], state["desired_goal"]
+        place, *turned = self.env.goal_parts
+        distances = {place: (float(self.env.distance_to_goal(*goals)), "m")}
+        for sensor in turned:
+            distances[sensor] = (float(self.env.angle_to_goal(*goals)), "rad")
+        return distances
+
+
+class PushTask(ArmTask):
+    """An environment with a block, which somebody else may shove."""
+
+    env: PushEnv
+
+    def displace(self, displacement: NDArray[np.float64]) -> bool:
+        """Displaces the block along the table, if there is room and it does not leave its area, or farther."""
+        before, outside = self.env.get_state(), self._outside()
+        self.env.displace_block(displacement)
+        if self._outside() <= outside and self.env.clearance() > 0:
+            return True
+        self.env.set_state(before)
+        return False
+
+    def measures(self, observations: Readings) -> dict[str, float]:
+        """Returns the share of steps in which the block moves, and whether its centre left the area of the goals."""
+        area = self.spec.goal["block_position"]
+        planar = np.less(area.low, area.high)
+        position = observations["block_position"][:, planar].astype(np.float64)
+        low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
+        moves = np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE
+        return {
+            "block_moving": float(moves.mean()),
+            "block_left": float(((position < low) | (position > high)).any()),
+        }
+
+    def _outside(self) -> float:
+        """Returns how far the block's centre is outside its area, m."""
+        area, block = self.spec.goal["block_position"], self.env.block_position()[:2]
+        low, high = np.array(area.low[:2]), np.array(area.high[:2])
+        return float(np.linalg.norm(np.maximum(0, np.maximum(low - block, block - high))))
