@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Generator, Tensor
 
 import configs
+from benchmarks.planners import solving
 from benchmarks.planners.chain import Chain, late_target, there_and_back
-from benchmarks.planners.loops import solving
 from benchmarks.planners.objectives import hopeless, priced, showing_states
 from planners.types import ActionBounds, Budget, Objective, Plan, Planner, Score
 

@@ -42,7 +42,17 @@ def test_the_commands_and_the_python_run_exactly_as_written(tmp_path):
 @pytest.fixture
 def checkout(tmp_path):
     """Returns a copy of this tree that a newcomer may change, and how to run a module in it."""
-    for name in ("agent", "benchmarks", "configs", "envs", "planners", "world_model", "tests", "pyproject.toml"):
+    for name in (
+        "agent",
+        "benchmarks",
+        "configs",
+        "envs",
+        "jepa_mpc",
+        "planners",
+        "world_model",
+        "tests",
+        "pyproject.toml",
+    ):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

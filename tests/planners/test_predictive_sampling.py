@@ -4,7 +4,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks.planners.loops import solving
+from benchmarks.planners import solving
 from benchmarks.planners.objectives import priced
 from planners.predictive_sampling import PredictiveSampling
 from planners.splines import spline_basis

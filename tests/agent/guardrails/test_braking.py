@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agent.braking import longest_step, way_to_rest
+from agent.guardrails.braking import longest_step, way_to_rest
 
 
 @pytest.mark.parametrize(
