@@ -79,7 +79,7 @@ def test_an_environment_is_one_file_and_one_yaml(checkout):
 def test_a_planner_is_one_file_and_one_yaml(checkout, smoke_run):
     folder, run = checkout
     code = (folder / "planners" / "cem.py").read_text()
-    (folder / "planners" / "twin.py").write_text(code.replace("class CEM(", "class Twin("))
+    (folder / "planners" / "twin.py").write_text(code.replace("CEM", "Twin"))
     yaml = (folder / "configs" / "planner" / "cem.yaml").read_text()
     (folder / "configs" / "planner" / "twin.yaml").write_text(yaml.replace("planners.cem.CEM", "planners.twin.Twin"))
     run("pytest", "-q", "tests/contracts/test_planners.py", "-k", "twin")
