@@ -86,13 +86,14 @@ def succeeds_at_end(successes: NDArray[np.bool_], *, terminated: bool) -> bool:
     """Returns whether an episode is a success at its end: in each of the last `NUM_END_STEPS` control steps.
 
     An episode that the environment terminated stays as it ended: its last step decides, and stands for all that would
-    have followed. One that was shorter for any other reason is judged by the steps that it had.
+    have followed. One that was shorter for any other reason is judged by the steps that it had; where it had none,
+    nothing was brought about.
 
     Args:
-        successes: `[num_steps]`, after each control step; at least one.
+        successes: `[num_steps]`, after each control step.
         terminated: The environment ended it, and not the clock.
     """
-    return bool(successes[-1 if terminated else -NUM_END_STEPS :].all())
+    return len(successes) > 0 and bool(successes[-1 if terminated else -NUM_END_STEPS :].all())
 
 
 def judged(episodes: Sequence[EvaluatedEpisode]) -> list[EvaluatedEpisode]:

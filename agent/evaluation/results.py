@@ -68,13 +68,14 @@ def make_results(
         description: What was evaluated: env, observation, planner, seed, checkpoint, whether it is reproducible and if
             not why, and the scenario's note.
         episodes: Agent's name to its episodes; "actor" is among them, and its latency is reported: `latency_ms` of each
-            control step at which it decided anything, `planning_latency_ms` of those at which it planned, null where it
-            never did.
+            control step at which it decided anything, `planning_latency_ms` of those at which it planned; null where
+            it never did.
         criterion: When a goal counts as reached, for people.
         control_dt: Control period, s.
         versions: Package to version.
     """
     actor = episodes["actor"]
+    deciding = [latency for episode in actor for latency in episode.deciding_latencies_ms]
     planning = [latency for episode in actor for latency in episode.planning_latencies_ms]
     return {
         "schema": SCHEMA,
@@ -85,7 +86,7 @@ def make_results(
         },
         "units": dict(actor[0].units),
         "agents": {name: summarize(run) for name, run in episodes.items()},
-        "latency_ms": percentiles([latency for episode in actor for latency in episode.deciding_latencies_ms]),
+        "latency_ms": percentiles(deciding) if deciding else None,
         "planning_latency_ms": percentiles(planning) if planning else None,
         "solved_at_start_redrawn": sum(episode.redrawn for episode in actor),
         "versions": dict(versions),
@@ -156,6 +157,8 @@ def _row(name: str, agent: Mapping[str, Any], units: Mapping[str, str]) -> str:
 def _latency(results: Mapping[str, Any]) -> str:
     """Returns how long the actor takes: its planning steps, and all its decisions where it made others too."""
     deciding, planning = results["latency_ms"], results["planning_latency_ms"]
+    if deciding is None:
+        return "the actor had nothing to decide: every episode was over as it began"
     kinds = {"decision": deciding} if planning is None else {"planning step": planning}
     if planning is not None and planning != deciding:
         kinds["any decision"] = deciding

@@ -89,7 +89,7 @@ def film_episodes(
     """
     task = make_task(vision=vision, film_size=FRAME_SIZE)
     if not isinstance(task, HasCameras):
-        raise RuntimeError(f"{task.spec.task_id} cannot be drawn")
+        raise RuntimeError(f"{task.spec.task_id} cannot be drawn for people")
     policy, scenario = make_policy(agent, task), make_scenario(task.spec)
     view = None
     if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
@@ -101,7 +101,7 @@ def film_episodes(
             staged_task, staged_policy = scenario.stage(task, policy, seed=seed)
             watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
             filmed = FilmedPolicy(watched, task, view=view)
-            rollout(staged_task, filmed, seed=seed, num_steps=scenario.num_steps)
+            episode = rollout(staged_task, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.{video_format}"
             paths.append(write_film(filmed.frames, path, frame_dt=task.spec.control_dt))
             if isinstance(policy, Actor):
@@ -110,7 +110,7 @@ def film_episodes(
                     path.with_suffix(".png"),
                     interventions=watched.interventions,
                     control_dt=task.spec.control_dt,
-                    num_steps=scenario.num_steps,
+                    num_steps=len(episode.actions),
                 )
     finally:
         task.close()

@@ -45,10 +45,12 @@ class ArmTask:
 
     Args:
         env: The environment.
+        original: Another world of the same task, by whose renderer the sensors are drawn here too; None for its own.
     """
 
-    def __init__(self, env: MujocoEnv) -> None:
+    def __init__(self, env: MujocoEnv, *, original: "ArmTask | None" = None) -> None:
         self.env = env
+        self._original = original
         self._goal: Readings = {}
 
     @property
@@ -94,13 +96,13 @@ class ArmTask:
 
     def look(self) -> Readings:
         """Returns what all sensors read now."""
+        if self._original is not None:
+            self.env.backend = self._original.env.backend
         return self.env.readings()
 
     def another(self) -> "ArmTask":
-        """Returns a second world of the same task, whose frames are drawn as they are here."""
-        other = self.env.another()
-        other.backend = self.env.backend
-        return type(self)(other)
+        """Returns a second world of the same task, whose frames are drawn as they are here, episode by episode."""
+        return type(self)(self.env.another(), original=self)
 
     def picture(self) -> NDArray[np.uint8]:
         """Returns what people are shown, the goal marked in it."""

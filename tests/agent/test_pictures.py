@@ -137,6 +137,7 @@ def imagined(*, factor, context_length=1, action_repeat=1, num_steps=8):
         INTERPRETER,
         observations={"tip": np.float32(tips), "eye_camera": frames},
         actions=np.full((num_steps, 1), 0.1, np.float32),
+        place_sensor="tip",
         control_dt=0.05,
     )
 
@@ -147,7 +148,7 @@ def test_a_perfect_imagination_is_never_surprised(context_length, action_repeat)
     num_frames = 8 // action_repeat + 1
     np.testing.assert_allclose(episode.times, 0.05 * action_repeat * np.arange(num_frames))
     np.testing.assert_allclose(episode.surprise, 0.0, atol=1e-10)
-    np.testing.assert_allclose(episode.tip_error, 0.0, atol=1e-6)
+    np.testing.assert_allclose(episode.place_error, 0.0, atol=1e-6)
     np.testing.assert_array_equal(episode.imagined, episode.real)
     np.testing.assert_array_equal(episode.embedded, episode.real)
 
@@ -156,7 +157,7 @@ def test_surprise_is_the_squared_error_and_the_tip_is_off_in_metres():
     episode = imagined(factor=0.0, context_length=2)
     behind = 0.1 * np.maximum(np.arange(9) - 1, 0)  # stays where the second frame was
     np.testing.assert_allclose(episode.surprise, behind**2 / 3, atol=1e-8)
-    np.testing.assert_allclose(episode.tip_error, behind, atol=1e-6)
+    np.testing.assert_allclose(episode.place_error, behind, atol=1e-6)
     assert episode.imagined[8, 0, 0, 0] == 10
     assert episode.embedded[8, 0, 0, 0] == 80
 

@@ -36,9 +36,9 @@ class AgentView:
     """Composes film frames with what goes on in an agent that sees by a camera.
 
     On the left is the film, in which people see the goal; on the right what the agent sees, with the goal's picture in
-    a corner, the places that its encoder looks at, and the path of the tip that it plans. Below, with an interpreter,
-    are the present and the imagined frames of the plan. The path and the imagined frames are read off embeddings, for
-    people alone: the agent knows neither.
+    a corner, the places that its encoder looks at, and the path of the effector that it plans. Below, with an
+    interpreter, are the present and the imagined frames of the plan. The path and the imagined frames are read off
+    embeddings, for people alone: the agent knows neither.
 
     Args:
         actor: The agent.
@@ -69,7 +69,7 @@ class AgentView:
         rows = [
             beside(
                 [
-                    captioned(film, "for people: the goal is green"),
+                    captioned(film, "for people: the goal is marked"),
                     captioned(self._agents_frame(frame), self._caption),
                 ]
             )

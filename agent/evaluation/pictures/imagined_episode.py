@@ -35,7 +35,8 @@ class ImaginedEpisode:
         embedded: `[time, 64, 64, 3]`, decoded from the embeddings of what was seen: what they know of it.
         imagined: `[time, 64, 64, 3]`, decoded from imagined embeddings; the first are those that were seen.
         surprise: `[time]`, mean squared distance of imagined from real embeddings; 0 where nothing is imagined.
-        tip_error: `[time]`, m, between the tip that is read off the imagined embedding and the true one.
+        place_sensor: Reads where the robot is, m.
+        place_error: `[time]`, m, between the place that is read off the imagined embedding and the true one.
     """
 
     times: NDArray[np.float64]
@@ -44,7 +45,8 @@ class ImaginedEpisode:
     embedded: NDArray[np.uint8]
     imagined: NDArray[np.uint8]
     surprise: NDArray[np.float64]
-    tip_error: NDArray[np.float64]
+    place_sensor: str
+    place_error: NDArray[np.float64]
 
 
 @torch.no_grad()
@@ -54,6 +56,7 @@ def imagine_episode(
     *,
     observations: Mapping[str, NDArray[Any]],
     actions: NDArray[np.float32],
+    place_sensor: str,
     control_dt: float,
 ) -> ImaginedEpisode:
     """Imagines a recorded episode in one go.
@@ -63,6 +66,7 @@ def imagine_episode(
         interpreter: Reads embeddings.
         observations: Sensor name to its readings, `[num_steps + 1, *shape]`.
         actions: `[num_steps, action_dim]`.
+        place_sensor: Reads where the robot is, m.
         control_dt: Control period, s.
     """
     repeat, num_seen = model.action_repeat, model.context_length
@@ -79,7 +83,8 @@ def imagine_episode(
         embedded=interpreter.pictures(embeddings[0]),
         imagined=interpreter.pictures(dreamt[0]),
         surprise=(dreamt - embeddings)[0].square().mean(dim=1).double().numpy(),
-        tip_error=np.linalg.norm(interpreter.places(dreamt[0]) - frames["tip"], axis=1),
+        place_sensor=place_sensor,
+        place_error=np.linalg.norm(interpreter.places(dreamt[0]) - frames[place_sensor], axis=1),
     )
 
 
@@ -91,7 +96,7 @@ def write_imagined_episode(episode: ImaginedEpisode, path: Path) -> Path:
 def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
     """Draws frames of an episode, evenly spaced in time: real, decoded from their embeddings, and imagined.
 
-    Below them, each step below its frame, are the surprise and how far off the imagined tip is.
+    Below them, each step below its frame, are the surprise and how far off the imagined place of the robot is.
     """
     spacing = max(1, math.ceil((len(episode.times) - 1) / (_NUM_COLUMNS - 1)))
     columns = range(0, len(episode.times), spacing)[:_NUM_COLUMNS]
@@ -114,7 +119,7 @@ def plot_imagined_episode(episode: ImaginedEpisode) -> Figure:
                 axes.text(-0.1, 0.5, label, fontsize=8.5, color=_INK, ha="right", va="center", transform=axes.transAxes)
     panels = {
         "surprise: mean squared error of the imagined embedding": episode.surprise,
-        "tip, as read off the imagined embedding: off by, cm": 100 * episode.tip_error,
+        f"{episode.place_sensor}, as read off the imagined embedding: off by, cm": 100 * episode.place_error,
     }
     half = 0.5 * spacing * (episode.times[1] - episode.times[0])
     for panel, (label, values) in enumerate(panels.items()):

@@ -18,18 +18,20 @@ MAX_DRAWS = 10_000
 
 
 class Tour:
-    """The tip touches targets in their order, and then the task's own goal counts.
+    """The effector touches targets in their order, and then the task's own goal counts.
 
-    Targets are uniform in the workspace, apart from each other and from where the tip starts, and clear of the block
-    where it starts, so that no touch demands a push. An agent gets them as a list of goals, the task's own last; a
-    baseline, which knows but one goal, gets the task's own. Until all targets were touched the task is not solved.
+    Targets are uniform in the workspace, apart from each other and from where the effector starts, and clear of a thing
+    that is to be brought to a goal where that starts, so that no touch demands a push. An agent gets them as a list of
+    goals, the task's own last; a baseline, which knows but one goal, gets the task's own. Until all targets were
+    touched the task is not solved.
 
     Args:
         spec: Of the task.
         num_targets: How many, at least 1.
-        touch_radius: A target is touched when the tip is this near at a control step, m.
-        min_spacing: Between two targets, and between the tip's start and a target, m, more than twice `touch_radius`.
-        block_clearance: Between the block's centre at the start and a target, in the plane, m.
+        touch_radius: A target is touched when the effector is this near at a control step, m.
+        min_spacing: Between two targets, and between the effector's start and a target, m, more than twice
+            `touch_radius`.
+        block_clearance: Between such a thing at the start and a target, in the plane, m.
         steps_per_target: Control steps by which each target makes the episode longer.
     """
 
@@ -65,6 +67,7 @@ class Tour:
         self.num_steps = spec.num_steps + num_targets * steps_per_target
         self._sensor = spec.effector.sensor
         self._workspace = spec.effector.workspace
+        self._movable = [name for name in spec.goal if name != self._sensor and spec.sensors[name].unit == "m"]
         self._num_targets = num_targets
         self._touch_radius = touch_radius
         self._min_spacing = min_spacing
@@ -86,9 +89,8 @@ class Tour:
         low, high = (np.array(corner, np.float32) for corner in (self._workspace.low, self._workspace.high))
         taken = [start[self._sensor]]
         for point in generator.uniform(low, high, (MAX_DRAWS, 3)).astype(np.float32).clip(low, high):
-            block = start.get("block_position", np.full(3, np.inf))
-            clear_of_block = np.linalg.norm(point[:2] - block[:2]) >= self._block_clearance
-            if clear_of_block and np.linalg.norm(np.subtract(taken, point), axis=1).min() >= self._min_spacing:
+            is_clear = all(np.linalg.norm(point[:2] - start[it][:2]) >= self._block_clearance for it in self._movable)
+            if is_clear and np.linalg.norm(np.subtract(taken, point), axis=1).min() >= self._min_spacing:
                 taken.append(point)
             if len(taken) > self._num_targets:
                 return np.array(taken[1:])

@@ -1,4 +1,4 @@
-"""jepa-mpc evaluate: measure the success of a finished run, beside random, zero and expert.
+"""jepa-mpc evaluate: measure the success of a finished run, beside random, zero and expert (where there are any).
 
 The run's own config is the base, the command line lies on top. Records depend on neither the order of the episodes nor
 the number of workers, unless the agent learns on the way (actor.learn_online=true). Exits with 1 where fail_under is
@@ -39,7 +39,6 @@ from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.spec import TaskSpec
 from envs.types import HasState, Policy, Task
-from jepa_mpc.errors import UserError
 from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
@@ -113,11 +112,6 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     make_task, vision = task_factory(config), make_vision(config)
     with closing(configured_task(config)) as task:
         criterion, agents = task.criterion, ["actor", *baselines_of(task)]
-        if oracle_seeds and not isinstance(task, HasState):
-            raise UserError(
-                f"evaluate.oracle must be 0 here, got {values.oracle}: the oracle needs a task that can be saved and "
-                f"restored, and {spec.task_id} cannot"
-            )
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
     episodes = dict(

@@ -133,11 +133,14 @@ def _learn_interpreter(
 
 def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> ImaginedEpisode:
     observations, actions = dataset.episode(index)
+    effector = modules.spec.effector
+    assert effector is not None  # or there would be no interpreter
     return imagine_episode(
         modules.world_model,
         interpreter,
         observations=observations,
         actions=actions,
+        place_sensor=effector.sensor,
         control_dt=modules.spec.control_dt,
     )
 

@@ -12,6 +12,7 @@ from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
 from envs.spec import TaskSpec
+from envs.types import HasState
 
 
 def validate(config: Config, spec: TaskSpec) -> None:
@@ -65,9 +66,15 @@ def validate_collection(config: Config, spec: TaskSpec) -> None:
 
 
 def _stage_once(config: Config, spec: TaskSpec) -> None:
-    """Sets the scene of the first evaluated episode."""
+    """Sets the scene of the first evaluated episode, and checks that an oracle could look ahead there."""
     seed = episode_seeds(config.values.evaluate.split, 1)[0]
     with closing(configured_task(config)) as task:
+        num_looking_ahead = config.values.evaluate.oracle
+        if num_looking_ahead and not isinstance(task, HasState):
+            raise ConfigError(
+                f"evaluate.oracle must be 0 here, got {num_looking_ahead}: the oracle needs a task that can be saved "
+                f"and restored, and {spec.task_id} cannot"
+            )
         staged, _ = build(config.values.scenario)(spec).stage(task, UniformRandom(spec), seed=seed)
         staged.reset(seed)
 
