@@ -33,7 +33,7 @@ class Shove:
         if not distance > 0:
             raise ValueError(f"distance must be above 0, got {distance}")
         self.num_steps = spec.num_steps
-        self._start = first_step(start, spec)
+        self._start = start
         self._distance = distance
 
     def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
@@ -43,8 +43,8 @@ class Shove:
                 f"a shove needs something that can be displaced, and {task.spec.task_id} has nothing: choose another "
                 "scenario, as scenario=undisturbed"
             )
-        generator = scenario_generator(seed)
-        return _ShovedTask(task, task, start=self._start, distance=self._distance, generator=generator), policy
+        start, generator = first_step(self._start, task.spec), scenario_generator(seed)
+        return _ShovedTask(task, task, start=start, distance=self._distance, generator=generator), policy
 
 
 class _ShovedTask(StagedTask):
