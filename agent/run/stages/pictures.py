@@ -5,6 +5,7 @@ decoder.safetensors   what draws embeddings, and reads the tip off them
 pictures/             held-out episodes beside what is imagined of them, and maps of how far goals seem to be
 """
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,23 +54,22 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     folder = run_folder / PICTURES_FOLDER
     _, held_out = _split(config, dataset)
     episodes = {folder / f"imagined_{index}.png": int(index) for index in held_out[: settings.num_examples]}
-    maps = folder / "distance.png"
-    if not all(path.is_file() for path in [run_folder / DECODER, *episodes, maps]):
-        folder.mkdir(parents=True, exist_ok=True)
-        task = configured_task(config)
-        try:
-            modules = load_modules_for(task, config, run_folder)
-            interpreter = _learn_interpreter(config, settings, modules, dataset, run_folder)
-            for path, index in episodes.items():
-                write_imagined_episode(_imagine(modules, interpreter, dataset, index), path)
-            _draw_maps(config, modules, task, settings.num_examples, maps)
-        except (OSError, RuntimeError) as error:  # nothing depends on them
-            print(f"no pictures: {' '.join(str(error).split())}")
-            return []
-        finally:
-            task.close()
-    print(f"pictures: {', '.join(map(str, [*episodes, maps]))}")
-    return [*episodes, maps]
+    with closing(configured_task(config)) as task:
+        maps = [folder / "distance.png"] if isinstance(task, HasGoals) else []
+        if not all(path.is_file() for path in [run_folder / DECODER, *episodes, *maps]):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                modules = load_modules_for(task, config, run_folder)
+                interpreter = _learn_interpreter(config, settings, modules, dataset, run_folder)
+                for path, index in episodes.items():
+                    write_imagined_episode(_imagine(modules, interpreter, dataset, index), path)
+                for path in maps:
+                    _draw_maps(config, modules, task, settings.num_examples, path)
+            except (OSError, RuntimeError) as error:  # nothing depends on them
+                print(f"no pictures: {' '.join(str(error).split())}")
+                return []
+    print(f"pictures: {', '.join(map(str, [*episodes, *maps]))}")
+    return [*episodes, *maps]
 
 
 def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Interpreter | None:
@@ -146,9 +146,8 @@ def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset
 
 
 def _draw_maps(config: Config, modules: Modules, task: Task, num_goals: int, path: Path) -> None:
-    """Draws how far goals of the validation episodes seem to be, where the task can show that."""
-    if not isinstance(task, HasGoals):
-        return
+    """Draws how far goals of the validation episodes seem to be, in a task that can show that."""
+    assert isinstance(task, HasGoals)
     judge = steps_critic(config)
     critic = None if judge is None else modules.critics[judge]
     maps = []
