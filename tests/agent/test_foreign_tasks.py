@@ -11,8 +11,12 @@ from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.scenarios.shove import Shove
 from agent.evaluation.scenarios.tour import Tour
-from agent.evaluation.scenarios.types import ScenarioError
+from agent.evaluation.scenarios.types import ScenarioError, StagedTask
 from agent.evaluation.video import film_episodes
+from agent.run.config.composing import ConfigError, compose_config
+from agent.run.stages import validation
+from agent.run.stages.validation import validate
+from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
 from envs.spec import BoxActions, DiscreteActions, Sensor, TaskSpec
 from envs.types import Frame, Verdict
@@ -169,3 +173,14 @@ def test_what_a_task_cannot_do_is_one_sentence(tmp_path):
         film_episodes(
             [0], agent="random", make_task=Scale, make_policy=make_baseline, folder=tmp_path, video_format="gif"
         )
+
+
+def test_an_oracle_is_refused_where_nothing_can_be_restored_before_anything_long_begins(monkeypatch):
+    config = compose_config(["env=reach", "evaluate.oracle=2"])
+    task = configured_task(config)
+    validate(config, task.spec)
+    monkeypatch.setattr(validation, "configured_task", lambda _: StagedTask(task))  # which can be stepped and no more
+    with pytest.raises(
+        ConfigError, match=r"oracle must be 0 here, got 2: .* saved and restored, and jepa-mpc/Reach-v0"
+    ):
+        validate(config, task.spec)

@@ -7,11 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from agent.evaluation.scenarios.types import StagedTask
 from agent.run.cli import main
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
+from agent.run.stages import pictures
 from agent.run.stages.loading import load_modules
 from agent.run.stages.pictures import load_interpreter
+from agent.run.stages.vision import configured_task
 from world_model.training.checkpoint import load_checkpoint
 
 RUN = [
@@ -69,6 +72,18 @@ def test_pictures_that_are_lost_are_drawn_again_and_others_are_not(seeing_run, c
     assert main([*RUN, f"output={seeing_run}"]) == 0
     assert (maps.stat().st_mtime_ns, decoder.stat().st_mtime_ns) == (drawn, learned)
     assert (seeing_run / "records.jsonl").read_bytes() == records
+
+
+def test_where_other_goals_cannot_be_shown_no_map_is_drawn_or_named(seeing_run, monkeypatch, capsys):
+    maps = seeing_run / "pictures/distance.png"
+    before = maps.read_bytes()
+    maps.unlink()
+    monkeypatch.setattr(pictures, "configured_task", lambda config: StagedTask(configured_task(config)))
+    assert main([*RUN, f"output={seeing_run}"]) == 0
+    assert not maps.exists()
+    told = capsys.readouterr().out
+    assert "imagined_" in told and "distance.png" not in told and "no pictures" not in told
+    maps.write_bytes(before)
 
 
 def test_a_decoder_that_another_model_has_taught_is_not_used(seeing_run, tmp_path):
