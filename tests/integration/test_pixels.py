@@ -99,9 +99,10 @@ def test_the_tip_reaches_the_guardrails_and_not_the_planner(smoke_pixels_run, en
     for tip in (readings["tip"], readings["tip"] + np.float32(0.05), None):
         agent = load_agent(smoke_pixels_run)
         agent.reset(goal, seed=3)
+        agent.act({name: readings[name] for name in ("fixed_camera", "tip")})
         actions.append(agent.act({"fixed_camera": readings["fixed_camera"], "tip": tip}))
         commands.append(agent.state.command)
-        assert (agent.state.guarded.interventions == ("blind",)) == (tip is None)
+        assert ("blind" in agent.state.guarded.interventions) == (tip is None)
     assert np.array_equal(commands[0], commands[1]) and np.array_equal(commands[0], commands[2])
     assert commands[0].any() and not actions[2].any()
 
