@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from agent.run.cli.help import config_help
 from agent.run.config.composing import ConfigError, compose_config, flatten, group_names
-from agent.run.config.schema import Binding, Key, binding, key_of
+from agent.run.config.schema import Binding, Key, binding, is_leaf, key_of
 
 
 def every_config():
@@ -86,6 +86,26 @@ def test_a_whole_number_where_a_real_one_belongs_becomes_one():
 def test_what_a_constructor_could_not_take_is_refused_before_it_is_built(override):
     with pytest.raises(ConfigError, match=r"must be a (whole )?number.*, got "):
         compose_config([override])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("guardrails.workspace", {"low": [0.3, -0.2, 0.0], "high": [0.7, 0.2, 0.3]}),
+        ("world_model.embed_dims", {"tip": 8, "tip_velocity": 4}),
+    ],
+)
+def test_a_mapping_in_place_of_null_is_read_back_from_what_was_saved(key, value):
+    config = compose_config({key: value})
+    again = compose_config([], base=config.plain())
+    assert again.plain() == config.plain()
+    assert OmegaConf.to_container(OmegaConf.select(again.values, key)) == value
+
+
+def test_the_keys_that_may_be_a_mapping_or_null_are_all_tried():
+    values = compose_config([]).values
+    found = {key for key in flatten(OmegaConf.to_container(values), inner=True) if is_leaf(key, values)}
+    assert found == {"guardrails.workspace", "world_model.embed_dims"}
 
 
 def test_help_says_of_every_key_what_it_may_be_and_whether_a_run_is_bound_to_it():

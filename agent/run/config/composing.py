@@ -97,9 +97,10 @@ def compose_config(changes: Changes, *, section: str | None = None, base: Mappin
 
     config = _compose(choices)
     shipped = _compose({**choices, "experiment": None}) if choices.get("experiment") else config
-    known = flatten(_without_code(OmegaConf.to_container(shipped.values)), inner=True)
+    known = flatten(_without_code(OmegaConf.to_container(shipped.values)), inner=True, values=shipped.values)
     if base is not None:
-        saved = {key: value for key, value in flatten(base["values"]).items() if key.split(".")[0] not in chosen}
+        saved = flatten(base["values"], values=config.values)
+        saved = {key: value for key, value in saved.items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
         evaluated = {key: value for key, value in changes.items() if schema.binding(key) is not Binding.TRAINED}
         for key, value in (saved | evaluated).items():
@@ -107,7 +108,7 @@ def compose_config(changes: Changes, *, section: str | None = None, base: Mappin
                 _change(config.values, key, value, known)
     for key, value in asked.items():
         if key not in chosen:
-            for full_key, it in _leaves(_full_key(key, known, section), value, known):
+            for full_key, it in _leaves(_full_key(key, known, section), value, known, shipped.values):
                 _change(config.values, full_key, it, known)
     if base is not None:
         _check_trained(config, base)
@@ -143,11 +144,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _leaves(key: str, value: Any, shipped: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _leaves(key: str, value: Any, shipped: Mapping[str, Any], values: DictConfig) -> Iterator[tuple[str, Any]]:
     """Yields each key that a value changes: itself, or those below it."""
-    if isinstance(value, dict) and isinstance(shipped.get(key), dict) and not schema.is_leaf(key):
+    if isinstance(value, dict) and isinstance(shipped.get(key), dict) and not schema.is_leaf(key, values):
         for name, it in value.items():
-            yield from _leaves(f"{key}.{name}", it, shipped)
+            yield from _leaves(f"{key}.{name}", it, shipped, values)
     elif key in schema.FOLDERS and isinstance(value, str):
         yield key, str(folder(value, f"{key}={value}"))
     else:
@@ -279,7 +280,7 @@ def _change(values: DictConfig, key: str, value: Any, shipped: Mapping[str, Any]
         raise ConfigError(f"{key} follows {current.strip('${}')}: change that")
     if isinstance(value, dict | list) and value != _without_code(value):
         raise ConfigError(f"{key} must be a plain value, got {value!r}")
-    if isinstance(current, dict) and not schema.is_leaf(key):
+    if isinstance(current, dict) and not schema.is_leaf(key, values):
         raise ConfigError(f"{key} must be a mapping of {', '.join(current)} to their values, got {typed(value)}")
     if schema.binding(key) is Binding.SHIPPED and value != current:
         raise ConfigError(
@@ -301,16 +302,20 @@ def typed(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def flatten(tree: Any, prefix: str = "", *, inner: bool = False) -> dict[str, Any]:
-    """Returns dotted key to leaf; with `inner`, the mappings on the way too."""
+def flatten(tree: Any, prefix: str = "", *, inner: bool = False, values: DictConfig | None = None) -> dict[str, Any]:
+    """Returns dotted key to leaf; with `inner`, the mappings on the way too.
+
+    With `values`, a composed config, a mapping that its constructor takes as one value is a leaf, as `schema.is_leaf`
+    says; without, what lies below it is.
+    """
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        nested = isinstance(value, dict) and not schema.is_leaf(name)
+        nested = isinstance(value, dict) and not schema.is_leaf(name, values)
         if inner or not nested:
             flat[name] = value
         if nested:
-            flat |= flatten(value, f"{name}.", inner=inner)
+            flat |= flatten(value, f"{name}.", inner=inner, values=values)
     return flat
 
 

@@ -148,9 +148,20 @@ def binding(key: str) -> Binding:
     return next((bound for pattern, bound in _BINDINGS.items() if fnmatchcase(key, pattern)), Binding.RECORDED)
 
 
-def is_leaf(key: str) -> bool:
-    """Returns whether a mapping is a value itself, with keys of the user's own."""
-    return key in _KEYS and any(get_origin(hint) is Mapping for hint in _alternatives(_KEYS[key].hint))
+def is_leaf(key: str, values: DictConfig | None = None) -> bool:
+    """Returns whether a mapping is a value itself, with keys of the user's own: one that might as well be null.
+
+    Args:
+        key: Dotted.
+        values: A composed config that has the key, with its `_target_` entries; without it, constructors are not asked.
+    """
+    known = next((it for pattern, it in _KEYS.items() if fnmatchcase(key, pattern)), None)
+    if known is None and values is not None:
+        owner, _, name = key.rpartition(".")
+        target = OmegaConf.select(values, f"{owner}._target_")
+        known = None if target is None or name not in _hints(target) else Key(_hints(target)[name])
+    alternatives = () if known is None else _alternatives(known.hint)
+    return NoneType in alternatives and any(get_origin(hint) is Mapping for hint in alternatives)
 
 
 def key_of(key: str, values: DictConfig) -> Key:
