@@ -122,7 +122,6 @@ _KEYS = {  # of what is no constructor's
     "compare.split": _SPLIT,
     "compare.num_episodes": Key(int, 1, SPLIT_SIZE),
     "compare.num_workers": Key(int, 1),
-    "env.*": Key(str),
     "observation.cameras": Key(Sequence[str]),
     "observation.image_size": Key(int),
     "observation.proprioception": Key(bool),

@@ -1,0 +1,1 @@
+"""Other people's robots as tasks, one file a kind."""

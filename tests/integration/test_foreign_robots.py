@@ -1,0 +1,51 @@
+"""Robots that nobody here has met: each is collected, learned and evaluated by a file of its own and a yaml."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TOYS = ROOT / "tests" / "envs" / "adapters" / "toys.py"
+CHANGES = {"buttons": ["planner=categorical_cem"], "forces": [], "sees": ["training.augmentation.max_shift=1"]}
+PACKAGES = ("agent", "configs", "envs", "jepa_mpc", "planners", "world_model")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of this tree with the toys' file and yamls in it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(TOYS, folder)
+    sys.path.insert(0, str(TOYS.parent))
+    try:
+        yamls = importlib.import_module("toys").YAMLS
+    finally:
+        sys.path.remove(str(TOYS.parent))
+    model = yaml.safe_load((folder / "configs" / "env" / "reacher.yaml").read_text())
+    nulls = {key: None for key in model if not key.startswith("_")} | {"options": {}}
+    for name, text in yamls.items():
+        values = {**model, **nulls, **yaml.safe_load(text)}
+        (folder / "configs" / "env" / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    return folder
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_it_runs_from_its_yaml_to_its_results(checkout, name):
+    asked = ["run", f"env={name}", "experiment=smoke", f"output=runs/{name}", "evaluate.videos=0", *CHANGES[name]]
+    script = "import sys; sys.path.insert(0, '.'); from agent.run.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *asked], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((checkout / "runs" / name / "results.json").read_text())
+    agents = {"actor", "random"} | ({"zero"} if name != "forces" else set())
+    assert set(results["agents"]) == agents  # there is no expert, and not everybody can do nothing
+    ended = {episode["terminated"] for episode in results["agents"]["random"]["episodes"]}
+    assert True in ended if name == "forces" else ended == {False}
