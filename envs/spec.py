@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -59,6 +58,9 @@ class Sensor:
 class BoxActions:
     """Actions that are numbers in the robot's own units.
 
+    Actions are in single precision, and so are their bounds: one that is not is rounded towards the inside, so that
+    what is told to go as far as it may is inside to the last bit.
+
     Attributes:
         low: Least of each component.
         high: Most of each component, above `low`.
@@ -75,11 +77,15 @@ class BoxActions:
     def __post_init__(self) -> None:
         if not len(self.low) == len(self.high) > 0:
             raise ValueError(f"the bounds of actions must be two vectors of one size, got {self.low} and {self.high}")
-        low, high = self._corners
-        if not (np.isfinite(self._corners).all() and (low < high).all()):
+        low, high = _in_single_precision(self.low, towards=np.inf), _in_single_precision(self.high, towards=-np.inf)
+        if not (np.isfinite((self.low, self.high)).all() and np.less(low, high).all()):
             raise ValueError(f"the bounds of actions must be finite and low below high, got {self.low}, {self.high}")
-        if self.idle is not None and not self.contains(np.array(self.idle)).all():
-            raise ValueError(f"the idle action must lie between {self.low} and {self.high}, got {self.idle}")
+        if self.idle is not None:
+            if not self.contains(np.array(self.idle)).all():
+                raise ValueError(f"the idle action must lie between {self.low} and {self.high}, got {self.idle}")
+            object.__setattr__(self, "idle", tuple(np.clip(self.idle, low, high).astype(np.float32).tolist()))
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
 
     @classmethod
     def unit(cls, action_dim: int) -> "BoxActions":
@@ -102,7 +108,8 @@ class BoxActions:
         Values outside are moved onto the border.
         """
         low, high = self._corners
-        return np.asarray((low + high) / 2 + (high - low) / 2 * np.clip(values, -1, 1), np.float32)
+        inside = (low + high) / 2 + (high - low) / 2 * np.clip(values, -1, 1)
+        return np.asarray(np.clip(inside, low, high), np.float32)
 
     def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns which of `actions`, `[..., action_dim]`, are finite and inside the bounds, `[...]`."""
@@ -115,9 +122,10 @@ class BoxActions:
         """Says what an action is, for people."""
         if len(set(self.low)) == len(set(self.high)) == 1:
             return f"{self.action_dim} finite numbers in [{self.low[0]:g}, {self.high[0]:g}]"
-        return f"{self.action_dim} finite numbers between {list(self.low)} and {list(self.high)}"
+        low, high = (", ".join(f"{bound:g}" for bound in corner) for corner in (self.low, self.high))
+        return f"{self.action_dim} finite numbers between [{low}] and [{high}]"
 
-    @cached_property
+    @property
     def _corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return np.array(self.low), np.array(self.high)
 
@@ -254,6 +262,15 @@ class TaskSpec:
             num_steps=int(data["num_steps"]),
             effector=None if data["effector"] is None else _effector(data["effector"]),
         )
+
+
+def _in_single_precision(values: tuple[float, ...], *, towards: float) -> tuple[float, ...]:
+    """Returns each value if it is one of single precision, and else the next such towards where it is said."""
+    exact = np.array(values, np.float64)
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float32)
+    beyond = rounded < exact if towards > 0 else rounded > exact
+    return tuple(np.where(beyond, np.nextafter(rounded, np.float32(towards)), rounded).tolist())
 
 
 def _sensor(data: Mapping[str, Any]) -> Sensor:

@@ -411,6 +411,7 @@ def other_robot(actions, effector=None):
 
 FORCES = BoxActions(low=(0.0, 0.0), high=(300.0, 20.0), idle=None)
 MOTORS = BoxActions(low=(-5.0,), high=(10.0,), idle=(1.0,))
+TENTHS = BoxActions(low=(-0.1,), high=(0.1,), idle=None)
 MOVES = DiscreteActions(num_actions=4, idle=2)
 TURNS = DiscreteActions(num_actions=3, idle=None)
 
@@ -438,6 +439,7 @@ def test_a_robot_without_an_effector_has_the_limits_of_any_robot():
         (FORCES, None, [np.nan, 5.0], [150.0, 5.0], ["non-finite"]),
         (FORCES, [30.0, 2.0], [np.nan, 5.0], [30.0, 5.0], ["non-finite"]),
         (MOTORS, [9.0], [np.inf], [1.0], ["non-finite"]),
+        (TENTHS, None, [7.0], [float(np.nextafter(np.float32(0.1), np.float32(0)))], ["bounds"]),
         (MOVES, None, [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0], []),
         (MOVES, None, [0.2, 0.1, 0.3, 0.9], [0.0, 0.0, 0.0, 1.0], ["bounds"]),
         (MOVES, None, [np.nan] * 4, [0.0, 0.0, 1.0, 0.0], ["non-finite"]),

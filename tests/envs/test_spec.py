@@ -32,6 +32,17 @@ def test_actions_of_a_box_are_finite_and_inside():
     assert not SPEC.actions.contains(np.zeros(3)).any()
 
 
+@pytest.mark.parametrize("corner", [0.1, 0.3, 1 / 3, 1e-3, 2.0, 1e300])
+def test_what_goes_to_a_bound_that_single_precision_lacks_is_inside_to_the_last_bit(corner):
+    actions = BoxActions(low=(-corner,), high=(corner,), idle=(corner,))
+    ends = actions.from_unit(np.array([[-1.0], [1.0]]))
+    assert actions.contains(ends).all() and actions.contains(actions.idle_action)
+    assert -corner <= actions.low[0] and actions.high[0] <= corner
+    assert np.float32(actions.high[0]) == actions.high[0] == ends[1, 0] == -ends[0, 0] == actions.idle[0]
+    spec = TaskSpec(**{**vars(SPEC), "actions": actions})
+    assert TaskSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
 def test_discrete_actions_are_one_hot():
     actions = DiscreteActions(num_actions=3, idle=1)
     one_hot = actions.contains(np.array([[0, 1, 0], [0, 0, 0], [1, 1, 0], [0.5, 0.5, 0], [np.nan, 1, 0], [1, 0, 0]]))
