@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
@@ -224,6 +224,14 @@ class GymnasiumTask:
             raise RuntimeError(f"{self._name} cannot be drawn: it knows no pictures as arrays")
         assert self._film_size is not None, "the task was not made to be filmed"
         return _square(drawn, self._film_size)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be copied: what a copy of somebody else's simulation still shares with it, nobody knows.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError(f"a task of {self._name} cannot be copied: make another one")
 
     def _frame(self, observation: Any, info: Mapping[str, Any], *, terminated: bool, truncated: bool) -> Frame:
         entries = _flatten(observation, self._env.observation_space, self._name)

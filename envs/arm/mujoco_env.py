@@ -7,6 +7,7 @@ A dimension of the workspace whose two bounds coincide is fixed: a workspace wit
 With a `Vision` the observation holds camera frames too, and goals are pictures of the goal.
 """
 
+import copy
 import hashlib
 import math
 from abc import abstractmethod
@@ -37,6 +38,9 @@ MAX_DISPLACEMENT = 0.03
 
 FULL_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 """Everything that the next state depends on, the solver's warm start included."""
+
+_STATE = "simulation"
+"""Under which a copy finds the simulator's state."""
 
 Readings = dict[str, NDArray[Any]]
 """Name to numbers: sensors, or Gymnasium's observation and goals."""
@@ -118,6 +122,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     workspace: ClassVar[Box]
     goal_parts: ClassVar[Mapping[str, GoalPart]]
     success_radius: ClassVar[float]
+    simulated: ClassVar[tuple[str, ...]] = ("data", "control", "_tip", "_joint_position", "_joint_velocity")
 
     def __init__(
         self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
@@ -132,12 +137,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self.backend = "" if vision is None else vision.backends[0]
 
         self.model = mujoco.MjModel.from_xml_path(str(ASSETS / self.model_file))
-        self.data = mujoco.MjData(self.model)
         _check_cameras(self.model, self.cameras.values())
-        self.control = TipControl(self.model, self.data)
-        self._tip = self.data.site_xpos[self.model.site("tip").id]
-        self._joint_position = self.data.qpos[:NUM_JOINTS]
-        self._joint_velocity = self.data.qvel[:NUM_JOINTS]
+        self._simulate()
 
         self._low, self._high = np.array(self.workspace.low), np.array(self.workspace.high)
         self._action_dim = int((self._low < self._high).sum())
@@ -166,6 +167,29 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self.observation_space = gymnasium.spaces.Dict(spaces)
         self._size = len(limits)
         self.desired_goal = np.zeros(len(self._achieved), np.float32)
+
+    def _simulate(self) -> None:
+        """Makes a simulation of the model, and views of its own arrays: all that is named in `simulated`."""
+        self.data = mujoco.MjData(self.model)
+        self.control = TipControl(self.model, self.data)
+        self._tip = self.data.site_xpos[self.model.site("tip").id]
+        self._joint_position = self.data.qpos[:NUM_JOINTS]
+        self._joint_velocity = self.data.qvel[:NUM_JOINTS]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what a copy is made of, and no view: one of the copy's arrays would no longer see its simulation."""
+        kept = {name: value for name, value in vars(self).items() if name not in self.simulated}
+        return {**kept, "_renderers": {}, _STATE: self.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes a copy: a world of its own, which goes on as this one would."""
+        vars(self).update({name: value for name, value in state.items() if name != _STATE})
+        self._simulate()
+        self.set_state(state[_STATE])
+
+    def __copy__(self) -> Self:
+        """Returns a deep copy: half a world would be none."""
+        return copy.deepcopy(self)
 
     @cached_property
     def description(self) -> TaskSpec:

@@ -64,6 +64,7 @@ class PushEnv(MujocoEnv):
     workspace = WORKSPACE
     goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
     success_radius = SUCCESS_RADIUS
+    simulated = (*MujocoEnv.simulated, "_block_pose", "_block_velocity", "_block_rotation")
 
     def __init__(
         self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
@@ -72,9 +73,12 @@ class PushEnv(MujocoEnv):
         joint = self.model.joint("block")
         # The compiler knows one damping for all six directions of a free joint; the block needs them apart.
         self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
+        self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
+
+    def _simulate(self) -> None:
+        super()._simulate()
         self._block_pose = self.data.qpos[NUM_JOINTS:]
         self._block_velocity = self.data.qvel[NUM_JOINTS:]
-        self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
         self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
 
     def expert(self) -> Expert:

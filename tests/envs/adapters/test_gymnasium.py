@@ -1,5 +1,6 @@
 """Other people's environments, by a yaml alone."""
 
+import copy
 import importlib
 import json
 import pickle
@@ -280,3 +281,10 @@ def test_what_an_environment_does_not_say_the_yaml_must(key):
     with pytest.raises(AdapterError, match=f"{key} must be given"):
         make_task(**{**NULLS, **given, "env_id": "toys/Mute-v0"})
     gymnasium.registry.pop("toys/Mute-v0")
+
+
+def test_a_foreign_world_is_not_copied_by_halves():
+    task = make("forces")
+    for copied in (copy.deepcopy, copy.copy, pickle.dumps):
+        with pytest.raises(TypeError, match="a task of toys/Forces-v0 cannot be copied: make another one"):
+            copied(task)
