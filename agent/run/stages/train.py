@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.actor import Actor
+from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, read_changes
 from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
 from agent.run.config.tasks import env_name
@@ -22,6 +23,7 @@ from agent.run.stages.validation import validate, validate_learning
 from agent.run.stages.vision import configured_task
 from envs.episodes.episode import DatasetError, EpisodeDataset, open_dataset
 from envs.spec import TaskSpec
+from world_model.training.settings import TrainingSettings
 
 SECTION = "train"
 
@@ -86,8 +88,23 @@ def train_agent(changes: Changes) -> Training:
 
 def train_on(config: Config, dataset: EpisodeDataset, output: Path) -> Training:
     """Learns what the config asks for, and draws pictures of it."""
+    _tell_what_is_too_short(config, dataset)
     checkpoint = learn(config, dataset, output)
     return Training(folder=output, checkpoint=checkpoint, pictures=tuple(draw_pictures(config, dataset, output)))
+
+
+def _tell_what_is_too_short(config: Config, dataset: EpisodeDataset) -> None:
+    """Says how many episodes are too short for the world model to learn from, if any are."""
+    values = config.values
+    settings: TrainingSettings = build(values.training)
+    window = settings.window_steps(
+        context_length=values.world_model.context_length, action_repeat=values.world_model.action_repeat
+    )
+    if num_short := int((dataset.lengths < window).sum()):
+        print(
+            f"{num_short} of {dataset.num_episodes} episodes have fewer than the {window} control steps that the world "
+            "model learns from at a time: it skips them"
+        )
 
 
 def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
