@@ -81,6 +81,9 @@ def lacks(spec: TaskSpec) -> str | None:
         return "an effector"
     if not isinstance(actions, BoxActions) or actions != BoxActions.unit(spec.action_dim):
         return f"actions that are ways of the effector, each component in [-1, 1], not {actions}"
+    num_ways = sum(low < high for low, high in zip(effector.workspace.low, effector.workspace.high, strict=True))
+    if num_ways != spec.action_dim:
+        return f"actions of {num_ways} components, as many as the effector has ways, not {actions}"
     return None
 
 

@@ -158,6 +158,20 @@ def test_a_frozen_tip_never_lets_the_robot_out(max_change, frozen_after):
         assert np.abs(np.diff(reached[-30:], axis=0)).max() <= 0.1 * LONGEST + 1e-6
 
 
+@pytest.mark.parametrize("frozen_after", [None, 2])
+def test_walls_hold_at_steps_without_a_reading_though_nobody_stops_the_blind(frozen_after):
+    guardrails = make_guardrails(
+        make_spec(half_width=0.2), limits=["finite", "box", "speed", "workspace"], frozen_after=frozen_after
+    )
+    tip, last = np.zeros(3), None
+    for step in range(30):
+        readings = {} if step % 5 else {"tip": np.float32(tip)}
+        last = guardrails.guard(np.float32([1.0, 0.5, 0.0]), last=last, readings=readings, surprise=0.0)
+        tip = tip + LONGEST * way(last.action)
+        assert np.abs(tip).max() <= 0.2 + 1e-5
+    assert "workspace" in last.interventions
+
+
 def test_a_frozen_tip_names_itself_as_the_reason():
     guardrails, readings = make_guardrails(frozen_after=1), {"tip": CENTER}
     moving = guardrails.guard(np.float32([1.0, 0.0, 0.0]), last=None, readings=readings, surprise=0.0)
@@ -431,6 +445,12 @@ def test_a_robot_without_an_effector_has_the_limits_of_any_robot():
     ]
 
 
+def test_whose_actions_also_do_something_else_than_move_the_effector_has_the_limits_of_any_robot():
+    guardrails = make_guardrails(other_robot(BoxActions.unit(4), make_spec().effector))
+    assert [limit.name for limit in guardrails.limits] == ["non-finite", "bounds"]
+    assert guard(guardrails, [1.0, 0.0, 0.0, 2.0], last=[0.0] * 4).action.tolist() == [1.0, 0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("actions", "last", "action", "expected", "names"),
     [
@@ -496,6 +516,11 @@ def test_the_bounds_of_a_choice_are_its_choices():
             replace(make_spec(2), actions=FORCES),
             {"limits": ["workspace"]},
             "the limit 'workspace' needs actions that are ways of the effector, each component in \\[-1, 1\\], not 2 ",
+        ),
+        (
+            other_robot(BoxActions.unit(4), make_spec().effector),
+            {"limits": ["finite", "workspace"]},
+            "the limit 'workspace' needs actions of 3 components, as many as the effector has ways, not 4 finite ",
         ),
         (other_robot(MOVES), {"max_rate": 0.5}, "the limit 'rate' needs actions that are numbers in a box"),
         (make_spec(), {"limits": ["velocity"]}, "limits must be some of finite, box, rate, .*, got 'velocity'"),
