@@ -24,7 +24,8 @@ class Guardrails:
         spec: Of the task.
         limits: In the order in which they have their say; a later one may change what an earlier one let through.
         ways: How actions move the effector whose place the limits need; None where they need none.
-        reckons: Whether the effector's place is reckoned while its sensor stands still.
+        reckons: Whether the effector's place is reckoned while its sensor stands still; it always is while it reads
+            nothing.
     """
 
     def __init__(self, *, spec: TaskSpec, limits: Sequence[Limit], ways: Ways | None, reckons: bool) -> None:
@@ -91,5 +92,6 @@ class Guardrails:
         """Returns what is known of the effector now."""
         if self._ways is None or previous is None:
             return None
-        known = None if last is None or not self._reckons else last.track
-        return follow(known, self._ways.read(readings), self._ways.longest * way_of(previous))
+        reading = self._ways.read(readings)
+        known = None if last is None or (reading is not None and not self._reckons) else last.track
+        return follow(known, reading, self._ways.longest * way_of(previous))
