@@ -379,6 +379,17 @@ def test_a_cost_of_a_position_that_nobody_tells_is_not_built_where_it_weighs_not
             built(*changes)
 
 
+def test_a_box_of_other_numbers_than_the_effectors_position_is_left_out_where_it_weighs_nothing(dataset):
+    def built(*changes):
+        config = compose(*changes)
+        return build_modules(config, model_configs(config), dataset.manifest.env).terms
+
+    planar = ["cost.workspace.term.low=[0.3,-0.3]", "cost.workspace.term.high=[0.7,0.3]"]
+    assert "workspace" in built() and "workspace" not in built(*planar)
+    with pytest.raises(ConfigError, match=r"cost.workspace.term.low and high must have as many numbers"):
+        built(*planar, "cost.workspace.weight=1.0")
+
+
 def test_effort_is_counted_in_the_robots_own_range_from_what_does_nothing():
     actions = BoxActions(low=(0.0, -2.0), high=(300.0, 2.0), idle=(0.0, 0.0))
     trajectory = LatentTrajectory(

@@ -33,6 +33,8 @@ MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor")
 WORLD_MODEL = "world_model"
 """The section of a checkpoint on which all others stand."""
 
+_CORNERS = ("low", "high")  # of a box in which a position is to stay
+
 
 @dataclass(frozen=True)
 class Modules:
@@ -170,7 +172,9 @@ def _build_encoder(
 
 
 def _build_terms(config: Config, world_model: JEPA, spec: TaskSpec) -> dict[str, Cost]:
-    """Returns the cost terms; one that needs a position where nothing tells it is left out, if it weighs nothing.
+    """Returns the cost terms; one that the task has no position for is left out, if it weighs nothing.
+
+    That is one that needs a position where nothing tells it, or whose box has more or fewer numbers than the position.
 
     Raises:
         ConfigError: Such a term weighs something.
@@ -191,6 +195,9 @@ def _build_terms(config: Config, world_model: JEPA, spec: TaskSpec) -> dict[str,
                     f"{'none, and no effector' if fit['sensor'] is None else repr(fit['sensor'])}; do without it by "
                     f"cost.{name}.weight=0 and cost.{name}.limit=null"
                 )
+            size = math.prod(seen[fit["sensor"]])
+            if any(len(cost.term[it]) != size for it in _CORNERS if it in cost.term) and not _weighs(config, name):
+                continue
         terms[name] = _build_term(cost, fit, world_model, spec, seen)
     return terms
 
