@@ -17,15 +17,6 @@ def free_bounds(actions: Actions) -> ActionBounds:
     return ActionBounds(low=torch.zeros_like(choices[0]), high=torch.ones_like(choices[0]), choices=choices)
 
 
-def idle_action(actions: Actions) -> NDArray[np.float64] | None:
-    """Returns the action that does nothing, `[action_dim]`, or None where nothing does."""
-    if actions.idle is None:
-        return None
-    if isinstance(actions, BoxActions):
-        return np.array(actions.idle, np.float64)
-    return _one_hot(actions.idle, actions.num_actions)
-
-
 def still_action(actions: Actions, previous: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """Returns what stops a robot: what does nothing, or else what it did before, which at least changes nothing.
 
@@ -34,17 +25,10 @@ def still_action(actions: Actions, previous: NDArray[np.float64] | None) -> NDAr
         previous: `[action_dim]`, or None at the start of an episode, where the centre of the box, or the first of
             discrete actions, is as good as any.
     """
-    idle = idle_action(actions)
-    if idle is not None:
-        return idle
+    if actions.idle_action is not None:
+        return actions.idle_action.astype(np.float64)
     if previous is not None:
         return previous
     if isinstance(actions, BoxActions):
         return np.array([(low + high) / 2 for low, high in zip(actions.low, actions.high, strict=True)])
-    return _one_hot(0, actions.num_actions)
-
-
-def _one_hot(index: int, num_actions: int) -> NDArray[np.float64]:
-    action = np.zeros(num_actions)
-    action[index] = 1.0
-    return action
+    return actions.one_hot(0).astype(np.float64)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from agent.actions import free_bounds, idle_action, still_action
+from agent.actions import free_bounds, still_action
 from agent.actor_state import ActorState
 from agent.assessment import assess
 from agent.configurator.types import HYBRID, PLANNING, REACTIVE, STILL, Choice, Configuration, Configurator
@@ -97,7 +97,7 @@ class Actor:
         )
         self._planner = planner
         self._guardrails = guardrails
-        self._free, self._idle = free_bounds(spec.actions), idle_action(spec.actions)
+        self._free, self._idle = free_bounds(spec.actions), spec.actions.idle_action
         self._policy = policy
         self._critic = critic
         self._action_repeat = action_repeat
@@ -186,7 +186,7 @@ class Actor:
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
         if state.percept is None or state.attention is None:
-            previous_action = torch.zeros(self.spec.action_dim * self._action_repeat, dtype=torch.float32)
+            previous_action = torch.from_numpy(state.command).repeat(self._action_repeat)  # which is still
             percept = self._perception.begin(readings)
         else:
             previous_action = torch.from_numpy(state.executed.reshape(-1))

@@ -35,7 +35,7 @@ class Moment:
     Attributes:
         time: Model steps since the start of the episode.
         embedding: `[embed_dim]`, the observation's; what the world model filled in where a sensor showed nothing.
-        previous_action: `[model_action_dim]`, what led there; 0 at the start of an episode.
+        previous_action: `[model_action_dim]`, what led there; the still action at the start of an episode.
         goal: That was pursued until here, of one problem.
         intrinsic_cost: Mean squared distance of `embedding` from that goal, over the dimensions that it asks for.
         surprise: Mean squared distance of `embedding` from what was foreseen for the executed action, over the blocks
@@ -74,7 +74,7 @@ class ShortTermMemory:
         return replace(self, moments=(*self.moments, moment)[-self.capacity :])
 
     def context(self, length: int) -> LatentContext:
-        """Returns the last `length` moments of one problem; the first is repeated, at rest, where there are fewer.
+        """Returns the last `length` moments of one problem; the first is repeated where there are fewer.
 
         Raises:
             ValueError: Nothing is remembered yet.
@@ -82,8 +82,7 @@ class ShortTermMemory:
         if not self.moments:
             raise ValueError("an empty memory has no context: record a moment first")
         moments = self.moments[-length:]
-        first = replace(moments[0], previous_action=torch.zeros_like(moments[0].previous_action))
-        moments = (first,) * (length - len(moments)) + moments
+        moments = moments[:1] * (length - len(moments)) + moments
         return LatentContext(
             embeddings=torch.stack([moment.embedding for moment in moments])[None],
             actions=torch.stack([moment.previous_action for moment in moments])[None, 1:],

@@ -88,9 +88,10 @@ class LatentContext:
     Attributes:
         embeddings: `[batch, context, embed_dim]`, the newest last.
         actions: `[batch, context - 1, action_dim]`, those between them: `actions[:, t]` is executed after
-            `embeddings[:, t]` and leads to `embeddings[:, t + 1]`; 0 where nothing was executed yet.
+            `embeddings[:, t]` and leads to `embeddings[:, t + 1]`; the still action where nothing was executed
+            yet.
         previous_action: `[batch, action_dim]`, what led to the newest embedding, whether or not the embedding before it
-            is in the context; 0 at the start of an episode. Costs of imagined actions begin with it.
+            is in the context; the still action at the start of an episode. Costs of imagined actions begin with it.
     """
 
     embeddings: Tensor
@@ -98,12 +99,18 @@ class LatentContext:
     previous_action: Tensor
 
     @classmethod
-    def at_rest(cls, embedding: Tensor, *, context_length: int, action_dim: int) -> "LatentContext":
-        """Returns the context of an episode that begins at `embedding`, `[batch, embed_dim]`."""
+    def at_rest(cls, embedding: Tensor, *, context_length: int, still: Tensor) -> "LatentContext":
+        """Returns the context of an episode that begins at `embedding`, `[batch, embed_dim]`.
+
+        Args:
+            embedding: Where.
+            context_length: Frames.
+            still: `[action_dim]`, the action of a model step in which the robot stays still.
+        """
         return cls(
             embeddings=embedding[:, None].repeat(1, context_length, 1),
-            actions=embedding.new_zeros(len(embedding), context_length - 1, action_dim),
-            previous_action=embedding.new_zeros(len(embedding), action_dim),
+            actions=still.expand(len(embedding), context_length - 1, -1),
+            previous_action=still.expand(len(embedding), -1),
         )
 
 

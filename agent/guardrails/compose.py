@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.actions import free_bounds, idle_action, still_action
+from agent.actions import free_bounds, still_action
 from agent.guardrails.track import EffectorTrack, follow
 from agent.guardrails.types import Action, Circumstances, GuardedAction, Limit
 from agent.guardrails.ways import Ways, way_of
@@ -84,7 +84,8 @@ class Guardrails:
         )
 
     def _previous(self, last: GuardedAction | None) -> Action | None:
-        return idle_action(self._actions) if last is None else last.action.astype(np.float64)
+        previous = self._actions.idle_action if last is None else last.action
+        return None if previous is None else previous.astype(np.float64)
 
     def _track(
         self, last: GuardedAction | None, previous: Action | None, readings: Mapping[str, NDArray[np.float32]]

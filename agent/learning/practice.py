@@ -85,6 +85,7 @@ def practise(
     cost: CostModule,
     planner: Planner[Any],
     bounds: ActionBounds,
+    still: Tensor,
     horizon: int,
     num_plans: int,
     num_imitated: int,
@@ -99,6 +100,7 @@ def practise(
         cost: Prices.
         planner: Minimises, with as many evaluations as it asks for.
         bounds: What will be let through at the beginning of an episode, of one problem.
+        still: `[action_dim]`, the control action before an episode; see `still_action`.
         horizon: Imagined model steps.
         num_plans: How many plans are made.
         num_imitated: First steps of a plan that are kept, in 1..horizon, with the imagined embeddings at which they are
@@ -113,7 +115,9 @@ def practise(
             size = min(_BATCH, num_plans - first)
             moments = sampler.sample(size, generator)
             context = LatentContext.at_rest(
-                moments.embedding, context_length=world_model.context_length, action_dim=world_model.action_dim
+                moments.embedding,
+                context_length=world_model.context_length,
+                still=still.repeat(world_model.action_repeat),
             )
             objective = ImaginedCost(
                 world_model=world_model,

@@ -25,6 +25,7 @@ class RefinementTask(LearningTask):
         cost: Prices; frozen.
         violation_weight: What it costs to exceed a limit of a cost term by all of it.
         bounds: What will be let through at the beginning of an episode, of one problem: it is what is imagined.
+        still: `[action_dim]`, the control action before an episode; see `still_action`.
         horizon: Imagined model steps.
         others: Further arguments of `LearningTask`.
     """
@@ -39,18 +40,20 @@ class RefinementTask(LearningTask):
         cost: CostModule,
         violation_weight: float,
         bounds: ActionBounds,
+        still: Tensor,
         horizon: int,
         **others: Any,
     ) -> None:
         super().__init__(module=policy, num_ahead=1, **others)
         self._world_model, self._bounds, self._horizon = world_model, bounds, horizon
+        self._still = still
         self._cost, self._violation_weight = cost, violation_weight
 
     def _losses(self, transitions: Transitions) -> dict[str, Tensor]:
         """Returns the mean cost of following the policy, each time as if an episode began there, and its violations."""
         model = self._world_model
         context = LatentContext.at_rest(
-            transitions.embedding, context_length=model.context_length, action_dim=model.action_dim
+            transitions.embedding, context_length=model.context_length, still=self._still.repeat(model.action_repeat)
         )
         actions, embeddings = imagine_policy(
             self.module,

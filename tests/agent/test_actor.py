@@ -7,7 +7,7 @@ import torch
 
 from agent.goal import GoalError
 from agent.perception import ObservationError
-from envs.spec import Sensor
+from envs.spec import BoxActions, Sensor
 from planners.cem import CEM
 
 
@@ -208,3 +208,22 @@ def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(make_actor, monkey
     assert torch.equal(given[1].plan[:, :-1], returned[0].plan[:, 1:])
     assert torch.equal(given[1].mean[:, :-1], returned[0].mean[:, 1:])
     assert not torch.equal(given[1].mean[:, :-1], returned[0].mean[:, :-1])
+
+
+@pytest.mark.parametrize(
+    ("actions", "still"),
+    [
+        (BoxActions(low=(100.0,) * 3, high=(300.0,) * 3, idle=(250.0,) * 3), [250.0] * 3),
+        (BoxActions(low=(100.0,) * 3, high=(300.0,) * 3, idle=None), [200.0] * 3),
+    ],
+)
+def test_what_led_to_the_beginning_is_the_still_action_and_nothing_that_the_robot_lacks(
+    make_actor, spec, integrator, actions, still
+):
+    integrator.context_length = 3
+    actor = make_actor(spec=replace(spec, actions=actions), action_repeat=2)
+    actor.reset({"position": [0.5, -0.3, 0.2]}, seed=0)
+    actor.act(observe([0.0, 0.0, 0.0]))
+    context = actor.state.memory.context(3)
+    assert context.previous_action.tolist() == [still * 2]
+    assert context.actions.tolist() == [[still * 2] * 2]

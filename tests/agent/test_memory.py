@@ -36,9 +36,9 @@ def test_the_context_is_the_newest_moments_in_order():
 
 
 def test_at_the_start_the_first_moment_is_repeated_at_rest():
-    context = remember(1.0, 2.0).context(4)
-    assert context.embeddings[0, :, 0].tolist() == [1.0, 1.0, 1.0, 2.0]
-    assert context.actions[0, :, 0].tolist() == [0.0, 1.0, 2.0]
+    context = remember(7.0, 2.0).context(4)
+    assert context.embeddings[0, :, 0].tolist() == [7.0, 7.0, 7.0, 2.0]
+    assert context.actions[0, :, 0].tolist() == [7.0, 7.0, 2.0]
 
 
 def test_memory_forgets_the_oldest():

@@ -70,13 +70,14 @@ def cem(num_samples=128):
 
 @pytest.fixture
 def make(sampler, world, cost):
-    def make(*, seed=0, num_plans=20, num_imitated=1, horizon=HORIZON, planner=None, bounds=BOX):
+    def make(*, seed=0, num_plans=20, num_imitated=1, horizon=HORIZON, planner=None, bounds=BOX, still=None):
         return practise(
             sampler,
             world_model=world,
             cost=cost,
             planner=planner or cem(),
             bounds=bounds,
+            still=torch.zeros(3) if still is None else still,
             horizon=horizon,
             num_plans=num_plans,
             num_imitated=num_imitated,
@@ -177,6 +178,14 @@ def test_what_is_shown_starts_from_rest_and_changes_no_faster_than_it_may(make):
     actions = make(num_plans=17, num_imitated=HORIZON, bounds=bounds).action.view(17, HORIZON, 3)
     changes = torch.diff(actions, dim=1, prepend=torch.zeros(17, 1, 3)).abs()
     assert (changes <= limit + 1e-6).all() and (changes[:, 0] > 0.9 * limit).any(dim=0).all()
+
+
+def test_imagination_begins_after_the_still_action(make, world, monkeypatch):
+    seen, rollout = [], world.rollout
+    monkeypatch.setattr(world, "rollout", lambda context, actions: seen.append(context) or rollout(context, actions))
+    still = torch.tensor([0.5, -0.25, 1.0])
+    make(still=still, num_plans=2)
+    assert seen and all(torch.equal(it.previous_action, still.repeat(2, ACTION_REPEAT)) for it in seen)
 
 
 def test_no_gradient_is_kept(make):

@@ -59,6 +59,7 @@ def make_task(world, recorded, learning_settings, metadata):
             cost=CostModule(**TERMS, limits=limits or {}),
             violation_weight=violation_weight,
             bounds=bounds,
+            still=torch.zeros(3),
             horizon=horizon,
             experience=recorded,
             split=Split.draw(60, validation_fraction=0.1, rng=np.random.default_rng(0)),

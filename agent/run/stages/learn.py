@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
+from agent.actions import still_action
 from agent.cost.statistics import TrainingStatistics
 from agent.cost.types import CostModule
 from agent.guardrails import Guardrails
@@ -196,6 +197,7 @@ class _LaterStages:
             cost=CostModule(**build_terms(self.config, self.modules)),
             violation_weight=build(values.learning).violation_weight,
             bounds=self._bounds,
+            still=self._still,
             horizon=self.config.values.configurator.horizon,
             **self._common(settings, "refinement"),
         )
@@ -222,6 +224,7 @@ class _LaterStages:
                 cost=CostModule(**build_terms(self.config, self.modules)),
                 planner=build_planner(self.config),
                 bounds=self._bounds,
+                still=self._still,
                 horizon=values.configurator.horizon,
                 num_plans=settings.num_plans,
                 num_imitated=build(values.policy.learning).num_imitated,
@@ -265,6 +268,11 @@ class _LaterStages:
             "metadata": self.metadata,
             "seed": int(self._rng(f"samples of {purpose}").integers(2**31)),
         }
+
+    @property
+    def _still(self) -> Tensor:
+        """What the robot does before an episode, `[action_dim]`."""
+        return torch.from_numpy(still_action(self.modules.spec.actions, None).astype(np.float32))
 
     @property
     def _bounds(self) -> ActionBounds:

@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from agent.actions import free_bounds, idle_action
+from agent.actions import free_bounds
 from agent.cost.critic import CriticNetwork
 from agent.cost.intrinsic import ActionCost
 from agent.cost.statistics import FittedCost
@@ -219,6 +219,6 @@ def _build_term(
     term: Cost = build(cost.term, **further)
     if not isinstance(term, ActionCost):
         return term
-    bounds, idle = free_bounds(spec.actions), idle_action(spec.actions)
+    bounds, idle = free_bounds(spec.actions), spec.actions.idle_action
     origin = bounds.center if idle is None else bounds.center.new_tensor(idle)
     return InUnits(term, origin=origin, half_range=bounds.half_range)
