@@ -60,6 +60,9 @@ def hard(
     for name in chosen:
         if name not in known:
             raise ValueError(f"limits must be some of {', '.join(known)}, got {name!r}")
+    for name, key, most in (("rate", "max_rate", max_rate), ("surprise", "max_surprise", max_surprise)):
+        if limits is not None and name in limits and most is None:
+            raise ValueError(f"{key} must be a number where limits name '{name}', got null")
     missing = lacks(spec)
     if missing is not None:
         if refused := [name for name in chosen if name in OF_AN_EFFECTOR and limits is not None]:

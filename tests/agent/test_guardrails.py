@@ -524,6 +524,8 @@ def test_the_bounds_of_a_choice_are_its_choices():
         ),
         (other_robot(MOVES), {"max_rate": 0.5}, "the limit 'rate' needs actions that are numbers in a box"),
         (make_spec(), {"limits": ["velocity"]}, "limits must be some of finite, box, rate, .*, got 'velocity'"),
+        (make_spec(), {"limits": ["box", "rate"]}, "max_rate must be a number where limits name 'rate', got null"),
+        (make_spec(), {"limits": ["surprise"]}, "max_surprise must be a number where limits name 'surprise', got null"),
         (make_spec(), {"max_rate": 0.0}, "max_rate must be above 0 and at most 1, or null for any, got 0.0"),
     ],
 )
