@@ -7,7 +7,9 @@ import torch
 import envs  # noqa: F401
 from agent.evaluation.pictures import agent_view
 from agent.evaluation.pictures.agent_view import AgentView
-from agent.evaluation.pictures.drawing import captioned, enlarged
+from agent.evaluation.pictures.drawing import captioned, enlarged, with_attention, with_keypoints
+from agent.run.config.composing import compose_config
+from agent.run.stages.modules import build_world_model, model_configs
 from envs.arm.task import make_task
 from envs.vision import Vision
 from world_model.types import LatentContext, LatentTrajectory
@@ -154,3 +156,21 @@ def test_a_path_is_spoken_of_where_one_is_drawn(env, shown, monkeypatch, interpr
     actor = make_actor(env, (0.5, 0.0, 0.12), num_evaluations=num_evaluations)
     compose(env, actor, shown, interpreter=interpreter)
     assert said[1] == "what the agent sees" + ", and where it means to go" * path
+
+
+@pytest.mark.parametrize("name", ["keypoints", "vit"])
+def test_where_the_encoder_looks_is_drawn_on_what_the_agent_sees(env, shown, name):
+    changes = ["observation=pixels", f"image_encoder={name}", "observation.image_size=32"]
+    model = build_world_model(model_configs(compose_config(changes)), env.spec).eval()
+    actor = make_actor(env, (0.5, 0.0, 0.2), num_evaluations=0)
+    actor.world_model = model
+    _, frame = compose(env, actor, (shown[0], shown[1], {}), interpreter=None)
+    picture, encoder = enlarged(shown[1]["fixed_camera"], SIZE), model.encoders["fixed_camera"]
+    images = model.normalizers["fixed_camera"](torch.from_numpy(shown[1]["fixed_camera"])[None])
+    with torch.no_grad():
+        if name == "keypoints":
+            drawn = with_keypoints(picture, encoder.tokens(images)[0].double().numpy())
+        else:
+            drawn = with_attention(picture, encoder.attention(images)[0].double().numpy())
+    assert (drawn != picture).any()
+    np.testing.assert_array_equal(frame[RIGHT_PANEL], drawn)

@@ -23,6 +23,8 @@ from agent.evaluation.pictures.drawing import (
     with_path,
 )
 from envs.types import HasLenses
+from world_model.encoders.keypoints import KeypointEncoder
+from world_model.encoders.vit import ViTEncoder
 from world_model.interpreter import Interpreter
 from world_model.jepa import JEPA
 
@@ -113,12 +115,12 @@ class AgentView:
         picture, model = enlarged(frame, _SIZE), self._actor.world_model
         if not isinstance(model, JEPA):
             return picture
-        encoder: Any = model.encoders[self._camera]
+        encoder = model.encoders[self._camera]
         images = model.normalizers[self._camera](torch.from_numpy(frame)[None])
         with torch.no_grad():
-            if hasattr(encoder, "keypoints"):
+            if isinstance(encoder, KeypointEncoder):
                 return with_keypoints(picture, encoder.tokens(images)[0].double().numpy())
-            if hasattr(encoder, "attention"):
+            if isinstance(encoder, ViTEncoder):
                 return with_attention(picture, encoder.attention(images)[0].double().numpy())
         return picture
 
