@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from agent.run.cli.sweep import split_sweep
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import ConfigError, compose_config, flatten, group_names
-from agent.run.config.saved import check_same_run, read_config, save_config
+from agent.run.config.saved import _MAX_BYTES, check_same_run, read_config, save_config
 from agent.run.config.schema import VERSION
 from agent.run.config.shipped import _composed
+from agent.run.stages.finished_run import compose_on_run
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_what_is_saved_is_names_and_plain_values(tmp_path):
         "a: &a [x, x]\nb: &b [*a, *a]\nchoices: {planner: *b}\nvalues: {planner: *b}",
         "choices: {planner: cem}\nvalues: {seed: " + "[" * 5000 + "]" * 5000 + "}",
         "choices: {planner: cem}\nvalues: {seed: " + "9" * 5000 + "}",
-        "choices: {planner: cem}\nvalues: {}\n" + "#" * 2**20,
+        "choices: {planner: cem}\nvalues: {}\n" + "#" * 2**16,
         "\x00",
     ],
 )
@@ -344,3 +345,16 @@ def test_a_typo_in_python_is_one_sentence(said, message):
     with pytest.raises(ConfigError, match=message) as error:
         compose_config(said)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("spelled", [{"run": "it"}, {"evaluate.run": "it"}, {"evaluate": {"run": "it"}}])
+def test_a_finished_run_is_found_however_its_key_is_spelled(tmp_path, monkeypatch, spelled):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "it").mkdir()
+    save_config(compose_config([]), tmp_path / "it")
+    assert compose_on_run(spelled, command="evaluate", section="evaluate")[1] == Path("it")
+
+
+def test_what_is_saved_is_far_below_what_is_read(tmp_path):
+    save_config(compose_config(["critic=[cost_to_go,quasimetric,delta_step]", "policy=mlp"]), tmp_path)
+    assert 4 * (tmp_path / "config.yaml").stat().st_size < _MAX_BYTES

@@ -12,7 +12,7 @@ from jepa_mpc.files import write_whole
 CONFIG_FILE = "config.yaml"
 """Where a run folder keeps its resolved config."""
 
-_MAX_BYTES = 2**20
+_MAX_BYTES = 2**16  # several times what is ever saved; reading takes a second for so many
 
 
 def save_config(config: Config, folder: Path) -> None:

@@ -18,7 +18,9 @@ def compose_on_run(changes: Changes, *, command: str, section: str) -> tuple[Con
         ConfigError: What is asked for names no finished run.
     """
     asked = read_changes(changes)
-    named = asked.get("run", asked.get(f"{section}.run"))
+    below = asked.get(section)  # from Python, keys of the section may come as a mapping
+    spelled = [asked.get("run"), asked.get(f"{section}.run"), below.get("run") if isinstance(below, dict) else None]
+    named = next((it for it in spelled if it is not None), None)
     if named is None:
         raise ConfigError(f"{command} needs the folder of a finished run, as in `jepa-mpc {command} run=runs/demo`")
     run_folder = folder(str(named), f"run={named}")
