@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -81,7 +82,8 @@ class BoxActions:
         if not (np.isfinite((self.low, self.high)).all() and np.less(low, high).all()):
             raise ValueError(f"the bounds of actions must be finite and low below high, got {self.low}, {self.high}")
         if self.idle is not None:
-            if not self.contains(np.array(self.idle)).all():
+            fits = len(self.idle) == len(self.low)
+            if not fits or not all(map(lambda least, it, most: least <= it <= most, self.low, self.idle, self.high)):
                 raise ValueError(f"the idle action must lie between {self.low} and {self.high}, got {self.idle}")
             object.__setattr__(self, "idle", tuple(np.clip(self.idle, low, high).astype(np.float32).tolist()))
         object.__setattr__(self, "low", low)
@@ -107,9 +109,11 @@ class BoxActions:
 
         Values outside are moved onto the border.
         """
-        low, high = self._corners
-        inside = (low + high) / 2 + (high - low) / 2 * np.clip(values, -1, 1)
-        return np.asarray(np.clip(inside, low, high), np.float32)
+        values = np.asarray(values).clip(-1, 1)
+        if not self._is_unit:  # there they are the actions, at every step of a collection
+            low, high = self._corners
+            values = ((low + high) / 2 + (high - low) / 2 * values).clip(low, high)
+        return values.astype(np.float32)
 
     def contains(self, actions: NDArray[Any]) -> NDArray[np.bool_]:
         """Returns which of `actions`, `[..., action_dim]`, are finite and inside the bounds, `[...]`."""
@@ -118,6 +122,15 @@ class BoxActions:
         low, high = self._corners
         return np.asarray(((actions >= low) & (actions <= high)).all(axis=-1))
 
+    def admits(self, action: NDArray[Any]) -> bool:
+        """Returns whether something is one action, `[action_dim]`; `contains` is slower, and asks for many."""
+        if np.shape(action) != (len(self.low),):
+            return False
+        for it, low, high in zip(np.asarray(action).tolist(), self.low, self.high, strict=True):
+            if not low <= it <= high:
+                return False
+        return True
+
     def __str__(self) -> str:
         """Says what an action is, for people."""
         if len(set(self.low)) == len(set(self.high)) == 1:
@@ -125,7 +138,11 @@ class BoxActions:
         low, high = (", ".join(f"{bound:g}" for bound in corner) for corner in (self.low, self.high))
         return f"{self.action_dim} finite numbers between [{low}] and [{high}]"
 
-    @property
+    @cached_property
+    def _is_unit(self) -> bool:
+        return set(self.low) == {-1.0} and set(self.high) == {1.0}
+
+    @cached_property
     def _corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return np.array(self.low), np.array(self.high)
 
@@ -177,6 +194,10 @@ class DiscreteActions:
         if np.shape(actions)[-1:] != (self.num_actions,):
             return np.zeros(np.shape(actions)[:-1], np.bool_)
         return np.asarray(((actions == 0) | (actions == 1)).all(axis=-1) & (np.sum(actions, axis=-1) == 1))
+
+    def admits(self, action: NDArray[Any]) -> bool:
+        """Returns whether something is one action, `[num_actions]`."""
+        return np.ndim(action) == 1 and bool(self.contains(action))
 
     def __str__(self) -> str:
         """Says what an action is, for people."""

@@ -198,7 +198,7 @@ class GymnasiumTask:
         Raises:
             ValueError: It is none of the task's actions.
         """
-        if np.ndim(action) != 1 or not self._spec.actions.contains(action):
+        if not self._spec.actions.admits(np.asarray(action)):
             raise ValueError(f"an action of {self._name} is {self._spec.actions}, got {action}")
         observation, _, terminated, truncated, info = self._env.step(self._command(action))
         return self._frame(observation, info, terminated=bool(terminated), truncated=bool(truncated))

@@ -148,6 +148,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._achieved = np.concatenate(
             [np.arange(start, start + part.size) for start, part in zip(starts, parts, strict=True)]
         )
+        self._place_sensor = next(iter(self.goal_parts))
         self._place = slice(next(iter(parts)).size)
 
         limits = np.concatenate([np.full(sensor.size, sensor.limit, np.float32) for sensor in self.sensors.values()])
@@ -249,8 +250,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """Draws a goal and a start, unless `options` gives them.
 
         Returns:
-            The observation, and info with `is_success` and `redrawn`: how many starts were thrown away because they
-            were already solved.
+            The observation, and info with `is_success`, the `distances` to the goal, and `redrawn`: how many starts
+            were thrown away because they were already solved.
 
         Raises:
             ValueError: A goal outside the goal box, a state of another size, or an unknown option.
@@ -268,11 +269,11 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             self.set_state(options["state"])
         else:
             self._draw_start()
-            while self._is_success(self._observe()):
+            while self._judged(self._observe())["is_success"]:
                 redrawn += 1
                 self._draw_start()
         observation = self._observe()
-        return self._with_goals(observation), {"is_success": self._is_success(observation), "redrawn": redrawn}
+        return self._with_goals(observation), {**self._judged(observation), "redrawn": redrawn}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Readings, float, bool, bool, dict[str, Any]]:
         """Moves the tip for one control period.
@@ -282,8 +283,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         """
         self.advance(action)
         observation = self._observe()
-        is_success = self._is_success(observation)
-        return self._with_goals(observation), 0.0 if is_success else -1.0, False, False, {"is_success": is_success}
+        info = self._judged(observation)
+        return self._with_goals(observation), 0.0 if info["is_success"] else -1.0, False, False, info
 
     def advance(self, action: NDArray[np.float32]) -> None:
         """Does what `step` does to the world, and looks at nothing.
@@ -297,7 +298,12 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def compute_reward(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any], info: Any) -> NDArray[np.float32]:  # noqa: ARG002
         """Returns 0 where the goal is reached and -1 elsewhere, for goals `[..., goal_dim]`; `info` is not used."""
-        return np.where(self._reaches(achieved_goal, desired_goal), np.float32(0), np.float32(-1))
+        reached = self._reached(self.distances(achieved_goal, desired_goal))
+        return np.where(reached, np.float32(0), np.float32(-1))
+
+    def distances(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Returns what is left between goals `[..., goal_dim]`: sensor to a distance, m, of a place, the first."""
+        return {self._place_sensor: self.distance_to_goal(achieved_goal, desired_goal)}
 
     def distance_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
         """Returns the distance, m, between the places of goals `[..., goal_dim]`."""
@@ -306,13 +312,12 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         distance: NDArray[np.float32] = np.sqrt((difference * difference).sum(-1))
         return distance
 
-    def angle_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
-        """Returns the angle, rad, between goals `[..., goal_dim]`; 0 where a goal is a place alone."""
-        return np.zeros(np.broadcast_shapes(achieved_goal.shape[:-1], desired_goal.shape[:-1]), np.float32)
-
     def sensor_readings(self, state: Mapping[str, NDArray[Any]]) -> Readings:
         """Names all sensors of what `reset` or `step` returned, cameras included."""
-        return {**self.split_observation(state["observation"]), **{name: state[name] for name in self.cameras}}
+        readings = self.split_observation(state["observation"])
+        for name in self.cameras:
+            readings[name] = state[name]
+        return readings
 
     def goal_readings(self, desired_goal: NDArray[np.float32]) -> Readings:
         """Returns what a policy is told of a goal: wished readings, or with cameras a picture of each.
@@ -442,12 +447,13 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._read_objects(observation)
         return observation
 
-    def _is_success(self, observation: NDArray[np.float32]) -> bool:
-        return bool(self._reaches(observation[self._achieved], self.desired_goal))
+    def _judged(self, observation: NDArray[np.float32]) -> dict[str, Any]:
+        distances = self.distances(observation[self._achieved], self.desired_goal)
+        return {"is_success": bool(self._reached(distances)), "distances": distances}
 
-    def _reaches(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.bool_]:
-        """Returns where goals `[..., goal_dim]` count as the same."""
-        near: NDArray[np.bool_] = self.distance_to_goal(achieved_goal, desired_goal) <= self.success_radius
+    def _reached(self, distances: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
+        """Returns where so little is left that a goal counts as reached."""
+        near: NDArray[np.bool_] = distances[self._place_sensor] <= self.success_radius
         return near
 
     def _complete(self, sensor: str, part: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Push, oriented: bring a block to a point on the table and turn it to face a direction."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,11 @@ class PushOrientedEnv(PushEnv):
         """Returns a controller that turns the block by pushing it off its centre, and brings it to the goal."""
         return TurningExpert(max_displacement=MAX_DISPLACEMENT)
 
+    def distances(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+        """Returns what is left between goals: to the place, m, and to the direction, rad."""
+        turn = {"block_orientation": self.angle_to_goal(achieved_goal, desired_goal)}
+        return super().distances(achieved_goal, desired_goal) | turn
+
     def angle_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
         """Returns the angle, rad, by which the blocks of goals `[..., goal_dim]` are turned against each other."""
         (cos, sin), (goal_cos, goal_sin) = (
@@ -55,9 +61,8 @@ class PushOrientedEnv(PushEnv):
         )
         return angle
 
-    def _reaches(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.bool_]:
-        turned = self.angle_to_goal(achieved_goal, desired_goal) <= SUCCESS_ANGLE
-        return super()._reaches(achieved_goal, desired_goal) & turned
+    def _reached(self, distances: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
+        return super()._reached(distances) & (distances["block_orientation"] <= SUCCESS_ANGLE)
 
     def _sample_goal(self) -> NDArray[np.float32]:
         goal = super()._sample_goal()

@@ -52,6 +52,8 @@ class ArmTask:
         self.env = env
         self._original = original
         self._goal: Readings = {}
+        place, *turned = env.goal_parts
+        self._units = {place: "m", **dict.fromkeys(turned, "rad")}
 
     @property
     def spec(self) -> TaskSpec:
@@ -67,12 +69,12 @@ class ArmTask:
         """Starts the episode of that seed."""
         state, info = self.env.reset(seed=seed)
         self._goal = self.env.goal_readings(state["desired_goal"])
-        return self._frame(state, is_success=info["is_success"], num_redrawn=info["redrawn"])
+        return self._frame(state, info, num_redrawn=info["redrawn"])
 
     def step(self, action: NDArray[Any], /) -> Frame:
         """Executes one action for one control period."""
         state, _, _, _, info = self.env.step(action)
-        return self._frame(state, is_success=info["is_success"])
+        return self._frame(state, info)
 
     def close(self) -> None:
         """Frees the renderers."""
@@ -126,22 +128,14 @@ class ArmTask:
         """Returns what all sensors would read with a goal reached."""
         return self.env.readings_at(self.env.flat_goal(wish))
 
-    def _frame(self, state: Mapping[str, NDArray[Any]], *, is_success: bool, num_redrawn: int = 0) -> Frame:
+    def _frame(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any], num_redrawn: int = 0) -> Frame:
+        distances = {name: (float(left), self._units[name]) for name, left in info["distances"].items()}
         return Frame(
             readings=self.env.sensor_readings(state),
             goal=self._goal,
-            verdict=Verdict(success=is_success, distances=self._distances(state), terminated=False, truncated=False),
+            verdict=Verdict(success=info["is_success"], distances=distances, terminated=False, truncated=False),
             num_redrawn=num_redrawn,
         )
-
-    def _distances(self, state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[float, str]]:
-        """Returns what is left to the goal's place, and how far it is turned where a goal asks for that."""
-        goals = state["achieved_goal"], state["desired_goal"]
-        place, *turned = self.env.goal_parts
-        distances = {place: (float(self.env.distance_to_goal(*goals)), "m")}
-        for sensor in turned:
-            distances[sensor] = (float(self.env.angle_to_goal(*goals)), "rad")
-        return distances
 
 
 class PushTask(ArmTask):

@@ -31,8 +31,9 @@ def rollout(task: Task, policy: Policy, *, seed: int, num_steps: int) -> Episode
     for time in range(num_steps + 1):
         for name, value in frame.readings.items():
             observations[name][time] = value
-        verdicts.append(frame.verdict)
-        if time == num_steps or frame.verdict.terminated or frame.verdict.truncated:
+        verdict = frame.verdict
+        verdicts.append(verdict)
+        if time == num_steps or verdict.terminated or verdict.truncated:
             break
         actions[time] = _checked(policy.act(frame.readings), actions_of_task)
         frame = task.step(actions[time].copy())
@@ -46,6 +47,6 @@ def rollout(task: Task, policy: Policy, *, seed: int, num_steps: int) -> Episode
 
 
 def _checked(action: NDArray[Any], actions: Actions) -> NDArray[Any]:
-    if np.ndim(action) != 1 or not actions.contains(action):
+    if not actions.admits(action):
         raise ValueError(f"the policy returned the action {action!r}, expected {actions}")
     return action

@@ -30,6 +30,9 @@ def test_actions_of_a_box_are_finite_and_inside():
     inside = SPEC.actions.contains(np.array([[0, 0], [300, 2], [301, 0], [-1, 0], [np.nan, 0], [np.inf, 0]]))
     assert inside.tolist() == [True, True, False, False, False, False]
     assert not SPEC.actions.contains(np.zeros(3)).any()
+    assert SPEC.actions.admits(np.array([300, 2])) and SPEC.actions.admits(np.float32([0, 0]))
+    for action in ([301, 0], [np.nan, 0], [0], [[0, 0]], 0):
+        assert not SPEC.actions.admits(np.array(action))
 
 
 @pytest.mark.parametrize("corner", [0.1, 0.3, 1 / 3, 1e-3, 2.0, 1e300])
@@ -48,6 +51,8 @@ def test_discrete_actions_are_one_hot():
     one_hot = actions.contains(np.array([[0, 1, 0], [0, 0, 0], [1, 1, 0], [0.5, 0.5, 0], [np.nan, 1, 0], [1, 0, 0]]))
     assert one_hot.tolist() == [True, False, False, False, False, True]
     assert not actions.contains(np.array([1, 0])).any()
+    assert actions.admits(np.array([1, 0, 0]))
+    assert not any(actions.admits(np.array(it)) for it in ([1, 1, 0], [1, 0], [[1, 0, 0]], 1))
     assert actions.action_dim == 3
 
 

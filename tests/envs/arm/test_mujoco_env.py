@@ -215,7 +215,7 @@ def test_rewards_are_success_and_can_be_computed_in_batches(env: MujocoEnv) -> N
 
 def test_a_solved_start_is_redrawn_and_counted(env: MujocoEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([True, True, False, False])
-    monkeypatch.setattr(env, "_is_success", lambda observation: next(answers))
+    monkeypatch.setattr(env, "_judged", lambda observation: {"is_success": next(answers)})
     assert env.reset(seed=0)[1]["redrawn"] == 2
 
 

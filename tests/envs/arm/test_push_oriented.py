@@ -65,7 +65,7 @@ def test_success_needs_place_and_orientation(env, x, degrees, reached):
     assert env.compute_reward(achieved, desired, {}) == (0.0 if reached else -1.0)
     env.reset(seed=0, options={"goal": desired})
     place_block(env, x, 0.0, degrees)
-    assert env._is_success(env._observe()) == reached
+    assert env._judged(env._observe())["is_success"] == reached
 
 
 def test_distance_is_of_the_place_alone_and_the_angle_of_the_orientation_alone(env):
@@ -75,11 +75,10 @@ def test_distance_is_of_the_place_alone_and_the_angle_of_the_orientation_alone(e
     np.testing.assert_allclose(env.angle_to_goal(achieved, desired), np.radians([175, 85, 5, 15]), atol=1e-6)
 
 
-def test_where_a_goal_is_a_place_the_angle_is_none(env):
+def test_where_a_goal_is_a_place_no_angle_is_left(env):
     push = gymnasium.make("jepa-mpc/Push-v0").unwrapped
-    goals = push.reset(seed=0)[0]
-    assert push.angle_to_goal(goals["achieved_goal"], goals["desired_goal"]) == 0
-    assert push.angle_to_goal(np.zeros((5, 2)), goals["desired_goal"]).tolist() == [0.0] * 5
+    assert set(push.reset(seed=0)[1]["distances"]) == {"block_position"}
+    assert set(env.reset(seed=0)[1]["distances"]) == {"block_position", "block_orientation"}
 
 
 def test_starts_lie_apart_and_are_turned_evenly_up_to_45_degrees(env):
