@@ -29,7 +29,7 @@ from agent.run.stages.modules import bond, build_modules, model_configs
 from agent.run.stages.validation import validate
 from envs.episodes.episode import DatasetError, Episode, open_dataset
 from envs.episodes.recording import write_dataset
-from envs.spec import Box, BoxActions, Effector, Sensor, TaskSpec
+from envs.spec import Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 from world_model import embedding
 from world_model.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.task import WorldModelTask
@@ -421,6 +421,12 @@ def test_an_episode_too_short_for_a_critic_is_one_sentence(dataset, tmp_path):
 def test_a_goal_that_the_world_model_does_not_perceive_is_one_sentence(dataset, tmp_path):
     with pytest.raises(DatasetError, match=r"at least one of the sensors that the world model perceives, \['tip'\]"):
         learn(compose("world_model.embed_dims={tip: 3}"), dataset, tmp_path)
+
+
+def test_a_policy_of_discrete_actions_is_one_sentence(dataset):
+    spec = replace(dataset.manifest.env, actions=DiscreteActions(num_actions=4, idle=None), effector=None)
+    with pytest.raises(ConfigError, match=r"a choice among 4 discrete actions does not pass: .*policy=null"):
+        validate(compose_config(SMALL), spec)
 
 
 def test_a_policy_without_a_critic_of_steps_is_one_sentence(dataset):

@@ -11,7 +11,7 @@ from agent.run.stages.loading import build_actor, critic_learning, steps_critic
 from agent.run.stages.modules import build_modules, model_configs
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
-from envs.spec import TaskSpec
+from envs.spec import DiscreteActions, TaskSpec
 from envs.types import HasState
 
 
@@ -41,6 +41,11 @@ def validate(config: Config, spec: TaskSpec) -> None:
         if steps_critic(config) is None:
             raise ConfigError(
                 "a policy learns from a critic of how far the goal is in steps: add one, as critic=[cost_to_go]"
+            )
+        if isinstance(spec.actions, DiscreteActions):
+            raise ConfigError(
+                f"a policy is refined by gradients, which a choice among {spec.actions.num_actions} discrete actions "
+                "does not pass: do without one, by policy=null"
             )
         build(values.policy.learning)
     with refusals():
