@@ -34,7 +34,10 @@ def make_task(*, env_id: str, vision: Vision | None, film_size: int | None) -> "
     options: dict[str, Any] = {} if vision is None else {"vision": vision}
     if film_size is not None:
         options |= {"render_mode": "rgb_array", "width": film_size, "height": film_size}
-    env = gymnasium.make(env_id, disable_env_checker=True, **options).unwrapped
+    try:
+        env = gymnasium.make(env_id, disable_env_checker=True, **options).unwrapped
+    except (ImportError, gymnasium.error.UnregisteredEnv) as error:
+        raise UserError(f"env.env_id must be a registered task, got {env_id}: {' '.join(str(error).split())}") from None
     if not isinstance(env, MujocoEnv):
         raise UserError(f"env.env_id must be a task of the arm, got {env_id}: envs.adapters.gymnasium takes any other")
     return PushTask(env) if isinstance(env, PushEnv) else ArmTask(env)
