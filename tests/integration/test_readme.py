@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def checkout(tmp_path):
         return subprocess.run([sys.executable, "-c", bootstrap, *arguments], cwd=tmp_path, check=True)
 
     return tmp_path, run
+
+
+def test_the_goals_of_the_environment_of_ones_own_lie_where_it_says(tmp_path, monkeypatch):
+    code = next(block for block in blocks("python") if "SlideEnv" in block)
+    (tmp_path / "slide_of_the_readme.py").write_text(code.replace("Slide-v0", "SlideHere-v0"))
+    monkeypatch.syspath_prepend(tmp_path)
+    slide = import_module("slide_of_the_readme").SlideEnv()
+    assert all(0.10 <= slide.reset(seed=seed)[0]["desired_goal"][2] <= 0.11 for seed in range(5))
 
 
 def test_an_environment_is_one_file_and_one_yaml(checkout):
