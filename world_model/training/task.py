@@ -157,7 +157,7 @@ class WorldModelTask:
             name: self._augmentation(readings, rng) if is_image(readings.shape[2:]) else readings
             for name, readings in windows.observation.items()
         }
-        with torch.random.fork_rng(devices=[]):  # of dropout
+        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):  # of dropout
             torch.manual_seed(int(rng_of(self._seed, DROPOUT, step).integers(2**63)))
             return self._losses(replace(windows, observation=observation), rng)
 
