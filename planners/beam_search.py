@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -37,6 +38,8 @@ class BeamSearch(FromLastPlan):
     Raises:
         ValueError: A parameter is out of its range.
     """
+
+    takes_choices: ClassVar[bool] = True
 
     num_levels: int
     beam_width: int

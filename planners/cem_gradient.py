@@ -50,6 +50,7 @@ class CEMGradient:
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> GaussianState:
         """Returns the state of a search that has seen nothing."""
+        bounds.require_continuous(type(self).__name__)
         return self.search.init(bounds, batch_size=batch_size, horizon=horizon)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
@@ -68,7 +69,6 @@ class CEMGradient:
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, GaussianState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        bounds.require_continuous("CEMGradient")
         evaluator = Evaluator(objective, budget)
         found, state = self.search.plan(
             objective, state, noise=noise, bounds=bounds, budget=budget, proposals=proposals

@@ -96,7 +96,6 @@ class Collocation(FromLastPlan):
         Raises:
             ValueError: As `Planner.plan`, or the objective is no `TrajectoryObjective`.
         """
-        bounds.require_continuous("Collocation")
         if not isinstance(objective, TrajectoryObjective):
             raise ValueError(
                 "Collocation plans states and actions together and needs a TrajectoryObjective, which shows states, "

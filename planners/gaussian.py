@@ -181,6 +181,7 @@ class GaussianPlanner(ABC):
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> GaussianState:
         """Returns a Gaussian of `init_std` around the centre of the box."""
+        bounds.require_continuous(type(self).__name__)
         return GaussianState.init(bounds, batch_size=batch_size, horizon=horizon, std=self.init_std, num_kept=0)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
@@ -207,7 +208,6 @@ class GaussianPlanner(ABC):
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, GaussianState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        bounds.require_continuous(type(self).__name__)
         gaussian = self._begin(state, bounds)
         plan = search(
             gaussian,

@@ -71,7 +71,6 @@ class Gradient(FromLastPlan):
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        bounds.require_continuous("Gradient")
         starts = restarts(
             state.plan, noise, bounds=bounds, proposals=proposals, num_restarts=self.num_restarts, std=self.init_std
         )

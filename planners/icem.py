@@ -68,6 +68,7 @@ class ICEM(GaussianPlanner):
 
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> GaussianState:
         """Returns a Gaussian of `init_std` around the centre of the box, and unknown elites."""
+        bounds.require_continuous(type(self).__name__)
         return GaussianState.init(
             bounds, batch_size=batch_size, horizon=horizon, std=self.init_std, num_kept=self.num_kept
         )

@@ -1,6 +1,7 @@
 """What a planner remembers from call to call when that is the last plan alone."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -41,8 +42,13 @@ class PlanState:
 class FromLastPlan:
     """What planners share that remember the last plan alone."""
 
+    takes_choices: ClassVar[bool] = False
+    """Whether they plan where there are only a few actions."""
+
     def init(self, bounds: ActionBounds, *, batch_size: int, horizon: int) -> PlanState:
         """Returns a plan that stays at the centre of the box."""
+        if not self.takes_choices:
+            bounds.require_continuous(type(self).__name__)
         return PlanState.init(bounds, batch_size=batch_size, horizon=horizon)
 
     def shift(self, state: PlanState, num_steps: int) -> PlanState:

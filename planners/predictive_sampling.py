@@ -74,7 +74,6 @@ class PredictiveSampling(FromLastPlan):
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        bounds.require_continuous("PredictiveSampling")
         horizon = state.plan.shape[1]
         nearest_spline = _projection(horizon, min(self.num_knots, horizon), self.spline_order).to(state.plan)
         last_plan = bounds.from_unit(state.plan)

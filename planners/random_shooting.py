@@ -67,7 +67,6 @@ class RandomShooting(FromLastPlan):
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        bounds.require_continuous("RandomShooting")
         last_plan = bounds.from_unit(state.plan)
         plan = search(
             _Shots(bounds),

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ def make(request):
     try:
         factory(vision=None, film_size=None).close()
     except UserError as error:
+        warnings.warn(f"env={request.param} is not tested: {error}", stacklevel=1)
         pytest.skip(str(error))
     return lambda: factory(vision=None, film_size=None)
 

@@ -36,16 +36,46 @@ def checkout(tmp_path_factory):
     return folder
 
 
+def call(folder, *arguments):
+    script = "import sys; sys.path.insert(0, '.'); from agent.run.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_it_runs_from_its_yaml_to_its_results(checkout, name):
     asked = ["run", f"env={name}", "experiment=smoke", f"output=runs/{name}", "evaluate.videos=0", *CHANGES[name]]
-    script = "import sys; sys.path.insert(0, '.'); from agent.run.cli import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", script, *asked], cwd=checkout, capture_output=True, text=True, check=False
-    )
+    done = call(checkout, *asked)
     assert done.returncode == 0, done.stderr
     results = json.loads((checkout / "runs" / name / "results.json").read_text())
     agents = {"actor", "random"} | ({"zero"} if name != "forces" else set())
     assert set(results["agents"]) == agents  # there is no expert, and not everybody can do nothing
     ended = {episode["terminated"] for episode in results["agents"]["random"]["episodes"]}
     assert True in ended if name == "forces" else ended == {False}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (["env=buttons"], "CEM plans continuous actions, and there are only 3 discrete ones: take categorical_cem"),
+        (
+            ["env=forces", "exploration=random_points"],
+            "needs an effector, and toys/Forces-v0 has none: choose held_random",
+        ),
+        (["env=forces", "scenario=shove"], "needs something that can be displaced, and toys/Forces-v0 has nothing"),
+        (["env=forces", "evaluate.oracle=2"], "needs a task that can be saved and restored, and toys/Forces-v0 cannot"),
+        (["env=sees", "observation=pixels", "renderer=raycast"], "observation.cameras must be none, got ['fixed']"),
+        (["env=lacking"], "configs/env/lacking.yaml must have every key of its target: missing a required argument"),
+        (["env=absent"], "pip install 'jepa-mpc[benchmarks]'"),
+    ],
+)
+def test_what_a_robot_lacks_is_one_sentence_before_anything_is_written(checkout, changes, complaint):
+    whole = yaml.safe_load((checkout / "configs" / "env" / "forces.yaml").read_text())
+    lacking = {key: value for key, value in whole.items() if key != "num_steps"}
+    absent = {**whole, "env_id": "no_such_package:toys/Forces-v0", "extra": "benchmarks"}
+    for name, values in (("lacking", lacking), ("absent", absent)):
+        (checkout / "configs" / "env" / f"{name}.yaml").write_text(yaml.safe_dump(values))
+    done = call(checkout, "run", *changes, "experiment=smoke", "output=runs/refused")
+    assert done.returncode == 2
+    assert complaint in done.stderr and done.stderr.splitlines()[-1].startswith("jepa-mpc run: ")
+    assert not (checkout / "runs" / "refused").exists()

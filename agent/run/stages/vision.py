@@ -1,6 +1,7 @@
 """From a config to a task: which one, by which cameras the agent sees it, and what draws them."""
 
 from dataclasses import replace
+from inspect import signature
 
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
@@ -11,8 +12,18 @@ from envs.vision import Vision
 
 
 def task_factory(config: Config) -> TaskFactory:
-    """Returns what makes the task that a config asks for, here or in another process."""
+    """Returns what makes the task that a config asks for, here or in another process.
+
+    Raises:
+        ConfigError: Its yaml lacks a key.
+    """
     factory: TaskFactory = build(config.values.env)
+    try:
+        signature(factory).bind(vision=None, film_size=None)
+    except TypeError as error:  # what a yaml of one's own lacks
+        raise ConfigError(
+            f"configs/env/{config.choices['env']}.yaml must have every key of its target: {error}"
+        ) from None
     return factory
 
 
@@ -23,8 +34,11 @@ def configured_task(config: Config) -> Task:
         ConfigError: It has no such camera, or see `make_vision`.
     """
     vision, make_task = make_vision(config), task_factory(config)
-    with refusals("observation."):
+    try:
         return make_task(vision=vision, film_size=None)
+    except ValueError as error:
+        with refusals("observation." if str(error).startswith("cameras") else ""):
+            raise
 
 
 def make_vision(config: Config) -> Vision | None:
