@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from envs.adapters.gymnasium import AdapterError, make_task
+from envs.episodes import recording
 from envs.episodes.check import check_dataset
 from envs.episodes.collection import collect
 from envs.episodes.episode import open_dataset
@@ -288,3 +289,50 @@ def test_a_foreign_world_is_not_copied_by_halves():
     for copied in (copy.deepcopy, copy.copy, pickle.dumps):
         with pytest.raises(TypeError, match="a task of toys/Forces-v0 cannot be copied: make another one"):
             copied(task)
+
+
+@pytest.mark.parametrize("moment", ["moved", "half moved"])
+def test_a_collection_that_is_killed_while_episodes_move_together_ends_with_the_same_bytes(
+    tmp_path, monkeypatch, moment
+):
+    def run(folder):
+        given = {key: it for key, it in values("forces").items() if key not in ("vision", "film_size")}
+        return collect(
+            make_task=partial(make_task, **given),
+            vision=None,
+            make_policy=partial(HeldRandom, min_hold=1, max_hold=6),
+            policy_name="held_random",
+            policy_values={},
+            seed=1,
+            num_episodes=12,
+            num_steps=25,
+            num_workers=1,
+            output=folder,
+        )
+
+    def content(folder):
+        return {str(it.relative_to(folder)): it.read_bytes() for it in folder.rglob("*") if it.is_file()}
+
+    run(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        if moment == "moved":
+            patch.setattr(recording, "write_manifest", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        else:
+            places, place = iter(range(40)), recording.Recording._place
+
+            def killed(*arguments, **named):
+                if named["length"] < 25 and next(places) == 5:
+                    raise KeyboardInterrupt
+                return place(*arguments, **named)
+
+            close = recording.Recording._close_ranks
+            patch.setattr(
+                recording.Recording,
+                "_close_ranks",
+                lambda self, lengths: (patch.setattr(recording.Recording, "_place", killed), close(self, lengths)),
+            )
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed")
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    run(tmp_path / "killed")
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
