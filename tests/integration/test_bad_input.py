@@ -102,8 +102,14 @@ def complaint(capsys, arguments):
             [*PIXELS, "world_model.embed_dims={tip: 3}"],
             "embed_dims must name sensors among ['fixed_camera'], got 'tip'",
         ),
-        ([*PIXELS, "cost=[goal_distance,workspace]"], "among the numbers that the agent sees, [], got 'tip'"),
-        ([*PIXELS, "cost=[goal_distance,speed]"], "among the numbers that the agent sees, [], got 'tip'"),
+        (
+            [*PIXELS, "cost=[goal_distance,workspace]", "cost.workspace.weight=1"],
+            "among the numbers that the agent sees of jepa-mpc/Reach-v0, [], got 'tip'",
+        ),
+        (
+            [*PIXELS, "cost=[goal_distance,speed]", "cost.speed.weight=1"],
+            "among the numbers that the agent sees of jepa-mpc/Reach-v0, [], got 'tip'",
+        ),
         ([*PIXELS, "scenario=tour"], "a tour asks for places of the tip, so the agent must feel where it is"),
         (
             [*PIXELS, "env=push", "scenario=hidden_sensor"],
