@@ -89,8 +89,8 @@ def test_the_runs_of_a_sweep_go_on_after_one_that_is_refused(tmp_path, capsys):
     assert sorted(entry.name for entry in (tmp_path / "x").iterdir()) == ["0", "2"]
     assert "sweep: 2 of 3 runs succeeded" in said.out
     refused = next(line for line in said.out.splitlines() if line.startswith("  seed=1000"))
-    assert "refused: seed must be in 0..999, got 1000" in refused
-    assert "[2/3] seed must be in 0..999, got 1000" in said.err
+    assert "refused: seed must be a whole number in 0..999, got 1000" in refused
+    assert "[2/3] seed must be a whole number in 0..999, got 1000" in said.err
 
 
 def test_the_runs_of_a_sweep_go_on_after_a_fault(capsys):
