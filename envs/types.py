@@ -160,7 +160,7 @@ class HasCameras(Protocol):
         """Returns what people are shown, `[film_size, film_size, 3]`, the goal marked in it.
 
         Raises:
-            RuntimeError: Nothing renders on this machine; the message names the fix.
+            NothingRenders: Nothing renders on this machine; the message names the fix.
         """
         ...
 

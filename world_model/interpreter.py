@@ -64,6 +64,7 @@ class Interpreter(nn.Module):
     Args:
         embed_dim: Size of an embedding.
         block: Of the camera whose pictures are drawn.
+        num_coordinates: Of where the robot is.
         hidden_dim: Of the decoder.
         channels: Of the decoder.
     """
@@ -71,19 +72,22 @@ class Interpreter(nn.Module):
     place_weight: Tensor
     place_offset: Tensor
 
-    def __init__(self, *, embed_dim: int, block: slice, hidden_dim: int, channels: Sequence[int]) -> None:
+    def __init__(
+        self, *, embed_dim: int, block: slice, num_coordinates: int, hidden_dim: int, channels: Sequence[int]
+    ) -> None:
         super().__init__()
         self._block = block
         self.decoder = Decoder(embed_dim=block.stop - block.start, hidden_dim=hidden_dim, channels=channels)
-        self.register_buffer("place_weight", torch.zeros(embed_dim, 3, dtype=torch.float64))
-        self.register_buffer("place_offset", torch.zeros(3, dtype=torch.float64))
+        self.register_buffer("place_weight", torch.zeros(embed_dim, num_coordinates, dtype=torch.float64))
+        self.register_buffer("place_offset", torch.zeros(num_coordinates, dtype=torch.float64))
 
     @classmethod
-    def of(cls, model: JEPA, settings: PictureSettings) -> "Interpreter":
+    def of(cls, model: JEPA, settings: PictureSettings, *, num_coordinates: int) -> "Interpreter":
         """Returns one that has learned nothing, for the first camera of a model."""
         return cls(
             embed_dim=model.embed_dim,
             block=model.blocks[first_camera(model)],
+            num_coordinates=num_coordinates,
             hidden_dim=settings.hidden_dim,
             channels=settings.channels,
         )
@@ -101,7 +105,7 @@ class Interpreter(nn.Module):
 
     @torch.no_grad()
     def places(self, embeddings: Tensor) -> NDArray[np.float64]:
-        """Reads where the robot is off embeddings `[rows, embed_dim]`: `[rows, 3]`, in the unit of its sensor."""
+        """Reads where the robot is off embeddings `[rows, embed_dim]`: `[rows, num_coordinates]`."""
         places: NDArray[np.float64] = (embeddings.double() @ self.place_weight + self.place_offset).numpy()
         return places
 
@@ -125,7 +129,7 @@ class _Frames:
     Attributes:
         embeddings: `[rows, embed_dim]`.
         pictures: `[rows, 64, 64, 3]`, uint8.
-        places: `[rows, 3]`, of the robot.
+        places: `[rows, num_coordinates]`, of the robot.
     """
 
     embeddings: Tensor
@@ -140,7 +144,7 @@ class InterpreterTask:
         interpreter: With its first weights.
         model: Frozen, in evaluation mode.
         dataset: Where the frames come from.
-        place_sensor: The recorded sensor that reads where the robot is, three numbers.
+        place_sensor: The recorded sensor that reads where the robot is.
         learned: Episodes that are learned from, `[num_learned]`.
         held_out: Episodes that are validated on, `[num_held_out]`.
         settings: How.

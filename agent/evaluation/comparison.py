@@ -9,6 +9,7 @@ import numpy as np
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.results import distance_columns, percent, summarize, told
 from agent.evaluation.statistics import paired_difference, percentiles
+from jepa_mpc.errors import UserError
 
 COMPARISON_FILE = "comparison.json"
 SCHEMA = 1
@@ -44,6 +45,9 @@ def make_comparison(
         episodes: Setting to its episodes, the same seeds in the same order everywhere.
         reference: The planner from which the others differ; it has every budget that they have.
         versions: Package to version.
+
+    Raises:
+        UserError: Nothing was decided in any episode of a setting.
     """
     return {
         "schema": SCHEMA,
@@ -64,6 +68,8 @@ def _summarize_setting(
     spent = [number for episode in run for number in episode.num_evaluations if number] or [0]  # 0 where all react
     planning = [latency for episode in run for latency in episode.planning_latencies_ms]
     deciding = [latency for episode in run for latency in episode.deciding_latencies_ms]
+    if not (decided := planning or deciding):
+        raise UserError(f"every episode of {setting} was over as it began: there is nothing to compare")
     units = run[0].units
     at_end, reference_at_end = (
         [episode.record.success_at_end for episode in judged(episodes)] for episodes in (run, reference)
@@ -71,7 +77,7 @@ def _summarize_setting(
     return {
         **asdict(setting),
         "evaluations": {"mean": float(np.mean(spent)), "max": max(spent)},
-        "latency_ms": percentiles(planning or deciding),
+        "latency_ms": percentiles(decided),
         "median_final_distances": {
             name: float(np.median([episode.record.final_distances[name] for episode in judged(run) or run]))
             for name in units

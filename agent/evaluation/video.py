@@ -18,6 +18,7 @@ from agent.evaluation.pictures.files import write_film
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.timeline import write_timeline
 from envs.episodes.rollout import rollout
+from envs.rendering import NothingRenders
 from envs.types import HasCameras, Policy, TaskFactory
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
@@ -70,7 +71,7 @@ def film_episodes(
     folder: Path,
     video_format: str,
 ) -> list[Path]:
-    """Writes a film of each episode, in real time, and beside it the picture of what an actor chose at each step.
+    """Writes a film of each episode, in real time, and beside it the picture of what an actor chose, if anything.
 
     Args:
         seeds: Of the episodes.
@@ -84,12 +85,12 @@ def film_episodes(
         video_format: One of `FILM_FORMATS`.
 
     Raises:
-        RuntimeError: Nothing renders on this machine, or the task cannot be drawn; the message names the fix.
+        NothingRenders: Nothing renders on this machine, or the task cannot be drawn; the message names the fix.
         OSError: A film cannot be written.
     """
     task = make_task(vision=vision, film_size=FRAME_SIZE)
     if not isinstance(task, HasCameras):
-        raise RuntimeError(f"{task.spec.task_id} cannot be drawn for people")
+        raise NothingRenders(f"{task.spec.task_id} cannot be drawn for people")
     policy, scenario = make_policy(agent, task), make_scenario(task.spec)
     view = None
     if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
@@ -103,10 +104,11 @@ def film_episodes(
             filmed = FilmedPolicy(watched, task, view=view)
             episode = rollout(staged_task, filmed, seed=seed, num_steps=scenario.num_steps)
             path = folder / f"{agent}_{seed}.{video_format}"
-            paths.append(write_film(filmed.frames, path, frame_dt=task.spec.control_dt))
-            if isinstance(policy, Actor):
+            frames = filmed.frames or [task.picture()]  # of an episode that is over as it begins
+            paths.append(write_film(frames, path, frame_dt=task.spec.control_dt))
+            if choices := [choice for choice in watched.choices if choice is not None]:
                 write_timeline(
-                    [choice for choice in watched.choices if choice is not None],
+                    choices,
                     path.with_suffix(".png"),
                     interventions=watched.interventions,
                     control_dt=task.spec.control_dt,

@@ -25,10 +25,11 @@ from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
+from farama_notifications import notifications
 from numpy.typing import NDArray
 
 from envs.adapters.formula import Formula
-from envs.rendering import FIXES, choose_backend
+from envs.rendering import FIXES, NothingRenders, choose_backend
 from envs.simulator import mujoco
 from envs.spec import Actions, Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 from envs.types import Frame, Readings, Verdict
@@ -211,17 +212,17 @@ class GymnasiumTask:
         """Returns what the environment draws, square and in the size of a film.
 
         Raises:
-            RuntimeError: It draws nothing here.
+            NothingRenders: It draws nothing here.
         """
         try:
             with _graphics(self._env):
                 drawn = self._env.render()
         except Exception as error:  # whatever its graphics library raises
-            raise RuntimeError(
+            raise NothingRenders(
                 f"{self._name} cannot be drawn here ({' '.join(str(error).split()) or type(error).__name__})"
             ) from error
         if not isinstance(drawn, np.ndarray) or drawn.ndim != 3:
-            raise RuntimeError(f"{self._name} cannot be drawn: it knows no pictures as arrays")
+            raise NothingRenders(f"{self._name} cannot be drawn: it knows no pictures as arrays")
         assert self._film_size is not None, "the task was not made to be filmed"
         return _square(drawn, self._film_size)
 
@@ -345,10 +346,22 @@ class GymnasiumTask:
 def _make(env_id: str, extra: str | None, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
     """Makes an environment that no clock of its own cuts."""
     try:
-        return gymnasium.make(env_id, max_episode_steps=-1, disable_env_checker=True, **options)
+        with _without_notices():
+            return gymnasium.make(env_id, max_episode_steps=-1, disable_env_checker=True, **options)
     except (ImportError, gymnasium.error.Error) as error:
         remedy = "" if extra is None else f": pip install 'jepa-mpc[{extra}]'"
         raise AdapterError(f"{env_id} cannot be had here ({' '.join(str(error).split())}){remedy}") from None
+
+
+@contextmanager
+def _without_notices() -> Iterator[None]:
+    """Lets packages be imported that would print notices about environments which nobody asked for."""
+    kept = dict(notifications)
+    notifications.clear()
+    try:
+        yield
+    finally:
+        notifications.update(kept)
 
 
 def _versions(env_id: str) -> dict[str, str]:
@@ -437,8 +450,13 @@ def _effector(values: Mapping[str, Any], readings: Readings, name: str) -> Effec
             "effector must be null or like {sensor: hand, workspace: {low: [0, 0, 0], high: [1, 1, 1]}, "
             f"max_displacement: 0.03}}, got {dict(values)} ({error!r})"
         ) from None
-    if effector.sensor not in readings or len(box.low) != len(box.high):
+    if effector.sensor not in readings:
         raise AdapterError(f"effector.sensor must be one of {name}'s, {sorted(readings)}, got {effector.sensor}")
+    if not len(box.low) == len(box.high) == readings[effector.sensor].size:
+        raise AdapterError(
+            f"effector.workspace must have as many numbers as '{effector.sensor}' reads, "
+            f"{readings[effector.sensor].size}, got {dict(values['workspace'])}"
+        )
     return effector
 
 
@@ -454,14 +472,14 @@ def _graphics(env: gymnasium.Env[Any, Any]) -> Iterator[None]:
     """Lets Gymnasium's MuJoCo draw by what renders here, where nobody said by what: it asks `MUJOCO_GL` and no further.
 
     Raises:
-        RuntimeError: Nothing of OpenGL renders here.
+        NothingRenders: Nothing of OpenGL renders here.
     """
     if not isinstance(getattr(env.unwrapped, "model", None), mujoco.MjModel) or os.environ.get(_BACKEND):
         yield
         return
     backend = choose_backend()
     if backend not in FIXES:
-        raise RuntimeError(f"Gymnasium draws by OpenGL: {FIXES['egl']}")
+        raise NothingRenders(f"Gymnasium draws by OpenGL: {FIXES['egl']}")
     os.environ[_BACKEND] = backend
     try:
         yield

@@ -10,12 +10,13 @@ from envs.rendering.choice import BACKENDS, available_backends, choose_backend
 from envs.rendering.opengl import FIXES, OpenGLRenderer
 from envs.rendering.probe import probe_backend
 from envs.rendering.raycast import RaycastRenderer
-from envs.rendering.types import Marker, Renderer
+from envs.rendering.types import Marker, NothingRenders, Renderer
 
 __all__ = [
     "BACKENDS",
     "FIXES",
     "Marker",
+    "NothingRenders",
     "Renderer",
     "available_backends",
     "choose_backend",
@@ -37,7 +38,7 @@ def make_renderer(model: Any, *, camera: str, width: int, height: int, backend: 
         backend: As `choose_backend` returns it.
 
     Raises:
-        RuntimeError: The backend does not render here; the message says what helps.
+        NothingRenders: The backend does not render here; the message says what helps.
         ValueError: No such backend.
     """
     if backend == "raycast":

@@ -7,6 +7,7 @@ import sys
 from envs.rendering.opengl import FIXES
 from envs.rendering.probe import Probe, probe_backend
 from envs.rendering.speed import SIZE
+from envs.rendering.types import NothingRenders
 
 BACKENDS = (*FIXES, "raycast")
 
@@ -28,7 +29,7 @@ def choose_backend(asked: str = AUTO) -> str:
             raycast.
 
     Raises:
-        RuntimeError: It does not render here; the message says what helps.
+        NothingRenders: It does not render here; the message says what helps.
         ValueError: No such backend.
     """
     if asked not in (*BACKENDS, AUTO):
@@ -37,7 +38,7 @@ def choose_backend(asked: str = AUTO) -> str:
     if asked not in choices:
         probe = _first_that_renders() if asked == AUTO else probe_backend(asked)
         if not probe.works:
-            raise RuntimeError(probe.message)
+            raise NothingRenders(probe.message)
         if probe.backend not in choices.values():
             print(_announcement(probe, asked), file=sys.stderr)
         choices[asked] = probe.backend

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.rendering.types import NothingRenders
 from envs.simulator import mujoco
 
 _DIRECTIONAL = int(mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
@@ -20,12 +21,12 @@ class Lighting:
         model: Where the lights are.
 
     Raises:
-        ValueError: The model has a light that is not directional.
+        NothingRenders: The model has a light that is not directional.
     """
 
     def __init__(self, model: Any) -> None:
         if other := [index for index in range(model.nlight) if model.light_type[index] != _DIRECTIONAL]:
-            raise RuntimeError(
+            raise NothingRenders(
                 f"raycast knows directional lights only, light {other[0]} is of another type: use OpenGL"
             )
         headlight = model.vis.headlight

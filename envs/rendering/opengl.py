@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.rendering.types import MARKER_COLOR, Marker
+from envs.rendering.types import MARKER_COLOR, Marker, NothingRenders
 from envs.simulator import mujoco
 
 FIXES = {
@@ -35,7 +35,7 @@ class OpenGLRenderer:
         backend: One of `FIXES`.
 
     Raises:
-        RuntimeError: The backend does not render here; the message says what helps.
+        NothingRenders: The backend does not render here; the message says what helps.
     """
 
     def __init__(self, model: Any, *, camera: str, width: int, height: int, backend: str) -> None:
@@ -98,14 +98,16 @@ def _open(backend: str, model: Any, *, width: int, height: int) -> tuple[Any, An
         context.make_current()
         return context, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
     except Exception as error:  # whatever a driver, or PyOpenGL without one, may raise
-        raise RuntimeError(failure(backend, " ".join(str(error).split()) or type(error).__name__)) from error
+        raise NothingRenders(failure(backend, " ".join(str(error).split()) or type(error).__name__)) from error
 
 
 def _refuse_forks() -> None:
     global _opener
     _opener = _opener or os.getpid()
     if _opener != os.getpid():
-        raise RuntimeError("OpenGL was opened before this process was forked and would hang here: fork first, or spawn")
+        raise NothingRenders(
+            "OpenGL was opened before this process was forked and would hang here: fork first, or spawn"
+        )
 
 
 def _release(context: Any, resources: Any) -> None:

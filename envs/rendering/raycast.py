@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from envs.rendering.lighting import Lighting
 from envs.rendering.pinhole import Pinhole
-from envs.rendering.types import MARKER_COLOR, Marker
+from envs.rendering.types import MARKER_COLOR, Marker, NothingRenders
 from envs.simulator import mujoco
 
 _NUM_SHOWN_GROUPS = 3
@@ -133,7 +133,7 @@ def _geom_colors(model: Any) -> NDArray[np.float32]:
     colors[from_material] = model.mat_rgba[model.geom_matid[from_material]]
     shown = model.geom_group < _NUM_SHOWN_GROUPS
     if model.ntex or (colors[shown, 3] < 1).any():
-        raise RuntimeError("raycast draws neither textures nor translucent geoms, and the model has some: use OpenGL")
+        raise NothingRenders("raycast draws neither textures nor translucent geoms, and the model has some: use OpenGL")
     plain: NDArray[np.float32] = colors[:, :3]
     return plain
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.rendering.types import Renderer
+from envs.rendering.types import NothingRenders, Renderer
 from envs.simulator import mujoco
 
 SIZE = 64
@@ -42,14 +42,14 @@ def frames_per_second(make: Callable[..., Renderer], **values: Any) -> float:
         values: What else it is given.
 
     Raises:
-        RuntimeError: It does not render.
+        NothingRenders: It does not render.
     """
     model = mujoco.MjModel.from_xml_string(_SCENE)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     renderer = make(model, camera="fixed", width=SIZE, height=SIZE, **values)
     if not np.ptp(renderer.image(data)):
-        raise RuntimeError("the picture shows nothing")
+        raise NothingRenders("the picture shows nothing")
     seconds = []
     for _ in range(_NUM_FRAMES):
         began = time.perf_counter()

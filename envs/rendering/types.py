@@ -7,7 +7,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from jepa_mpc.errors import UserError
+
 MARKER_COLOR = (0.1, 0.8, 0.3, 0.5)
+
+
+class NothingRenders(UserError):  # noqa: N818 - it is no error that nothing depends on
+    """Something cannot be drawn on this machine, or not at all; the message says what helps."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from agent.evaluation.comparison import Setting, format_comparison, make_comparison
 from agent.evaluation.comparison_plot import plot_comparison, write_plot
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode
 from agent.evaluation.statistics import paired_difference
+from jepa_mpc.errors import UserError
 
 
 def pairs(both, only_ours, only_theirs, neither):
@@ -48,6 +51,12 @@ def episode(seed, *, success, spent, latency, mode="planning"):
         modes=(mode, None) * 2,
         interventions={},
     )
+
+
+def test_a_planner_that_never_had_anything_to_decide_is_one_sentence():
+    over = [replace(episode(0, success=True, spent=0, latency=0.1), latencies_ms=(), num_evaluations=(), modes=())]
+    with pytest.raises(UserError, match="every episode of cem at 64 was over as it began: there is nothing to compare"):
+        make_comparison({}, {Setting("cem", 64): over}, reference="cem", versions={})
 
 
 def episodes(num_successes, *, spent, latency):

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from agent.run.cli.sweep import split_sweep
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import ConfigError, compose_config, flatten, group_names
-from agent.run.config.saved import _MAX_BYTES, check_same_run, read_config, save_config
+from agent.run.config.saved import _MAX_BYTES, continues, read_config, save_config
 from agent.run.config.schema import VERSION
 from agent.run.config.shipped import _composed
 from agent.run.stages.finished_run import compose_on_run
@@ -151,6 +151,12 @@ def test_an_experiment_lies_on_top_of_a_saved_config(tmp_path):
     assert config.values.evaluate.split == "validation"
 
 
+def test_values_of_another_kind_in_a_checkpoint_are_one_sentence():
+    shipped("predictor", {"name": "residual_mlp", "values": {"hidden_dim": 8, "num_layers": 1}})
+    with pytest.raises(ConfigError, match=r"the checkpoint's predictor.hidden_dim must be a whole number, got 'wide'"):
+        shipped("predictor", {"name": "residual_mlp", "values": {"hidden_dim": "wide", "num_layers": 1}})
+
+
 def test_what_is_saved_is_names_and_plain_values(tmp_path):
     save_config(compose_config([]), tmp_path)
     text = (tmp_path / "config.yaml").read_text()
@@ -209,11 +215,11 @@ def test_a_run_of_another_schema_is_refused_in_one_sentence(tmp_path, saved, nam
 
 def test_a_run_goes_on_under_its_own_config_only(tmp_path):
     save_config(compose_config([]), tmp_path)
-    check_same_run(compose_config(["evaluate.num_workers=1", "output=elsewhere", "training.log_every=7"]), tmp_path)
+    assert continues(compose_config(["evaluate.num_workers=1", "output=elsewhere", "training.log_every=7"]), tmp_path)
     with pytest.raises(ConfigError, match=r"seed=0, this one has seed=1: choose another output="):
-        check_same_run(compose_config(["seed=1"]), tmp_path)
+        continues(compose_config(["seed=1"]), tmp_path)
     with pytest.raises(ConfigError, match="with policy=null, this one has policy=mlp: "):
-        check_same_run(compose_config(["policy=mlp"]), tmp_path)
+        continues(compose_config(["policy=mlp"]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,17 @@ from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
 from agent.evaluation.statistics import percentiles, success_rate
+from agent.run.stages.evaluate import _SOURCES
 from envs.arm.task import make_task
 from envs.episodes.collection import MAX_EPISODES, MAX_SEED, episode_seed
 from envs.episodes.exploration import Zero
 from envs.spec import BoxActions, Sensor, TaskSpec
 from envs.types import Frame, Verdict
+from jepa_mpc.packages import PACKAGES
+
+
+def test_a_record_depends_on_the_code_of_every_package_of_ours():
+    assert {*_SOURCES, "configs"} == {*PACKAGES, "jepa_mpc"}  # of configs it depends on the values
 
 
 def test_the_interval_is_wilsons():

@@ -18,6 +18,7 @@ from agent.run.stages import validation
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
+from envs.rendering import NothingRenders
 from envs.spec import BoxActions, DiscreteActions, Sensor, TaskSpec
 from envs.types import Frame, Verdict
 
@@ -169,7 +170,7 @@ def test_what_a_task_cannot_do_is_one_sentence(tmp_path):
     tour = {"num_targets": 3, "touch_radius": 0.02, "min_spacing": 0.1, "block_clearance": 0.09, "steps_per_target": 20}
     with pytest.raises(ValueError, match="a tour asks for places of an effector, and test/Scale-v0 has none"):
         Tour(task.spec, **tour)
-    with pytest.raises(RuntimeError, match="test/Scale-v0 cannot be drawn for people"):
+    with pytest.raises(NothingRenders, match="test/Scale-v0 cannot be drawn for people"):
         film_episodes(
             [0], agent="random", make_task=Scale, make_policy=make_baseline, folder=tmp_path, video_format="gif"
         )

@@ -23,6 +23,7 @@ from agent.learning.policy import PolicyTask
 from agent.learning.refinement import RefinementTask
 from agent.run.config.composing import ConfigError, compose_config
 from agent.run.stages import learn as stages
+from agent.run.stages import loading
 from agent.run.stages.learn import learn
 from agent.run.stages.loading import draw_split, load_modules, recorded_experience
 from agent.run.stages.modules import bond, build_modules, model_configs
@@ -513,6 +514,20 @@ def test_no_part_of_another_world_model_is_accepted(whole, forged, section):
     other = {name: tensor + 1 for name, tensor in checkpoint.sections[section].items()}
     with pytest.raises(CheckpointError, match=f"the section '{section}' must have been trained on the world model"):
         load_modules(configure(), forged(sections={section: other}))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("Storage size calculation overflowed", CheckpointError), ("a bug of ours", RuntimeError)],
+)
+def test_sizes_that_no_memory_holds_are_one_sentence_and_a_bug_shows_itself(whole, monkeypatch, said, expected):
+    def fail(*_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(loading, "build_modules", fail)
+    with pytest.raises(expected, match=said) as error:
+        load_modules(configure(), whole / "agent.safetensors")
+    assert error.type is expected
 
 
 def test_the_header_cannot_be_bent_alone(forged):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from envs.arm.push import BLOCK_AREA
 from envs.arm.task import make_task
 from envs.episodes.exploration import UniformRandom, Zero
 from envs.episodes.rollout import policy_seed, rollout
+from envs.spec import Box, Sensor
+from envs.types import Frame, Verdict
 from envs.vision import Vision
 
 BLOCK_SENSORS = ["block_position", "block_orientation", "block_velocity"]
@@ -335,6 +338,23 @@ def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
 def test_a_shove_needs_a_distance(push):
     with pytest.raises(ValueError, match=r"distance must be above 0, got 0.0"):
         Shove(push.spec, start=1.0, distance=0.0)
+
+
+def test_a_tour_goes_through_a_plane_where_the_effector_has_two_coordinates(spec):
+    plane = Box(low=(-1.0, -1.0), high=(1.0, 1.0))
+    flat = replace(
+        spec,
+        sensors={"position": Sensor((2,), "numbers", "m")},
+        perceived=("position",),
+        goal={},
+        effector=replace(spec.effector, workspace=plane),
+    )
+    start = Frame({"position": np.zeros(2, np.float32)}, {}, Verdict(False, {}, False, False))
+    task = SimpleNamespace(spec=flat, reset=lambda seed: start)
+    tour, _ = Tour(flat, **TOUR).stage(task, None, seed=0)
+    tour.reset(0)
+    assert tour.targets.shape == (3, 2)
+    assert np.linalg.norm(np.diff([[0.0, 0.0], *tour.targets], axis=0), axis=1).min() >= 0.1
 
 
 def test_targets_that_do_not_fit_are_refused(push):

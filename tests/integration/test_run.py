@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from agent import load_agent
 from agent.run.cli import main
@@ -64,7 +65,7 @@ def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
 def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(smoke_run, tmp_path, capsys):
     command = ["evaluate", f"run={smoke_run}", "videos=0", "num_workers=1", f"output={tmp_path}/x"]
     assert main([*command, "num_episodes=2"]) == 0
-    first = (tmp_path / "x" / "results.json").read_bytes()
+    first = [(tmp_path / "x" / name).read_bytes() for name in ("results.json", "config.yaml")]
     for changes, name in (
         (["num_episodes=2", "split=validation"], "results_validation_2.json"),
         (["num_episodes=1"], "results_evaluation_1.json"),
@@ -73,7 +74,12 @@ def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(
         assert main([*command, *changes]) == 0
         assert f"results: {tmp_path / 'x' / name}" in capsys.readouterr().out
         assert len(json.loads((tmp_path / "x" / name).read_text())["agents"]["actor"]["episodes"]) == int(name[-6])
-    assert (tmp_path / "x" / "results.json").read_bytes() == first
+        describes = yaml.safe_load(
+            (tmp_path / "x" / name.replace("results", "config").replace("json", "yaml")).read_text()
+        )
+        assert describes["values"]["evaluate"]["num_episodes"] == int(name[-6])
+        assert describes["values"]["evaluate"]["split"] in (name.split("_")[1], "evaluation")
+    assert [(tmp_path / "x" / name).read_bytes() for name in ("results.json", "config.yaml")] == first
     assert main([*command, "num_episodes=2"]) == 0
     assert len(list((tmp_path / "x").glob("results*"))) == 3
 

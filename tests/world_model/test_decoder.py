@@ -120,7 +120,7 @@ def make_task(model, dataset, **changes):
     settings = replace(SETTINGS, **changes)
     torch.manual_seed(0)
     return InterpreterTask(
-        interpreter=Interpreter.of(model, settings),
+        interpreter=Interpreter.of(model, settings, num_coordinates=3),
         model=model,
         dataset=dataset,
         place_sensor="tip",
@@ -151,7 +151,7 @@ def test_the_decoders_gradient_never_reaches_the_model(model, squares, tmp_path)
 def test_a_decoder_learns_to_draw_what_the_embedding_tells(model, squares, tmp_path):
     task, settings = make_task(model, squares)
     last = load_checkpoint(train(task, settings, tmp_path))
-    interpreter = Interpreter.of(model, settings)
+    interpreter = Interpreter.of(model, settings, num_coordinates=3)
     last.restore(SECTION, interpreter)
     places = np.array([[5, 40], [26, 26], [45, 10], [20, 3]])
     frames = torch.from_numpy(np.stack([picture(place) for place in places]))
@@ -169,6 +169,12 @@ def test_the_tip_is_read_off_the_embedding(model, squares):
     frames = torch.from_numpy(np.stack([picture((30, 12)), picture((4, 50))]))
     tips = task.module.places(model.encode({"eye_camera": frames[None]})[0].detach())
     np.testing.assert_allclose(tips, [[0.30, 0.12, 0.258], [0.04, 0.50, 0.246]], atol=1e-4)
+
+
+def test_a_place_has_as_many_coordinates_as_its_sensor_reads(model):
+    for num_coordinates in (2, 3):
+        interpreter = Interpreter.of(model, SETTINGS, num_coordinates=num_coordinates)
+        assert interpreter.places(torch.zeros(5, 2)).shape == (5, num_coordinates)
 
 
 def test_an_interrupted_training_goes_on_to_the_same_bytes(model, squares, tmp_path):

@@ -44,13 +44,15 @@ class AgentView:
 
     Args:
         actor: The agent.
-        task: Where it acts; where that knows its lenses, the path of the plan is drawn.
+        task: Where it acts; where that knows its lenses, and the effector is in space, the plan's path is drawn.
         interpreter: Reads embeddings, or None for no path and no imagined frames.
     """
 
     def __init__(self, actor: Actor, task: object, *, interpreter: Interpreter | None) -> None:
         self._actor, self._interpreter = actor, interpreter
-        self._lenses = task if isinstance(task, HasLenses) else None
+        effector = actor.spec.effector
+        in_space = effector is not None and actor.spec.sensors[effector.sensor].shape == (3,)
+        self._lenses = task if in_space and isinstance(task, HasLenses) else None
         self._camera = next(name for name in actor.world_model.blocks if actor.spec.sensors[name].is_image)
         self._goal: Mapping[str, NDArray[Any]] = {}
         self._future: Tensor | None = None

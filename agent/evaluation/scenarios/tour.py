@@ -85,10 +85,10 @@ class Tour:
         return tour, _Guided(policy, tour)
 
     def _draw(self, start: Readings, generator: Generator) -> NDArray[np.float32]:
-        """Returns targets `[num_targets, 3]` for an episode that starts with these readings."""
+        """Returns targets `[num_targets, num_coordinates]` for an episode that starts with these readings."""
         low, high = (np.array(corner, np.float32) for corner in (self._workspace.low, self._workspace.high))
         taken = [start[self._sensor]]
-        for point in generator.uniform(low, high, (MAX_DRAWS, 3)).astype(np.float32).clip(low, high):
+        for point in generator.uniform(low, high, (MAX_DRAWS, len(low))).astype(np.float32).clip(low, high):
             is_clear = all(np.linalg.norm(point[:2] - start[it][:2]) >= self._block_clearance for it in self._movable)
             if is_clear and np.linalg.norm(np.subtract(taken, point), axis=1).min() >= self._min_spacing:
                 taken.append(point)

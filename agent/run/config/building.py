@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config.composing import ConfigError, group_names
 from agent.run.config.saved import refuse_code
+from agent.run.config.schema import key_of
 from jepa_mpc.errors import is_refusal
 
 _BIND = {"_partial_": True, "_convert_": "all"}
@@ -52,7 +53,7 @@ def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:
         named: `{"name", "values"}`, as `Config.named` returned it.
 
     Raises:
-        ConfigError: There is no such config, or it has other keys.
+        ConfigError: There is no such config, or it has other keys, or other values than the schema admits.
     """
     if not isinstance(named, Mapping) or named.keys() != _NAMED_KEYS or not isinstance(named["values"], Mapping):
         raise ConfigError(f"the checkpoint must describe its {group} by 'name' and 'values', got {named!r}")
@@ -71,5 +72,9 @@ def shipped(group: str, named: Mapping[str, Any]) -> DictConfig:
             f"got {sorted(named['values'])}"
         )
     merged = OmegaConf.merge(config, {str(key): value for key, value in named["values"].items()})
-    placed: DictConfig = OmegaConf.create({group: merged})[group]
+    tree = OmegaConf.create({group: merged})
+    for key, value in named["values"].items():
+        if not (allowed := key_of(f"{group}.{key}", tree)).admits(value):
+            raise ConfigError(f"the checkpoint's {group}.{key} must be {allowed}, got {value!r}")
+    placed: DictConfig = tree[group]
     return placed

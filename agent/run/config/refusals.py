@@ -16,7 +16,7 @@ def refusals(place: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, RuntimeError) as error:  # the latter where a scene cannot be drawn
+    except ValueError as error:
         if not is_refusal(error):
             raise
         raise ConfigError(f"{place}{error}") from None

@@ -15,9 +15,9 @@ CONFIG_FILE = "config.yaml"
 _MAX_BYTES = 2**16  # several times what is ever saved; reading takes a second for so many
 
 
-def save_config(config: Config, folder: Path) -> None:
+def save_config(config: Config, folder: Path, *, file: str = CONFIG_FILE) -> None:
     """Writes the resolved config into a run folder."""
-    write_whole(folder / CONFIG_FILE, yaml.safe_dump(config.plain(), sort_keys=False))
+    write_whole(folder / file, yaml.safe_dump(config.plain(), sort_keys=False))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -58,14 +58,16 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def check_same_run(config: Config, folder: Path) -> None:
-    """Refuses to continue a run under another config.
+def continues(config: Config, folder: Path) -> bool:
+    """Returns whether a folder holds this run already; another one is refused.
 
     What the schema calls free may differ: the number of workers, say, and how many episodes are evaluated.
 
     Raises:
         ConfigError: The first key that differs, with both values.
     """
+    if not (folder / CONFIG_FILE).exists():
+        return False
     for part in ("choices", "values"):
         saved, current = (flatten(plain[part]) for plain in (read_config(folder), config.plain()))
         for key in sorted(saved.keys() | current.keys()):
@@ -74,6 +76,7 @@ def check_same_run(config: Config, folder: Path) -> None:
                     f"'{folder}' holds a run with {key}={typed(saved.get(key))}, this one has "
                     f"{key}={typed(current.get(key))}: choose another output=, or delete that folder"
                 )
+    return True
 
 
 def refuse_code(tree: Any, source: Path | str) -> None:

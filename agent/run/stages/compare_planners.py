@@ -31,7 +31,7 @@ from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
-from agent.run.config.saved import save_config
+from agent.run.config.saved import continues, save_config
 from agent.run.stages.evaluate import fingerprint, package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
@@ -86,7 +86,8 @@ def compare_planners(changes: Changes) -> Comparison:
     output = findings_folder(config, run_folder, default="compare_planners")
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     with locked(output):
-        save_config(config, output)
+        if not continues(config, output):
+            save_config(config, output)
         return compare(config, run_folder, output, planners=planners, budgets=budgets)
 
 
@@ -164,6 +165,7 @@ def compare(
         versions=package_versions(),
     )
     print(format_comparison(comparison))
+    save_config(config, output)
     print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
     picture = write_plot(comparison, output / PLOT_FILE)
     print(f"picture: {picture}")
@@ -255,5 +257,5 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, task: Task, s
                 f"the planner {setting} cannot plan in this run: {error}; name those that can, as in planners=[cem]"
             ) from None
         latencies = episode.planning_latencies_ms or episode.deciding_latencies_ms  # where all react, nobody plans
-        total += float(np.median(latencies)) / 1e3 * scenario.num_steps / repeat
+        total += float(np.median(latencies or [0.0])) / 1e3 * scenario.num_steps / repeat
     return total

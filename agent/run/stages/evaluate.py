@@ -29,7 +29,7 @@ from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
-from agent.run.config.saved import save_config
+from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import Binding, binding
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, load_modules, recorded_experience
@@ -37,13 +37,14 @@ from agent.run.stages.lock import locked
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
+from envs.rendering import NothingRenders
 from envs.spec import TaskSpec
 from envs.types import HasState, Policy, Task
 from world_model.training.checkpoint import file_sha256, load_checkpoint
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
-_SOURCES = ("agent", "envs", "planners", "world_model")
+_SOURCES = ("agent", "envs", "jepa_mpc", "planners", "world_model")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def evaluate_agent(changes: Changes) -> Evaluation:
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     print(f"writing to {output}")
     with locked(output):
-        save_config(config, output)
+        if not continues(config, output):
+            save_config(config, output)
         return evaluate_on(config, run_folder, output)
 
 
@@ -150,7 +152,9 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
-    results_file = write_results(results, output, file=_results_file(output, values.split, values.num_episodes))
+    addition = _addition(output, values.split, values.num_episodes)
+    save_config(config, output, file=_with(addition, CONFIG_FILE))
+    results_file = write_results(results, output, file=_with(addition, RESULTS_FILE))
     print(f"results: {results_file}")
     films: list[Path] = []
     if learn_online and values.videos:
@@ -172,20 +176,24 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     )
 
 
-def _results_file(output: Path, split: str, num_episodes: int) -> str:
-    """Returns where the results of an evaluation lie: those of the first one in a folder are never overwritten.
+def _addition(output: Path, split: str, num_episodes: int) -> str:
+    """Returns what is added to the names of results and config: those of the first in a folder are never overwritten.
 
-    Those of another split, or of another number of episodes, lie beside them under a name that says so.
+    Those of another split, or of another number of episodes, lie beside them under names that say so.
     """
     path = output / RESULTS_FILE
     if not path.exists():
-        return RESULTS_FILE
+        return ""
     try:
         there = json.loads(path.read_text(encoding="utf-8"))
         same = (there["split"], len(there["agents"]["actor"]["episodes"])) == (split, num_episodes)
     except (ValueError, KeyError, TypeError, RecursionError):
         same = False
-    return RESULTS_FILE if same else f"{path.stem}_{split}_{num_episodes}{path.suffix}"
+    return "" if same else f"_{split}_{num_episodes}"
+
+
+def _with(addition: str, file: str) -> str:
+    return f"{Path(file).stem}{addition}{Path(file).suffix}"
 
 
 def _not_reproducible(config: Config) -> list[str]:
@@ -250,7 +258,7 @@ def _film(
         )
         print(f"films: {', '.join(map(str, paths))}")
         return paths
-    except (OSError, RuntimeError) as error:
+    except (OSError, NothingRenders) as error:
         print(f"no films: {' '.join(str(error).split())}")
         return []
 

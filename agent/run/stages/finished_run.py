@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, folder, read_changes
-from agent.run.config.saved import CONFIG_FILE, check_same_run, read_config
+from agent.run.config.saved import continues, read_config
 from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.lock import LOCK_FILE
@@ -43,9 +43,8 @@ def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
     output = run_folder / default if config.values.output is None else output_folder(config, "")
     if output.resolve() == run_folder.resolve():
         raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
-    if (output / CONFIG_FILE).exists():
-        check_same_run(config, output)
-    elif output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir()):
+    is_taken = output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir())
+    if not continues(config, output) and is_taken:
         raise ConfigError(f"output must be a new folder or that of the same command before, '{output}' is neither")
     return output
 

@@ -21,10 +21,14 @@ from envs.spec import TaskSpec
 from jepa_mpc.files import check_working_folder
 from planners.types import Planner
 from world_model.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from world_model.training.tensor_file import one_line
 from world_model.types import WorldModel
 
 CHECKPOINT = "agent.safetensors"
 """Where in a run folder all that was learned lies, in one file."""
+
+_TOO_LARGE = ("allocate memory", "verflow")
+"""What torch says of sizes that no memory holds."""
 
 DATA_FOLDER = "data"
 """Where in a run folder the recorded episodes lie."""
@@ -79,8 +83,10 @@ def load_modules(config: Config, path: Path) -> Modules:
         raise CheckpointError(f"{path} must describe {sorted(MODEL_GROUPS)}, got {sorted(configs)}")
     try:
         modules = build_modules(config, configs, read_spec(checkpoint, path))
-    except (TypeError, RuntimeError) as error:  # values of another kind, or sizes that no memory holds
-        raise CheckpointError(f"{path} describes no world model: {error}") from None
+    except (TypeError, RuntimeError) as error:
+        if not any(said in str(error) for said in _TOO_LARGE):
+            raise
+        raise CheckpointError(f"{path} describes no world model: {one_line(error)}") from None
     if modules.world_model.action_repeat != checkpoint.metadata.action_repeat:
         raise CheckpointError(
             f"{path} says action_repeat={checkpoint.metadata.action_repeat}, "

@@ -5,6 +5,7 @@ decoder.safetensors   what draws embeddings, and reads the tip off them
 pictures/             held-out episodes beside what is imagined of them, and maps of how far goals seem to be
 """
 
+import math
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from agent.run.stages.loading import checkpoint_path, steps_critic
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond
 from agent.run.stages.vision import configured_task, make_vision
 from envs.episodes.episode import EpisodeDataset
+from envs.rendering import NothingRenders
 from envs.types import HasGoals, Task
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
@@ -52,6 +54,9 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     if make_vision(config) is None or not settings.num_examples:
         return []
     folder = run_folder / PICTURES_FOLDER
+    if dataset.manifest.env.effector is None:
+        print("no pictures: where the robot is can be drawn only where its task names an effector, and it names none")
+        return []
     _, held_out = _split(config, dataset)
     episodes = {folder / f"imagined_{index}.png": int(index) for index in held_out[: settings.num_examples]}
     with closing(configured_task(config)) as task:
@@ -65,7 +70,7 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
                     write_imagined_episode(_imagine(modules, interpreter, dataset, index), path)
                 for path in maps:
                     _draw_maps(config, modules, task, settings.num_examples, path)
-            except (OSError, RuntimeError) as error:  # nothing depends on them
+            except (OSError, NothingRenders) as error:  # nothing depends on them
                 print(f"no pictures: {' '.join(str(error).split())}")
                 return []
     print(f"pictures: {', '.join(map(str, [*episodes, *maps]))}")
@@ -85,7 +90,7 @@ def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Inte
     sections = {WORLD_MODEL: modules.world_model.state_dict(), **checkpoint.sections}
     if checkpoint.metadata.bonds.get(SECTION) != bond(sections, SECTION):
         return None
-    interpreter = Interpreter.of(modules.world_model, build(config.values.pictures))
+    interpreter = _untrained(modules, build(config.values.pictures))
     checkpoint.restore(SECTION, interpreter)
     return interpreter.eval().requires_grad_(False)
 
@@ -97,19 +102,16 @@ def _learn_interpreter(
     interpreter = load_interpreter(config, modules, run_folder)
     if interpreter is not None:
         return interpreter
-    effector = modules.spec.effector
-    if effector is None:
-        raise RuntimeError("where the robot is can be drawn only where its task names an effector, and it names none")
     learned, held_out = _split(config, dataset)
     with first_weights(config, SECTION):
-        interpreter = Interpreter.of(modules.world_model, settings)
+        interpreter = _untrained(modules, settings)
     seed = int(rng(config, SECTION).integers(2**31))
     metadata = replace(load_checkpoint(checkpoint_path(run_folder)).metadata, bonds={})
     task = InterpreterTask(
         interpreter=interpreter,
         model=modules.world_model,
         dataset=dataset,
-        place_sensor=effector.sensor,
+        place_sensor=_place_sensor(modules),
         learned=learned,
         held_out=held_out,
         settings=settings,
@@ -131,16 +133,25 @@ def _learn_interpreter(
     return interpreter.eval().requires_grad_(False)
 
 
+def _untrained(modules: Modules, settings: PictureSettings) -> Interpreter:
+    shape = modules.spec.sensors[_place_sensor(modules)].shape
+    return Interpreter.of(modules.world_model, settings, num_coordinates=math.prod(shape))
+
+
+def _place_sensor(modules: Modules) -> str:
+    """Returns what reads where the robot is."""
+    assert modules.spec.effector is not None  # or nothing would be drawn
+    return modules.spec.effector.sensor
+
+
 def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> ImaginedEpisode:
     observations, actions = dataset.episode(index)
-    effector = modules.spec.effector
-    assert effector is not None  # or there would be no interpreter
     return imagine_episode(
         modules.world_model,
         interpreter,
         observations=observations,
         actions=actions,
-        place_sensor=effector.sensor,
+        place_sensor=_place_sensor(modules),
         control_dt=modules.spec.control_dt,
     )
 

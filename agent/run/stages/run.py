@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.actor import Actor
 from agent.run.config.composing import Changes, compose_config
-from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
+from agent.run.config.saved import continues, save_config
 from agent.run.stages.collect import Collection, collect_data, output_folder
 from agent.run.stages.evaluate import Evaluation, evaluate_on
 from agent.run.stages.loading import DATA_FOLDER
@@ -66,14 +66,14 @@ def run_stages(changes: Changes) -> Run:
     start = perf_counter()
     config = compose_config(changes, section=SECTION)
     output = output_folder(config, "run")
-    if (output / CONFIG_FILE).exists():
-        check_same_run(config, output)
+    is_new = not continues(config, output)
     validate(config, configured_task(config).spec)
     validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
     print(config.recipe)
     print(f"everything of this run lies in {output}")
     with locked(output):
-        save_config(config, output)
+        if is_new:
+            save_config(config, output)
         print("1/3 collect")
         collection = collect_data(config, output / DATA_FOLDER)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.actor import Actor
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, read_changes
-from agent.run.config.saved import CONFIG_FILE, check_same_run, save_config
+from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.tasks import env_name
 from agent.run.stages.collect import output_folder
 from agent.run.stages.learn import learn
@@ -68,9 +68,7 @@ def train_agent(changes: Changes) -> Training:
     config = compose_config({**changes, "env": env}, section=SECTION)
     _check_observation(config, dataset)
     output = output_folder(config, "model")
-    is_new = not (output / CONFIG_FILE).exists()
-    if not is_new:
-        check_same_run(config, output)
+    is_new = not continues(config, output)
     validate(config, dataset.manifest.env)
     validate_learning(config, dataset.num_episodes, int(dataset.lengths.max()))
     print(config.recipe)

@@ -70,9 +70,6 @@ def make_vision(config: Config) -> Vision | None:
     except ValueError as error:
         with refusals("renderer." if str(error).startswith("backends") else "observation."):
             raise
-    try:
+    with refusals("renderer.backends: "):
         drawing = [choose_backend(backend) for backend in backends]
-    except (ValueError, RuntimeError) as error:
-        with refusals("renderer.backends: " if isinstance(error, ValueError) else ""):
-            raise
     return replace(vision, backends=tuple(dict.fromkeys(drawing)))

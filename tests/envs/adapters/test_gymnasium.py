@@ -12,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 import yaml
+from farama_notifications import notifications
 
 from envs.adapters.gymnasium import AdapterError, make_task
 from envs.episodes import recording
@@ -20,6 +21,7 @@ from envs.episodes.collection import collect
 from envs.episodes.episode import open_dataset
 from envs.episodes.exploration import HeldRandom
 from envs.episodes.rollout import rollout
+from envs.rendering import NothingRenders
 from envs.spec import BoxActions, DiscreteActions, TaskSpec
 from envs.types import HasCameras, HasExpert, HasState
 from envs.vision import Vision
@@ -156,7 +158,7 @@ def test_it_says_what_it_can_do_and_what_it_cannot(tmp_path):
     assert picture.shape == (48, 48, 3) and picture.max() == 255
     blind = make("forces", film_size=48)
     blind.reset(0)
-    with pytest.raises(RuntimeError, match="toys/Forces-v0 cannot be drawn"):
+    with pytest.raises(NothingRenders, match="toys/Forces-v0 cannot be drawn"):
         blind.picture()
 
 
@@ -238,6 +240,10 @@ def test_a_maker_travels_to_another_process():
         (
             {"effector": {"sensor": "hand", "workspace": {"low": [0], "high": [1]}, "max_displacement": 1.0}},
             "effector.sensor must be one of",
+        ),
+        (
+            {"effector": {"sensor": "place", "workspace": {"low": [0], "high": [1]}, "max_displacement": 1.0}},
+            "effector.workspace must have as many numbers as 'place' reads, 2, got",
         ),
         (
             {"vision": Vision(cameras=("fixed",), image_size=64, proprioception=True, backends=("raycast",))},
@@ -336,3 +342,15 @@ def test_a_collection_that_is_killed_while_episodes_move_together_ends_with_the_
     assert not (tmp_path / "killed" / "manifest.json").exists()
     run(tmp_path / "killed")
     assert content(tmp_path / "killed") == content(tmp_path / "whole")
+
+
+def test_a_package_that_prints_notices_of_others_environments_is_imported_without_them(tmp_path, monkeypatch, capfd):
+    (tmp_path / "noisy.py").write_text(
+        "import sys, toys\nfrom farama_notifications import notifications\n"
+        "print(notifications.get('gymnasium_robotics', ''), file=sys.stderr, end='')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kept = dict(notifications)
+    make("forces", env_id="noisy:toys/Forces-v0")
+    assert capfd.readouterr().err == ""
+    assert notifications == kept and "gymnasium_robotics" in kept

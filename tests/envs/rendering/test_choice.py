@@ -92,7 +92,7 @@ def test_a_backend_that_is_asked_for_and_missing_is_one_sentence_with_its_fix(ba
 for backend in FIXES:
     try:
         choose_backend(backend)
-    except RuntimeError as error:
+    except NothingRenders as error:
         print(error)
 """
     sentences = run(script, bare).stdout.splitlines()

@@ -4,7 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 import envs  # noqa: F401
-from envs.rendering import Marker, make_renderer, probe_backend
+from envs.rendering import Marker, NothingRenders, make_renderer, probe_backend
 from envs.rendering.pinhole import Pinhole
 from envs.simulator import mujoco
 
@@ -170,7 +170,7 @@ def test_what_is_behind_or_beside_the_camera_has_no_pixels() -> None:
 def test_what_rays_would_draw_otherwise_than_opengl_is_refused(change: tuple[str, str], message: str) -> None:
     xml = '<mujoco><worldbody><camera name="a"/><geom size=".5"/></worldbody></mujoco>'
     make_renderer(scene(xml)[0], camera="a", width=8, height=8, backend="raycast")
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(NothingRenders, match=message):
         make_renderer(scene(xml.replace(*change))[0], camera="a", width=8, height=8, backend="raycast")
 
 
