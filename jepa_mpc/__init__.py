@@ -1,4 +1,4 @@
-"""What all packages share and none of them owns: refusals, files, hints; and the door of the command line.
+"""What all packages share and none of them owns: refusals, files, hints, ranges; and the door of the command line.
 
 It imports nothing of the others.
 """

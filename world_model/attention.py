@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from world_model.ranges import check_count
+from jepa_mpc.ranges import check_count
 
 
 class SelfAttention(nn.Module):

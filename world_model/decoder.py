@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from jepa_mpc.ranges import check_count
 from world_model.image_decoder import ImageDecoder
 from world_model.normalizer import Moments, Normalizer
-from world_model.ranges import check_count
 
 PICTURE_SIZE = 64
 """Width and height of a decoded picture, pixels, whatever the camera's."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from envs.episodes.episode import EpisodeDataset
+from jepa_mpc.ranges import check_count
 from world_model.decoder import Decoder, as_pictures, check_decoder
 from world_model.jepa import JEPA
 from world_model.probes import fit_probe
-from world_model.ranges import check_count
 from world_model.training.checkpoint import Checkpoint, Metadata
 from world_model.training.fit_settings import FitSettings
 from world_model.types import is_image

@@ -9,11 +9,11 @@ from typing import Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count
 from world_model.action_encoders import ActionEncoder
 from world_model.building import DEVICE_TYPES
 from world_model.dynamics.base import Dynamics
 from world_model.normalizer import Moments, Normalizer, PixelScale
-from world_model.ranges import check_count
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
 
 P = ParamSpec("P")

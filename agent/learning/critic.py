@@ -12,7 +12,7 @@ from agent.goal import goal_distance
 from agent.learning.cost_to_go import CostToGo, judge
 from agent.learning.hindsight import Transitions
 from agent.learning.task import LearningTask
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 
 
 class CriticLearning(Protocol):

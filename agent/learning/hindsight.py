@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from agent.goal import goal_distance
 from agent.learning.experience import Experience
 from envs.episodes.episode import DatasetError
-from world_model.ranges import check_number
+from jepa_mpc.ranges import check_number
 from world_model.types import LatentGoal
 
 

@@ -18,7 +18,7 @@ from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
 from agent.learning.own_episodes import OwnEpisodes, seen_parts
 from agent.memory import ShortTermMemory
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 from world_model.training.fit import TrainingStopped
 from world_model.types import LatentGoal
 

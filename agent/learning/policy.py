@@ -13,7 +13,7 @@ from agent.learning.hindsight import Transitions
 from agent.learning.practice import Demonstrations
 from agent.learning.task import LearningTask
 from agent.policy import MLPPolicy
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 
 _IMITATION = 2
 

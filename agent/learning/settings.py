@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from agent.learning.hindsight import Hindsight
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 from world_model.training.fit_settings import FitSettings
 
 

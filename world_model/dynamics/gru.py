@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
-from world_model.ranges import check_count
 
 
 class GRUDynamics(Dynamics):

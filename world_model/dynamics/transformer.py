@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count, check_number
 from world_model.dynamics.base import Dynamics, State
 from world_model.dynamics.causal_attention import Cache, CausalAttention
-from world_model.ranges import check_count, check_number
 
 
 class TransformerDynamics(Dynamics):

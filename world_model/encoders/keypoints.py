@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count, check_number
 from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
-from world_model.ranges import check_count, check_number
 
 STRIDE = 4
 """Pixels from one cell of a heat map to the next."""

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from world_model.ranges import check_count
+from jepa_mpc.ranges import check_count
 
 
 class MLPEncoder(nn.Module):

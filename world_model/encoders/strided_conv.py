@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count
 from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
-from world_model.ranges import check_count
 
 
 class StridedConvEncoder(ImageEncoder):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_count
 from world_model.attention import SelfAttention
 from world_model.encoders.images import ImageEncoder, channels_first, check_image_shape
 from world_model.encoders.projector import Projector
-from world_model.ranges import check_count
 
 POOLINGS = ("cls", "mean")
 _FIRST_STD = 0.02  # of positions and class token

@@ -5,9 +5,9 @@ import copy
 import torch
 from torch import Generator, Tensor
 
+from jepa_mpc.ranges import check_number
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
-from world_model.ranges import check_number
 from world_model.types import Observation
 
 

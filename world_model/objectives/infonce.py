@@ -4,8 +4,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from jepa_mpc.ranges import check_number
 from world_model.objectives.base import LatentBatch, Regularizer
-from world_model.ranges import check_number
 
 
 class InfoNCE(Regularizer):

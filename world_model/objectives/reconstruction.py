@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
+from jepa_mpc.ranges import check_count, check_number
 from world_model.encoders.mlp import MLPEncoder
 from world_model.image_decoder import ImageDecoder
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
-from world_model.ranges import check_count, check_number
 from world_model.types import Observation, is_image
 
 

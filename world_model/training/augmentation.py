@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 
 
 @dataclass(frozen=True)

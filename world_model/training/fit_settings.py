@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 from world_model.training.run_log import require_wandb
 
 HARMLESS = ("log_every", "validation_every", "checkpoint_every", "keep_every", "wandb")

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from jepa_mpc.ranges import check_count, check_number
 from world_model.embedding import embed
 from world_model.jepa import JEPA
 from world_model.objectives.prediction import imagine, prediction_loss
 from world_model.probes import effective_rank
-from world_model.ranges import check_count, check_number
 from world_model.training.fit import TrainingStopped
 from world_model.types import Windows, is_image
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from world_model.ranges import check_count, check_number
+from jepa_mpc.ranges import check_count, check_number
 from world_model.training.augmentation import Augmentation
 from world_model.training.fit_settings import FitSettings
 from world_model.training.monitors import Alarm
