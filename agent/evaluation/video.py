@@ -3,7 +3,7 @@
 Beside an agent that sees by a camera they show what goes on in it; see `AgentView`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def film_episodes(
     agent: str,
     make_task: TaskFactory,
     vision: Vision | None = None,
-    interpreter: Interpreter | None = None,
+    load_interpreter: Callable[[Actor], Interpreter | None] = lambda _: None,
     make_policy: PolicyMaker,
     make_scenario: ScenarioMaker = Undisturbed,
     folder: Path,
@@ -78,7 +78,7 @@ def film_episodes(
         agent: Who acts.
         make_task: Makes the task in which it acts.
         vision: The agent's cameras.
-        interpreter: Of what an actor imagines, or None.
+        load_interpreter: Loads what reads an actor's imagination, if anything does.
         make_policy: Makes the agent.
         make_scenario: Makes what happens beside its own doing.
         folder: Of the films.
@@ -94,7 +94,7 @@ def film_episodes(
     policy, scenario = make_policy(agent, task), make_scenario(task.spec)
     view = None
     if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
-        view = AgentView(policy, task, interpreter=interpreter)
+        view = AgentView(policy, task, interpreter=load_interpreter(policy))
     paths = []
     folder.mkdir(parents=True, exist_ok=True)
     try:

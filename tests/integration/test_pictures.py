@@ -90,10 +90,10 @@ def test_a_decoder_that_another_model_has_taught_is_not_used(seeing_run, tmp_pat
     shutil.copy(seeing_run / "decoder.safetensors", tmp_path)
     config = compose_config([], base=read_config(seeing_run))
     modules = load_modules(config, seeing_run / "agent.safetensors")
-    assert load_interpreter(config, modules, tmp_path) is not None
+    assert load_interpreter(config, modules.world_model, modules.spec, tmp_path) is not None
     with torch.no_grad():
         next(modules.world_model.parameters()).add_(1.0)
-    assert load_interpreter(config, modules, tmp_path) is None
+    assert load_interpreter(config, modules.world_model, modules.spec, tmp_path) is None
 
 
 def test_without_a_decoder_films_show_no_imagination(seeing_run, tmp_path):

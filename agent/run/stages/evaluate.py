@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -38,9 +39,8 @@ from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.rendering import NothingRenders
-from envs.spec import TaskSpec
 from envs.types import HasState, Policy, Task
-from world_model.training.checkpoint import file_sha256, load_checkpoint
+from world_model.training.checkpoint import file_sha256
 
 SECTION = "evaluate"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
@@ -108,12 +108,10 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     oracle_seeds = episode_seeds(values.split, values.oracle) if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     make_scenario = build(config.values.scenario)
-    checkpoint = checkpoint_path(run_folder)
-    spec = TaskSpec.from_json(load_checkpoint(checkpoint).metadata.env)
-    checkpoint_sha256 = file_sha256(checkpoint)
+    checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
     make_task, vision = task_factory(config), make_vision(config)
     with closing(configured_task(config)) as task:
-        criterion, agents = task.criterion, ["actor", *baselines_of(task)]
+        spec, criterion, agents = task.spec, task.criterion, ["actor", *baselines_of(task)]
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
     episodes = dict(
@@ -250,7 +248,7 @@ def _film(
             agent="actor",
             make_task=task_factory(config),
             vision=make_vision(config),
-            interpreter=load_interpreter(config, load_modules(config, checkpoint_path(run_folder)), run_folder),
+            load_interpreter=lambda actor: load_interpreter(config, actor.world_model, actor.spec, run_folder),
             make_policy=make_policy,
             make_scenario=make_scenario,
             folder=folder,
@@ -277,6 +275,7 @@ def fingerprint(config: Config, checkpoint_sha256: str) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+@cache
 def _sources_sha256() -> str:
     """Returns the hash of everything in our packages that a record depends on."""
     digest = hashlib.sha256()
@@ -287,6 +286,7 @@ def _sources_sha256() -> str:
     return digest.hexdigest()
 
 
+@cache
 def package_versions() -> dict[str, str]:
     """Returns the versions that a results file names."""
     return {package: version(package) for package in _PACKAGES}

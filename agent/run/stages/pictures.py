@@ -29,12 +29,15 @@ from agent.run.stages.modules import WORLD_MODEL, Modules, bond
 from agent.run.stages.vision import configured_task, make_vision
 from envs.episodes.episode import EpisodeDataset
 from envs.rendering import NothingRenders
+from envs.spec import TaskSpec
 from envs.types import HasGoals, Task
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
+from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
 from world_model.training.settings import TrainingSettings
 from world_model.training.task import split_of_training
+from world_model.types import WorldModel
 
 DECODER_FOLDER = "decoder"
 DECODER = "decoder.safetensors"
@@ -77,20 +80,20 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     return [*episodes, *maps]
 
 
-def load_interpreter(config: Config, modules: Modules, run_folder: Path) -> Interpreter | None:
+def load_interpreter(config: Config, world_model: WorldModel, spec: TaskSpec, run_folder: Path) -> Interpreter | None:
     """Returns what reads the embeddings of a run's world model, or None where the run has left none.
 
     Raises:
         CheckpointError: It is damaged.
     """
     path = run_folder / DECODER
-    if not path.is_file():
+    if not path.is_file() or not isinstance(world_model, JEPA):
         return None
     checkpoint = load_checkpoint(path)
-    sections = {WORLD_MODEL: modules.world_model.state_dict(), **checkpoint.sections}
+    sections = {WORLD_MODEL: world_model.state_dict(), **checkpoint.sections}
     if checkpoint.metadata.bonds.get(SECTION) != bond(sections, SECTION):
         return None
-    interpreter = _untrained(modules, build(config.values.pictures))
+    interpreter = _untrained(world_model, spec, build(config.values.pictures))
     checkpoint.restore(SECTION, interpreter)
     return interpreter.eval().requires_grad_(False)
 
@@ -99,19 +102,19 @@ def _learn_interpreter(
     config: Config, settings: PictureSettings, modules: Modules, dataset: EpisodeDataset, run_folder: Path
 ) -> Interpreter:
     """Trains what reads embeddings, or goes on with it; see `world_model.training.fit`."""
-    interpreter = load_interpreter(config, modules, run_folder)
+    interpreter = load_interpreter(config, modules.world_model, modules.spec, run_folder)
     if interpreter is not None:
         return interpreter
     learned, held_out = _split(config, dataset)
     with first_weights(config, SECTION):
-        interpreter = _untrained(modules, settings)
+        interpreter = _untrained(modules.world_model, modules.spec, settings)
     seed = int(rng(config, SECTION).integers(2**31))
     metadata = replace(load_checkpoint(checkpoint_path(run_folder)).metadata, bonds={})
     task = InterpreterTask(
         interpreter=interpreter,
         model=modules.world_model,
         dataset=dataset,
-        place_sensor=_place_sensor(modules),
+        place_sensor=_place_sensor(modules.spec),
         learned=learned,
         held_out=held_out,
         settings=settings,
@@ -133,15 +136,15 @@ def _learn_interpreter(
     return interpreter.eval().requires_grad_(False)
 
 
-def _untrained(modules: Modules, settings: PictureSettings) -> Interpreter:
-    shape = modules.spec.sensors[_place_sensor(modules)].shape
-    return Interpreter.of(modules.world_model, settings, num_coordinates=math.prod(shape))
+def _untrained(world_model: JEPA, spec: TaskSpec, settings: PictureSettings) -> Interpreter:
+    shape = spec.sensors[_place_sensor(spec)].shape
+    return Interpreter.of(world_model, settings, num_coordinates=math.prod(shape))
 
 
-def _place_sensor(modules: Modules) -> str:
+def _place_sensor(spec: TaskSpec) -> str:
     """Returns what reads where the robot is."""
-    assert modules.spec.effector is not None  # or nothing would be drawn
-    return modules.spec.effector.sensor
+    assert spec.effector is not None  # or nothing would be drawn
+    return spec.effector.sensor
 
 
 def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> ImaginedEpisode:
@@ -151,7 +154,7 @@ def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset
         interpreter,
         observations=observations,
         actions=actions,
-        place_sensor=_place_sensor(modules),
+        place_sensor=_place_sensor(modules.spec),
         control_dt=modules.spec.control_dt,
     )
 
