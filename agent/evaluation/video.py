@@ -16,7 +16,6 @@ from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
 from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.files import write_film
 from agent.evaluation.scenarios.undisturbed import Undisturbed
-from agent.evaluation.timeline import write_timeline
 from envs.episodes.rollout import rollout
 from envs.rendering import NothingRenders
 from envs.types import HasCameras, Policy, TaskFactory
@@ -88,6 +87,8 @@ def film_episodes(
         NothingRenders: Nothing renders on this machine, or the task cannot be drawn; the message names the fix.
         OSError: A film cannot be written.
     """
+    from agent.evaluation.timeline import write_timeline
+
     task = make_task(vision=vision, film_size=FRAME_SIZE)
     if not isinstance(task, HasCameras):
         raise NothingRenders(f"{task.spec.task_id} cannot be drawn for people")

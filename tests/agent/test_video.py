@@ -5,7 +5,6 @@ import imageio.v3 as iio
 import pytest
 
 import envs  # noqa: F401
-from agent.evaluation import video
 from agent.evaluation.scenarios.types import StagedTask
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.evaluation.video import film_episodes
@@ -52,7 +51,11 @@ def abroad(make_actor, monkeypatch):
 @pytest.mark.skipif(not available_backends(), reason="nothing renders on this machine")
 def test_a_film_and_its_timeline_show_the_whole_episode(abroad, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(video, "write_timeline", lambda choices, *_, **named: drawn.append((choices, named)))
+
+    def write(choices, *_, **named):
+        drawn.append((choices, named))
+
+    monkeypatch.setattr("agent.evaluation.timeline.write_timeline", write)
     paths = film_episodes(
         [0, 1],
         agent="actor",

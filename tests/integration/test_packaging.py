@@ -15,6 +15,12 @@ def test_our_packages_are_those_of_this_checkout(package):
     assert Path(origin).parent == ROOT / package
 
 
+def test_what_draws_is_loaded_only_to_draw():
+    code = "import sys, agent.api; print({'matplotlib', 'scipy.stats', 'tensorboard'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
 def test_a_worker_that_collects_loads_no_torch():
     code = "import sys; import agent.run.cli, envs.episodes.collection; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from matplotlib import get_data_path
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
@@ -127,4 +126,6 @@ def _drawn_on(picture: Picture, strokes: Callable[[ImageDraw.ImageDraw, int], No
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
+    from matplotlib import get_data_path
+
     return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", _FONT_SIZE)

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, features
 
 from jepa_mpc.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _WEBP_QUALITY = 85  # of 100
 _MP4_QUALITY = 8  # of 10
@@ -32,12 +33,14 @@ def write_film(frames: Sequence[NDArray[np.uint8]], path: Path, *, frame_dt: flo
     return _write(path, FILM_FORMATS[path.suffix.removeprefix(".")](np.stack(frames), frame_dt))
 
 
-def write_figure(figure: Figure, path: Path, *, dpi: int) -> Path:
+def write_figure(figure: "Figure", path: Path, *, dpi: int) -> Path:
     """Writes a figure as a PNG, whole or not at all.
 
     Raises:
         OSError: It cannot be written.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure.set_dpi(dpi)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()

@@ -22,7 +22,6 @@ import torch
 from tqdm import tqdm
 
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
-from agent.evaluation.comparison_plot import write_plot
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
 from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.results import write_results
@@ -167,6 +166,8 @@ def compare(
     print(format_comparison(comparison))
     save_config(config, output)
     print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
+    from agent.evaluation.comparison_plot import write_plot
+
     picture = write_plot(comparison, output / PLOT_FILE)
     print(f"picture: {picture}")
     return Comparison(folder=output, results=comparison, picture=picture)

@@ -9,16 +9,11 @@ import math
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.evaluation.pictures.distance_map import map_distances, write_distance_maps
-from agent.evaluation.pictures.imagined_episode import (
-    ImaginedEpisode,
-    imagine_episode,
-    write_imagined_episode,
-)
 from agent.evaluation.seeds import episode_seeds
 from agent.run.config.building import build
 from agent.run.config.composing import Config
@@ -39,6 +34,9 @@ from world_model.training.settings import TrainingSettings
 from world_model.training.task import split_of_training
 from world_model.types import WorldModel
 
+if TYPE_CHECKING:
+    from agent.evaluation.pictures.imagined_episode import ImaginedEpisode
+
 DECODER_FOLDER = "decoder"
 DECODER = "decoder.safetensors"
 PICTURES_FOLDER = "pictures"
@@ -53,6 +51,8 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     Raises:
         CheckpointError: The folder holds another decoder, or a damaged one.
     """
+    from agent.evaluation.pictures.imagined_episode import write_imagined_episode
+
     settings: PictureSettings = build(config.values.pictures)
     if make_vision(config) is None or not settings.num_examples:
         return []
@@ -147,7 +147,9 @@ def _place_sensor(spec: TaskSpec) -> str:
     return spec.effector.sensor
 
 
-def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> ImaginedEpisode:
+def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset, index: int) -> "ImaginedEpisode":
+    from agent.evaluation.pictures.imagined_episode import imagine_episode
+
     observations, actions = dataset.episode(index)
     return imagine_episode(
         modules.world_model,
@@ -161,6 +163,8 @@ def _imagine(modules: Modules, interpreter: Interpreter, dataset: EpisodeDataset
 
 def _draw_maps(config: Config, modules: Modules, task: Task, num_goals: int, path: Path) -> None:
     """Draws how far goals of the validation episodes seem to be, in a task that can show that."""
+    from agent.evaluation.pictures.distance_map import map_distances, write_distance_maps
+
     assert isinstance(task, HasGoals)
     judge = steps_critic(config)
     critic = None if judge is None else modules.critics[judge]
