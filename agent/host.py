@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-_DEVICE_TYPES = ("cpu", "cuda")
+from world_model.building import undisturbed
 
 
 class _Forked:
@@ -38,14 +38,5 @@ def own_settings() -> Iterator[None]:
     if _Forked.here:
         torch.set_num_threads(1)
         _Forked.here = False
-    with ExitStack() as stack:
-        stack.enter_context(np.errstate(all="ignore"))
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
-        for device_type in _DEVICE_TYPES:
-            if torch.is_autocast_enabled(device_type):
-                stack.enter_context(torch.autocast(device_type, enabled=False))
-        if torch.get_default_device().type != "cpu":
-            stack.enter_context(torch.device("cpu"))
+    with np.errstate(all="ignore"), undisturbed(), torch.no_grad():
         yield

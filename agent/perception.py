@@ -1,6 +1,5 @@
 """Perception with gates: what a sensor does not show, the world model fills in."""
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from agent.readings import as_numbers, flaw
 from envs.spec import TaskSpec
 from jepa_mpc.errors import UserError
-from planners.types import is_whole
+from jepa_mpc.ranges import check_count, check_number
 from world_model.training.tensor_file import one_line
 from world_model.types import WorldModel
 
@@ -54,10 +53,8 @@ class Attention:
         _require_names("switched_off", self.switched_off)
         if self.driven is not None:
             _require_names("driven", self.driven)
-        if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
-            raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")
-        if not 0.0 < self.frozen_motion < math.inf:
-            raise ValueError(f"frozen_motion must be above 0 and finite, got {self.frozen_motion}")
+        check_count("frozen_after", self.frozen_after, least=1, null=True)
+        check_number("frozen_motion", self.frozen_motion, above=0)
 
 
 @dataclass(frozen=True)

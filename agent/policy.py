@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from agent.features import goal_features, perceptron
+from jepa_mpc.ranges import check_count
 from planners.types import ActionBounds
 from world_model.types import LatentGoal
 
@@ -39,8 +40,7 @@ class MLPPolicy(nn.Module):
     def __init__(self, *, embed_dim: int, bounds: ActionBounds, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
         for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers)):
-            if value < 1:
-                raise ValueError(f"{name} of a policy must be at least 1, got {value}")
+            check_count(f"{name} of a policy", value, least=1)
         self.layers = nn.Sequential(
             *perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=len(bounds.low)), nn.Tanh()
         )

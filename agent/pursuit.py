@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from planners.types import is_whole
+from jepa_mpc.ranges import check_count, check_number
 
 REACHED, STUCK = "reached", "stuck"
 CONTINUE, STOP = "continue", "stop"
@@ -58,12 +58,9 @@ class SubGoals:
     when_stuck: str
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.reached_distance < math.inf:
-            raise ValueError(f"reached_distance must be above 0 and finite, got {self.reached_distance}")
-        if self.patience is not None and not (is_whole(self.patience) and self.patience >= 1):
-            raise ValueError(f"patience must be a whole number of at least 1, or null, got {self.patience!r}")
-        if not 0.0 <= self.min_progress < 1.0:
-            raise ValueError(f"min_progress must be in [0, 1), got {self.min_progress}")
+        check_number("reached_distance", self.reached_distance, above=0)
+        check_count("patience", self.patience, least=1, null=True)
+        check_number("min_progress", self.min_progress, least=0, below=1)
         if self.when_stuck not in (CONTINUE, STOP):
             raise ValueError(f"when_stuck must be {CONTINUE} or {STOP}, got {self.when_stuck!r}")
 

@@ -14,7 +14,7 @@ class Vision:
     Attributes:
         cameras: Cameras of the task's MJCF, as "fixed" or "wrist"; the camera "fixed" is the sensor "fixed_camera".
         image_size: Width and height of a frame, pixels.
-        proprioception: Whether the agent sees tip and joints too.
+        proprioception: Whether the agent feels itself too, as its joints.
         backends: What draws the frames; of several, each episode has the next, by its seed.
 
     Raises:

@@ -1,7 +1,6 @@
 """What a user does wrong, told apart from a fault of ours."""
 
 import dis
-from types import TracebackType
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 _OURS = ("agent", "configs", "envs", "jepa_mpc", "planners", "world_model")
@@ -21,16 +20,9 @@ def is_refusal(error: BaseException) -> bool:
     if isinstance(error, UserError):
         return True
     trace = error.__traceback__
-    return trace is not None and _is_raised_by_us(_innermost(trace))
-
-
-def _innermost(trace: TracebackType) -> TracebackType:
-    while trace.tb_next is not None:
+    while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace
-
-
-def _is_raised_by_us(trace: TracebackType) -> bool:
-    frame = trace.tb_frame
-    package = str(frame.f_globals.get("__name__")).partition(".")[0]
-    return package in _OURS and frame.f_code.co_code[trace.tb_lasti] == _RAISE
+    if trace is None:
+        return False
+    code, package = trace.tb_frame.f_code, str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+    return package in _OURS and code.co_code[trace.tb_lasti] == _RAISE

@@ -1,6 +1,5 @@
 """The configurator that reads a table of rules: the first that applies decides."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,7 @@ from agent.cost.types import Cost, CostModule
 from agent.perception import Attention
 from agent.pursuit import SubGoals
 from jepa_mpc.hints import hint
+from jepa_mpc.ranges import check_number
 from planners.types import Budget
 
 QUANTITIES: Mapping[str, Callable[[Situation], float | None]] = {
@@ -133,8 +133,7 @@ class RuleConfigurator:
         """Returns the cost module of these weights, one for each distinct set."""
         weights = {**self._weights, **changes}
         for name, weight in changes.items():
-            if isinstance(weight, bool) or not isinstance(weight, int | float):
-                raise ValueError(f"the weight of cost term '{name}' must be a number, got {weight!r}")
+            check_number(f"the weight of cost term '{name}'", weight, least=0)
         key = tuple(sorted(weights.items()))
         if key not in self._costs:
             self._costs[key] = CostModule(terms=self._terms, weights=weights, limits=self._limits)
@@ -171,8 +170,7 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
                 f"a condition of the rule '{rule['name']}' must be one of {', '.join(_CONDITIONS)}, got '{condition}'"
                 + hint(condition, _CONDITIONS)
             )
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-            raise ValueError(f"{condition} in the rule '{rule['name']}' must be a finite number, got {number!r}")
+        check_number(f"{condition} in the rule '{rule['name']}'", number)
     for setting in rule["then"]:
         if setting not in _SETTINGS:
             raise ValueError(

@@ -6,7 +6,8 @@ from typing import Protocol
 from agent.cost.types import CostModule
 from agent.perception import Attention
 from agent.pursuit import SubGoals
-from planners.types import Budget, is_whole
+from jepa_mpc.ranges import check_count
+from planners.types import Budget
 
 PLANNING, REACTIVE, HYBRID = "planning", "reactive", "hybrid"
 MODES = (PLANNING, REACTIVE, HYBRID)
@@ -70,10 +71,7 @@ class Configuration:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
-        if not is_whole(self.horizon):
-            raise ValueError(f"horizon must be a whole number, got {self.horizon!r}")
-        if self.horizon < 1:
-            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
+        check_count("horizon", self.horizon, least=1)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from agent.cost.probe import PositionProbe
 from agent.cost.statistics import FittedCost, TrainingStatistics
+from jepa_mpc.ranges import check_number
 from world_model.types import LatentGoal, LatentTrajectory
 
 
@@ -19,8 +20,8 @@ class WorkspaceLimit(FittedCost):
     """How far a point, as the tip, lies outside of a box.
 
     Args:
-        low: Lower corner of the box, m, `[size]` of the sensor.
-        high: Upper corner, m, nowhere below `low`.
+        low: Lower corner of the box, m, `[size]` of the sensor; None is for who builds it to replace.
+        high: Upper corner, m, nowhere below `low`; see `low`.
         sensor: What reads the point's position.
         ridge: Of the probe; see `PositionProbe`.
         blocks: Sensor name to its place in the embedding.
@@ -33,8 +34,8 @@ class WorkspaceLimit(FittedCost):
     def __init__(
         self,
         *,
-        low: Sequence[float],
-        high: Sequence[float],
+        low: Sequence[float] | None,
+        high: Sequence[float] | None,
         sensor: str,
         ridge: float,
         blocks: Mapping[str, slice],
@@ -42,10 +43,10 @@ class WorkspaceLimit(FittedCost):
     ) -> None:
         super().__init__()
         self.probe = PositionProbe(sensor=sensor, ridge=ridge, blocks=blocks, sensors=sensors)
-        if not len(low) == len(high) == self.probe.size:
+        if low is None or high is None or not len(low) == len(high) == self.probe.size:
             raise ValueError(
                 f"low and high must have as many numbers as the sensor '{sensor}', {self.probe.size}, "
-                f"got {list(low)} and {list(high)}"
+                f"got {low} and {high}"
             )
         if not all(lower <= upper for lower, upper in zip(low, high, strict=True)):
             raise ValueError(f"low must nowhere be above high, got {list(low)} and {list(high)}")
@@ -89,8 +90,7 @@ class SpeedLimit(FittedCost):
         sensors: Mapping[str, tuple[int, ...]],
     ) -> None:
         super().__init__()
-        if not 0.0 < max_speed < math.inf:
-            raise ValueError(f"max_speed must be above 0 and finite, got {max_speed}")
+        check_number("max_speed", max_speed, above=0)
         self._max_speed = max_speed
         self.probe = PositionProbe(sensor=sensor, ridge=ridge, blocks=blocks, sensors=sensors)
         self.register_buffer("step_duration", torch.tensor(math.nan, dtype=torch.float32))

@@ -1,6 +1,5 @@
 """The critic: the only cost that learns. It predicts what is still to come (LeCun 2022, section 3.2)."""
 
-import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 
 from agent.cost.types import Critic
 from agent.features import goal_features, perceptron
+from jepa_mpc.ranges import check_count, check_number
 from world_model.types import LatentGoal, LatentTrajectory
 
 
@@ -35,8 +35,7 @@ class ValueEnsemble(CriticNetwork):
     def __init__(self, *, embed_dim: int, num_members: int, hidden_dim: int, num_layers: int) -> None:
         super().__init__()
         for name, value in (("num_members", num_members), ("hidden_dim", hidden_dim), ("num_layers", num_layers)):
-            if value < 1:
-                raise ValueError(f"{name} of a critic must be at least 1, got {value}")
+            check_count(f"{name} of a critic", value, least=1)
         self.members = nn.ModuleList(
             perceptron(4 * embed_dim, hidden_dim, num_layers, output_dim=1) for _ in range(num_members)
         )
@@ -67,8 +66,7 @@ class Quasimetric(CriticNetwork):
     def __init__(self, *, embed_dim: int, hidden_dim: int, num_layers: int, latent_dim: int) -> None:
         super().__init__()
         for name, value in (("hidden_dim", hidden_dim), ("num_layers", num_layers), ("latent_dim", latent_dim)):
-            if value < 1:
-                raise ValueError(f"{name} of a critic must be at least 1, got {value}")
+            check_count(f"{name} of a critic", value, least=1)
         self.map = perceptron(2 * embed_dim, hidden_dim, num_layers, output_dim=2 * latent_dim)
         self._latent_dim = latent_dim
 
@@ -94,10 +92,8 @@ class CriticCost:
     """
 
     def __init__(self, *, critic: Critic, last_step_weight: float, doubt_weight: float) -> None:
-        if not 0.0 < last_step_weight < math.inf:
-            raise ValueError(f"last_step_weight must be above 0 and finite, got {last_step_weight}")
-        if not 0.0 <= doubt_weight < math.inf:
-            raise ValueError(f"doubt_weight must be at least 0 and finite, got {doubt_weight}")
+        check_number("last_step_weight", last_step_weight, above=0)
+        check_number("doubt_weight", doubt_weight, least=0)
         self._critic = critic
         self._last_step_weight = last_step_weight
         self._doubt_weight = doubt_weight

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from jepa_mpc.ranges import check_number
 from world_model.types import LatentGoal, LatentTrajectory
 
 
@@ -16,8 +17,7 @@ class GoalDistance:
     """
 
     def __init__(self, *, last_step_weight: float) -> None:
-        if not last_step_weight > 0.0:
-            raise ValueError(f"last_step_weight must be above 0, got {last_step_weight}")
+        check_number("last_step_weight", last_step_weight, above=0)
         self._last_step_weight = last_step_weight
 
     def __call__(self, trajectory: LatentTrajectory, goal: LatentGoal) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from agent.cost.statistics import FittedCost, TrainingStatistics
+from jepa_mpc.ranges import check_count, check_number
 from world_model.types import LatentGoal, LatentTrajectory
 
 LEAST_RADIUS = 0.01
@@ -42,12 +43,9 @@ class Novelty(FittedCost):
         sensors: Mapping[str, tuple[int, ...]],  # noqa: ARG002
     ) -> None:
         super().__init__()
-        if num_centers < 1 or num_iterations < 1:
-            raise ValueError(
-                f"num_centers and num_iterations must be at least 1, got {num_centers} and {num_iterations}"
-            )
-        if not 0.0 <= quantile <= 1.0:
-            raise ValueError(f"quantile must be in 0..1, got {quantile}")
+        check_count("num_centers", num_centers, least=1)
+        check_count("num_iterations", num_iterations, least=1)
+        check_number("quantile", quantile, least=0, most=1)
         self._num_iterations = num_iterations
         self._quantile = quantile
         self._blocks = tuple(blocks.values())

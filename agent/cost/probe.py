@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from jepa_mpc.ranges import check_number
 from world_model.probes import fit_probe
 
 
@@ -31,8 +32,7 @@ class PositionProbe(nn.Module):
         super().__init__()
         if sensor not in sensors:
             raise ValueError(f"sensor must be among the numbers that the agent sees, {sorted(sensors)}, got '{sensor}'")
-        if not 0.0 <= ridge < math.inf:
-            raise ValueError(f"ridge must be at least 0 and finite, got {ridge}")
+        check_number("ridge", ridge, least=0)
         self.sensor = sensor
         self._ridge = ridge
         embed_dim, size = max(block.stop for block in blocks.values()), math.prod(sensors[sensor])

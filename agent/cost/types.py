@@ -1,12 +1,12 @@
 """What a cost is, and how several add up. Read this first."""
 
-import math
 from collections.abc import Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from jepa_mpc.ranges import check_number
 from world_model.types import LatentGoal, LatentTrajectory
 
 SMALLEST_LIMIT = 1e-3
@@ -57,13 +57,11 @@ class CostModule:
         for name, weight in weights.items():
             if name not in terms:
                 raise ValueError(f"a cost weight must name one of the terms {sorted(terms)}, got '{name}'")
-            if not 0.0 <= weight < math.inf:
-                raise ValueError(f"the weight of cost term '{name}' must be at least 0 and finite, got {weight}")
+            check_number(f"the weight of cost term '{name}'", weight, least=0)
         for name, limit in limits.items():
             if name not in terms:
                 raise ValueError(f"a cost limit must name one of the terms {sorted(terms)}, got '{name}'")
-            if isinstance(limit, bool) or not isinstance(limit, int | float) or not math.isfinite(limit):
-                raise ValueError(f"the limit of cost term '{name}' must be a finite number, or null, got {limit!r}")
+            check_number(f"the limit of cost term '{name}'", limit)
         if not any(weight for name, weight in weights.items() if name not in limits):
             raise ValueError(
                 f"at least one cost weight must be above 0, got {dict(weights)}"

@@ -147,25 +147,6 @@ def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, Evalu
 
 
 def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
-    episode = entry["episode"]
-    fields = episode["record"]
-    record = EpisodeRecord(
-        seed=int(fields["seed"]),
-        success_once=bool(fields["success_once"]),
-        success_at_end=bool(fields["success_at_end"]),
-        steps_to_success=None if fields["steps_to_success"] is None else int(fields["steps_to_success"]),
-        final_distances={str(name): float(value) for name, value in fields["final_distances"].items()},
-        num_steps=int(fields["num_steps"]),
-        terminated=bool(fields["terminated"]),
-        solved_at_start=bool(fields["solved_at_start"]),
-    )
-    evaluated = EvaluatedEpisode(
-        record=record,
-        units={str(name): str(unit) for name, unit in episode["units"].items()},
-        redrawn=int(episode["redrawn"]),
-        latencies_ms=tuple(float(latency) for latency in episode["latencies_ms"]),
-        num_evaluations=tuple(int(spent) for spent in episode["num_evaluations"]),
-        modes=tuple(None if mode is None else str(mode) for mode in episode["modes"]),
-        interventions={str(name): int(number) for name, number in episode["interventions"].items()},
-    )
-    return EpisodeTask(str(entry["agent"]), record.seed), evaluated
+    record = EpisodeRecord(**entry["episode"].pop("record"))
+    fields: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in entry["episode"].items()}
+    return EpisodeTask(str(entry["agent"]), int(record.seed)), EvaluatedEpisode(record=record, **fields)

@@ -1,12 +1,11 @@
 """Who does not know where the effector is stops."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from agent.guardrails.types import Action, Circumstances, Limit
-from agent.guardrails.ways import ROUNDING, Ways, is_number, length, way_of
-from planners.types import is_whole
+from agent.guardrails.ways import ROUNDING, Ways, length, way_of
+from jepa_mpc.ranges import check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,8 @@ class Blindness(Limit):
     probe: float
 
     def __post_init__(self) -> None:
-        if self.frozen_after is not None and not (is_whole(self.frozen_after) and self.frozen_after >= 1):
-            raise ValueError(f"frozen_after must be a whole number of at least 1, or null, got {self.frozen_after!r}")
-        if not is_number(self.probe) or not 0.0 < self.probe < math.inf:
-            raise ValueError(f"probe must be a finite number above 0, got {self.probe}")
+        check_count("frozen_after", self.frozen_after, least=1, null=True)
+        check_number("probe", self.probe, above=0)
 
     @property
     def sensors(self) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ import torch
 
 from agent.guardrails.bounds import limit_change
 from agent.guardrails.types import Action, Circumstances, Limit
-from agent.guardrails.ways import is_number
 from envs.spec import BoxActions, TaskSpec
+from jepa_mpc.ranges import check_number
 from planners.types import ActionBounds
 
 
@@ -36,8 +36,7 @@ class Rate(Limit):
         Raises:
             ValueError: It makes no sense, or actions are a choice, of which none is near another.
         """
-        if not is_number(max_rate) or not 0.0 < max_rate <= 1.0:
-            raise ValueError(f"max_rate must be above 0 and at most 1, or null for any, got {max_rate}")
+        check_number("max_rate", max_rate, above=0, most=1)
         if not isinstance(spec.actions, BoxActions):
             raise ValueError(
                 f"the limit 'rate' needs actions that are numbers in a box, and those of {spec.task_id} are a "

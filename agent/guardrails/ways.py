@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from agent.guardrails.types import Action
 from agent.readings import as_numbers
 from envs.spec import BoxActions, Effector, TaskSpec
+from jepa_mpc.ranges import check_number
 
 ANY_CHANGE = 2.0
 """Two ways are no further apart."""
@@ -118,16 +119,10 @@ def share_of(limit: float, *, whole: float, action_dim: int) -> float:
 
 def told(name: str, limit: float, error_name: str, error: float) -> float:
     """Returns what may be commanded, so that a robot that misses by as much as `error` keeps a limit."""
-    require_length(error_name, error)
+    check_number(error_name, error, least=0)
     if not is_number(limit) or not limit > error:
         raise ValueError(f"{name} must be a number above {error_name}={error}, got {limit}")
     return limit - error
-
-
-def require_length(name: str, value: float) -> None:
-    """Raises `ValueError` unless a value is a finite number of at least 0."""
-    if not is_number(value) or not 0.0 <= value < math.inf:
-        raise ValueError(f"{name} must be a finite number of at least 0, got {value}")
 
 
 def is_number(value: object) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 
 from agent.guardrails.braking import longest_step, way_to_rest
 from agent.guardrails.types import Action, Circumstances, Limit
-from agent.guardrails.ways import ROUNDING, Ways, length, require_length, shortened, way_of
+from agent.guardrails.ways import ROUNDING, Ways, length, shortened, way_of
 from envs.spec import Box
+from jepa_mpc.ranges import check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,8 @@ class Workspace(Limit):
         Raises:
             ValueError: A workspace that makes no sense.
         """
-        require_length("margin", margin)
-        require_length("position_error", position_error)
+        check_number("margin", margin, least=0)
+        check_number("position_error", position_error, least=0)
         box = reachable if workspace is None else _box(workspace)
         if len(box.low) != len(reachable.low):
             raise ValueError(f"workspace must have {len(reachable.low)} dimensions, got {box}")

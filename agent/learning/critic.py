@@ -74,9 +74,7 @@ class ExpectileTD:
 
     def __post_init__(self) -> None:
         for name in ("discount", "expectile", "target_decay"):
-            check_number(f"learning.{name}", getattr(self, name), above=0.5 if name == "expectile" else 0)
-            if getattr(self, name) >= 1:
-                raise ValueError(f"learning.{name} must be below 1, got {getattr(self, name)}")
+            check_number(f"learning.{name}", getattr(self, name), above=0.5 if name == "expectile" else 0, below=1)
         check_number("learning.reached_distance", self.reached_distance, above=0)
 
     @property
@@ -125,9 +123,7 @@ class ObservedSteps:
 
     def __post_init__(self) -> None:
         check_number("learning.reached_distance", self.reached_distance, above=0)
-        check_number("learning.expectile", self.expectile, above=0)
-        if self.expectile >= 1:
-            raise ValueError(f"learning.expectile must be below 1, got {self.expectile}")
+        check_number("learning.expectile", self.expectile, above=0, below=1)
 
     def loss(self, critic: nn.Module, target: nn.Module, transitions: Transitions) -> Tensor:  # noqa: ARG002
         """Returns the mean expectile loss; a goal from another episode says nothing of how long it takes."""

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from agent.goal import goal_distance
 from agent.learning.experience import Experience
+from agent.learning.rows import choose
 from envs.episodes.episode import DatasetError
 from jepa_mpc.ranges import check_number
 from world_model.types import LatentGoal
@@ -149,7 +150,7 @@ class HindsightSampler:
         longest = int(most.max()) if len(most) else 0
         steps = torch.minimum(torch.arange(longest + 1), most[:, None])  # [batch, longest + 1]
         way = self._experience.embeddings[frame[:, None] + self._experience.action_repeat * steps]
-        goals = LatentGoal(*(part.repeat_interleave(steps.shape[1], dim=0) for part in (goal.embedding, goal.mask)))
+        goals = choose(goal, torch.arange(len(steps)).repeat_interleave(steps.shape[1]))
         is_reached = goal_distance(way.flatten(0, 1), goals).view_as(steps) < reached_distance**2
         is_reached[:, -1] = True  # what lies elsewhere is not on this way
         return is_reached.int().argmax(dim=1)

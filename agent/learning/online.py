@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from agent.actor import Actor
 from agent.cost.critic import CriticNetwork
@@ -17,10 +17,10 @@ from agent.learning.critic import CriticLearning, SlowCopy
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight, HindsightSampler, Transitions
 from agent.learning.own_episodes import OwnEpisodes, seen_parts
+from agent.learning.rows import choose, join
 from agent.memory import ShortTermMemory
 from jepa_mpc.ranges import check_count, check_number
 from world_model.training.fit import TrainingStopped
-from world_model.types import LatentGoal
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,10 @@ class OnlineLearner:
         settings = self._settings
         num_own, num_pursued = settings.num_own_and_pursued(has_recorded=recorded is not None)
         rows = torch.randint(len(pursued.embedding), (num_pursued,), generator=self._generator)
-        parts = [own.sample(num_own - num_pursued, self._generator), _choose(pursued, rows)]
+        parts = [own.sample(num_own - num_pursued, self._generator), choose(pursued, rows)]
         if recorded is not None:
             parts.append(recorded.sample(settings.batch_size - num_own, self._generator))
-        return _join(parts)
+        return join(parts)
 
 
 class OnlineActor(Actor):
@@ -228,29 +228,3 @@ class _Pupil:
         nn.utils.clip_grad_norm_(self._critic.parameters(), self._clip_norm)
         self._optimizer.step()
         self._slow.follow()
-
-
-def _choose(transitions: Transitions, rows: Tensor) -> Transitions:
-    """Returns some of the transitions."""
-    goal = transitions.goal
-    return Transitions(
-        embedding=transitions.embedding[rows],
-        action=transitions.action[rows],
-        later=transitions.later[rows],
-        goal=LatentGoal(embedding=goal.embedding[rows], mask=goal.mask[rows]),
-        steps_to_goal=transitions.steps_to_goal[rows],
-    )
-
-
-def _join(parts: Sequence[Transitions]) -> Transitions:
-    """Returns all the transitions, one part after the other."""
-    return Transitions(
-        embedding=torch.cat([part.embedding for part in parts]),
-        action=torch.cat([part.action for part in parts]),
-        later=torch.cat([part.later for part in parts]),
-        goal=LatentGoal(
-            embedding=torch.cat([part.goal.embedding for part in parts]),
-            mask=torch.cat([part.goal.mask for part in parts]),
-        ),
-        steps_to_goal=torch.cat([part.steps_to_goal for part in parts]),
-    )

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from agent.cost.types import CostModule
 from agent.learning.hindsight import HindsightSampler
+from agent.learning.rows import choose, join
 from agent.objective import ImaginedCost
 from planners.types import ActionBounds, Budget, Planner
 from world_model.jepa import JEPA
@@ -42,18 +43,11 @@ class Demonstrations:
         num_demonstrations = len(self.action)
         num_held_out = min(max(round(validation_fraction * num_demonstrations), 1), num_demonstrations - 1)
         rows = torch.arange(num_demonstrations)
-        return self._choose(rows[:-num_held_out]), self._choose(rows[-num_held_out:])
+        return choose(self, rows[:-num_held_out]), choose(self, rows[-num_held_out:])
 
     def sample(self, batch_size: int, generator: Generator) -> "Demonstrations":
         """Draws demonstrations, with replacement."""
-        return self._choose(torch.randint(len(self.action), (batch_size,), generator=generator))
-
-    def _choose(self, rows: Tensor) -> "Demonstrations":
-        return Demonstrations(
-            embedding=self.embedding[rows],
-            goal=LatentGoal(embedding=self.goal.embedding[rows], mask=self.goal.mask[rows]),
-            action=self.action[rows],
-        )
+        return choose(self, torch.randint(len(self.action), (batch_size,), generator=generator))
 
     def save(self, path: Path, *, identity: str) -> None:
         """Writes them: they are there as a whole, or not at all."""
@@ -108,7 +102,7 @@ def practise(
         generator: Of all randomness.
         num_threads: Of torch; another number may change the last bits.
     """
-    starts, goals, masks, actions = [], [], [], []
+    made = []
     progress = tqdm(total=num_plans, desc="practising", unit="plan", disable=None)
     with threads(num_threads), torch.no_grad(), progress:
         for first in range(0, num_plans, _BATCH):
@@ -135,16 +129,10 @@ def practise(
             plan, _ = planner.plan(objective, state, noise=noise, bounds=within, budget=Budget())
             imagined = objective.rollout(plan.actions[:, None])[:, 0]  # [size, horizon, embed_dim]
             visited = torch.cat([moments.embedding[:, None], imagined], dim=1)[:, :num_imitated]
-            starts.append(visited.flatten(0, 1))
-            goals.append(moments.goal.embedding.repeat_interleave(num_imitated, dim=0))
-            masks.append(moments.goal.mask.repeat_interleave(num_imitated, dim=0))
-            actions.append(plan.actions[:, :num_imitated].flatten(0, 1))
+            goal = choose(moments.goal, torch.arange(size).repeat_interleave(num_imitated))
+            made.append(Demonstrations(visited.flatten(0, 1), goal, plan.actions[:, :num_imitated].flatten(0, 1)))
             progress.update(size)
-    return Demonstrations(
-        embedding=torch.cat(starts),
-        goal=LatentGoal(embedding=torch.cat(goals), mask=torch.cat(masks)),
-        action=torch.cat(actions),
-    )
+    return join(made)
 
 
 def _of_each(bounds: ActionBounds, batch_size: int) -> ActionBounds:

@@ -40,14 +40,12 @@ class LearningSettings(FitSettings):
             check_count(f"learning.{name}", getattr(self, name), least=1)
         check_count("learning.num_plans", self.num_plans, least=2)
         check_number("learning.refinement_learning_rate", self.refinement_learning_rate, above=0)
-        check_number("learning.validation_fraction", self.validation_fraction, above=0)
         if self.refinement_learning_rate < self.final_learning_rate:
             raise ValueError(
                 f"learning.refinement_learning_rate must be at least final_learning_rate={self.final_learning_rate}, "
                 f"got {self.refinement_learning_rate}"
             )
-        if self.validation_fraction >= 1:
-            raise ValueError(f"learning.validation_fraction must lie between 0 and 1, got {self.validation_fraction}")
+        check_number("learning.validation_fraction", self.validation_fraction, above=0, below=1)
 
     def of_refinement(self) -> "LearningSettings":
         """Returns how a policy is refined."""

@@ -387,6 +387,8 @@ def test_a_box_of_other_numbers_than_the_effectors_position_is_left_out_where_it
 
     planar = ["cost.workspace.term.low=[0.3,-0.3]", "cost.workspace.term.high=[0.7,0.3]"]
     assert "workspace" in built() and "workspace" not in built(*planar)
+    spec, low = dataset.manifest.env, built()["workspace"].low
+    np.testing.assert_allclose(low, spec.effector.workspace.low, rtol=1e-6)  # where the yaml leaves it to the task
     with pytest.raises(ConfigError, match=r"cost.workspace.term.low and high must have as many numbers"):
         built(*planar, "cost.workspace.weight=1.0")
 

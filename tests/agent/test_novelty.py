@@ -122,9 +122,9 @@ def test_every_value_matters(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"num_centers": 0}, "must be at least 1, got 0 and 20"),
-        ({"num_iterations": 0}, "must be at least 1, got 32 and 0"),
-        ({"quantile": 1.1}, "quantile must be in 0..1, got 1.1"),
+        ({"num_centers": 0}, "num_centers must be at least 1, got 0"),
+        ({"num_iterations": 0}, "num_iterations must be at least 1, got 0"),
+        ({"quantile": 1.1}, "quantile must be at least 0 and at most 1 and finite, got 1.1"),
         ({"num_centers": 101}, "num_centers must be at most the 100 frames of the training data, got 101"),
     ],
 )

@@ -236,7 +236,7 @@ def test_what_is_no_reading_of_the_sensor_is_always_an_error(make_actor, first, 
         ({"switched_off": "clock"}, "switched_off must be a list of sensors, got 'clock'"),
         ({"driven": ["nose"]}, r"driven must name sensors among \['clock', 'position'\], got 'nose'"),
         ({"driven": "clock"}, "driven must be a list of sensors, got 'clock'"),
-        ({"frozen_after": 0}, "frozen_after must be a whole number of at least 1, or null, got 0"),
+        ({"frozen_after": 0}, "frozen_after must be at least 1, or null, got 0"),
         ({"frozen_motion": 0.0}, "frozen_motion must be above 0 and finite, got 0.0"),
     ],
 )

@@ -91,9 +91,9 @@ def test_holding_a_goal_is_not_being_stuck_and_losing_it_starts_anew():
     ("change", "message"),
     [
         ({"reached_distance": 0.0}, "reached_distance must be above 0 and finite, got 0.0"),
-        ({"patience": 0}, "patience must be a whole number of at least 1, or null, got 0"),
+        ({"patience": 0}, "patience must be at least 1, or null, got 0"),
         ({"patience": 1.5}, "patience must be a whole number"),
-        ({"min_progress": 1.0}, r"min_progress must be in \[0, 1\), got 1.0"),
+        ({"min_progress": 1.0}, r"min_progress must be at least 0 and below 1 and finite, got 1.0"),
         ({"when_stuck": "cry"}, "when_stuck must be continue or stop, got 'cry'"),
     ],
 )

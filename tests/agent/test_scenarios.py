@@ -272,9 +272,9 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5), "before the end .* at 2.5 s"),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5), "at least 0 .*, got -1.0 s"),
         (lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02), "one control step of 0.05 s"),
-        (lambda spec: Shove(spec, start=1.0, distance=0.0), "distance must be above 0, got 0.0"),
+        (lambda spec: Shove(spec, start=1.0, distance=0.0), "distance must be above 0 and finite, got 0.0"),
         (lambda spec: Tour(spec, **{**TOUR, "num_targets": 0}), "num_targets must be at least 1"),
-        (lambda spec: Tour(spec, **{**TOUR, "touch_radius": 0.05}), "min_spacing more than twice as much"),
+        (lambda spec: Tour(spec, **{**TOUR, "touch_radius": 0.05}), "min_spacing must be above"),
     ],
 )
 def test_a_mistake_gives_one_clear_sentence(reach, make, message):
@@ -336,7 +336,7 @@ def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
 
 
 def test_a_shove_needs_a_distance(push):
-    with pytest.raises(ValueError, match=r"distance must be above 0, got 0.0"):
+    with pytest.raises(ValueError, match=r"distance must be above 0 and finite, got 0.0"):
         Shove(push.spec, start=1.0, distance=0.0)
 
 

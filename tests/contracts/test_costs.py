@@ -45,7 +45,10 @@ def build_term(name):
     further = [arguments for base, arguments in FURTHER_ARGUMENTS.items() if issubclass(KINDS[name], base)]
     fit = dict(NODES[name].get("fit", {}))
     fit |= {"sensor": "tip"} if "sensor" in fit else {}  # the effector's
-    return build(NODES[name].term, **fit, **(further[0] if further else {}))
+    term = NODES[name].term
+    corners = {"low": [-0.3, -0.3, -0.3], "high": [0.3, 0.3, 0.3]}  # of where it may be sent
+    fit |= {key: corner for key, corner in corners.items() if key in term and term[key] is None}
+    return build(term, **fit, **(further[0] if further else {}))
 
 
 @pytest.fixture(params=[*sorted(NODES), *sorted(CRITICS)])

@@ -27,7 +27,7 @@ class TrainingSettings(FitSettings):
         inverse_dynamics_weight: Of the loss that guesses actions from pairs of frames, block by block; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
         proprioception_weight: Of the prediction of each sensor that is no camera, beside 1 of a camera. It decides how
-            much of a shared predictor what the arm feels takes up; without cameras it changes nothing.
+            much of a shared predictor what a robot feels of itself takes up; without cameras it changes nothing.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.

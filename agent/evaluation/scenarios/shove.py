@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from agent.evaluation.scenarios.types import ScenarioError, StagedTask, first_step, scenario_generator
 from envs.spec import TaskSpec
 from envs.types import Disturbable, Frame, Policy, Task
+from jepa_mpc.ranges import check_number
 
 MAX_DRAWS = 100
 """Directions that are tried at one control step."""
@@ -30,8 +31,7 @@ class Shove:
     note: str | None = None
 
     def __init__(self, spec: TaskSpec, *, start: float, distance: float) -> None:
-        if not distance > 0:
-            raise ValueError(f"distance must be above 0, got {distance}")
+        check_number("distance", distance, above=0)
         self.num_steps = spec.num_steps
         self._start = start
         self._distance = distance

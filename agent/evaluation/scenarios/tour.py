@@ -12,6 +12,7 @@ from agent.actor import Actor
 from agent.evaluation.scenarios.types import ScenarioError, StagedTask, scenario_generator
 from envs.spec import TaskSpec
 from envs.types import Frame, Policy, Readings, Task
+from jepa_mpc.ranges import check_count, check_number
 
 MAX_DRAWS = 10_000
 """Points that are tried for the targets of one episode."""
@@ -47,11 +48,8 @@ class Tour:
         block_clearance: float,
         steps_per_target: int,
     ) -> None:
-        if num_targets < 1 or steps_per_target < 0:
-            raise ValueError(
-                f"num_targets must be at least 1 and steps_per_target at least 0, got {num_targets} and "
-                f"{steps_per_target}"
-            )
+        check_count("num_targets", num_targets, least=1)
+        check_count("steps_per_target", steps_per_target, least=0)
         if spec.effector is None:
             raise ValueError(f"a tour asks for places of an effector, and {spec.task_id} has none")
         if spec.effector.sensor not in spec.perceived:
@@ -59,11 +57,9 @@ class Tour:
                 f"a tour asks for places of the {spec.effector.sensor}, so the agent must feel where it is, as with "
                 f"observation=pixels+proprio, and it sees {sorted(spec.perceived)}"
             )
-        if not 0 < 2 * touch_radius < min_spacing or block_clearance < 0:
-            raise ValueError(
-                "touch_radius must be above 0, min_spacing more than twice as much and block_clearance at least 0, "
-                f"got {touch_radius}, {min_spacing} and {block_clearance}"
-            )
+        check_number("touch_radius", touch_radius, above=0)
+        check_number("min_spacing", min_spacing, above=2 * touch_radius)
+        check_number("block_clearance", block_clearance, least=0)
         self.num_steps = spec.num_steps + num_targets * steps_per_target
         self._sensor = spec.effector.sensor
         self._workspace = spec.effector.workspace

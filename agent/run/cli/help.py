@@ -7,10 +7,9 @@ from importlib.resources import files
 from omegaconf import DictConfig, OmegaConf
 
 from agent.run.config.composing import Config, compose_config, group_names
-from agent.run.config.schema import Binding, binding, key_of
+from agent.run.config.schema import GROUPS_ON_ALL, Binding, binding, key_of
 
 _HIDDEN = ("_target_", "_partial_", "# @package", "defaults:", "- ")
-_ON_ALL = ("experiment", "recipe")  # groups that change the keys of others
 _KEY = re.compile(r"(?P<indent> *)(?P<name>\w+):")
 
 
@@ -37,7 +36,7 @@ def config_help(section: str | None, overrides: Sequence[str]) -> str:
     for group in groups:
         for name in _chosen(config.choices[group]):
             prefix = f"{group}.{name}." if isinstance(config.choices[group], list) else f"{group}."
-            if group in _ON_ALL:
+            if group in GROUPS_ON_ALL:
                 lines += ["", f"{group}={name} changes:", *_keys(f"{group}/{name}", None, config)]
             else:
                 title = f"{group}={name}, changed as {prefix}key=value:"

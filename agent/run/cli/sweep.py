@@ -10,11 +10,10 @@ from hydra.errors import HydraException
 
 from agent.run.cli.errors import attempt
 from agent.run.config.composing import ConfigError
-from agent.run.config.schema import FOLDERS
+from agent.run.config.schema import FOLDERS, NAMED_IN_FOLDER
 
 _ENDED = ("succeeded", "falls short", "refused", "failed")  # by the exit code
 _FLAGS = ("-m", "--multirun")
-_NAMED_IN_FOLDER = ("env", "observation", "seed")  # the default output folder is named after them
 
 
 def split_sweep(arguments: Sequence[str]) -> list[list[str]]:
@@ -39,7 +38,7 @@ def split_sweep(arguments: Sequence[str]) -> list[list[str]]:
         return [[*run, f"{output}/{index}"] for index, run in enumerate(runs)]
     for override in overrides:
         key = override.partition("=")[0]
-        if len(_values(override)) > 1 and key not in _NAMED_IN_FOLDER:
+        if len(_values(override)) > 1 and key not in NAMED_IN_FOLDER:
             raise ConfigError(f"a sweep over {key} needs output=DIR, in which each run gets a numbered folder")
     return runs
 

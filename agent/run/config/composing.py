@@ -19,10 +19,6 @@ from jepa_mpc.errors import UserError
 from jepa_mpc.hints import hint
 
 _RECIPE = "recipe"
-_OPTIONAL_GROUPS = ("experiment", "policy", _RECIPE)  # of which none may be chosen
-_COSTS = {"cost": "term", "critic": "network"}  # groups of costs, each with a key that all of them have
-_NOTHING_CHOSEN: dict[str, Any] = {"critic": {}, "policy": None}
-_LIST_GROUPS = tuple(_COSTS)  # of which several are chosen at once
 
 
 Changes = Sequence[str] | Mapping[str, Any]
@@ -212,15 +208,16 @@ def _compose(choices: Mapping[str, Any]) -> Config:
         values, chosen = compose_shipped(spelled)
     except HydraException as error:
         raise ConfigError(" ".join(str(error).split())) from None
-    for group, nothing in _NOTHING_CHOSEN.items():
+    for group, nothing in schema.NOTHING_CHOSEN.items():
         if group not in values:
             values[group] = nothing
-    for group, key in _COSTS.items():  # a recipe may set a value of what was not chosen
+    for group, key in schema.COST_GROUPS.items():  # a recipe may set a value of what was not chosen
         for name in [name for name in values[group] if key not in values[group][name]]:
             del values[group][name]
     OmegaConf.set_struct(values, True)
     return Config(
-        choices={"policy": None, **chosen, **{group: list(values[group]) for group in _LIST_GROUPS}}, values=values
+        choices={"policy": None, **chosen, **{group: list(values[group]) for group in schema.COST_GROUPS}},
+        values=values,
     )
 
 
@@ -250,10 +247,10 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
     for group, choice in choices.items():
         if group not in groups:
             raise ConfigError(_unknown(f"there is no config group '{group}'", group, groups))
-        if isinstance(choice, list) and group not in _LIST_GROUPS:
+        if isinstance(choice, list) and group not in schema.COST_GROUPS:
             raise ConfigError(f"{group} must be one name, as in {group}={groups[group][0]}, got {choice}")
         for name in choice if isinstance(choice, list) else [choice]:
-            if name not in groups[group] and not (name is None and group in _OPTIONAL_GROUPS):
+            if name not in groups[group] and not (name is None and group in schema.OPTIONAL_GROUPS):
                 raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
 
 

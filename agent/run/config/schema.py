@@ -61,6 +61,31 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
 }
 
 
+OPTIONAL_GROUPS = ("experiment", "policy", "recipe")
+"""Groups of which none may be chosen."""
+
+GROUPS_ON_ALL = ("experiment", "recipe")
+"""Groups that change the keys of others."""
+
+COST_GROUPS = {"cost": "term", "critic": "network"}
+"""Groups of which several are chosen at once, each with a key that all of them have."""
+
+NOTHING_CHOSEN: Mapping[str, Any] = {"critic": {}, "policy": None}
+"""What stands where none of a group is chosen."""
+
+NAMED_IN_FOLDER = ("env", "observation", "seed")
+"""Keys after which an output folder is named, unless it is told."""
+
+BUDGETS = ("configurator.num_evaluations", "configurator.milliseconds")
+"""What a planner may spend."""
+
+OF_POLICY_ALONE = ("num_plans", "refinement_steps", "refinement_batch_size", "refinement_learning_rate")
+"""Keys of `learning` that say nothing of critics: with others, critics stay as they are."""
+
+BEHIND_A_POLICY = ("policy", "critic", "cost", "planner", "constraints", "guardrails")
+"""Groups by which a policy that imitates is another one."""
+
+
 @dataclass(frozen=True)
 class Key:
     """What a value may be.

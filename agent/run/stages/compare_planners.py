@@ -31,6 +31,7 @@ from agent.evaluation.statistics import success_rate
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
 from agent.run.config.saved import continues, save_config
+from agent.run.config.schema import BUDGETS
 from agent.run.stages.evaluate import fingerprint, package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
@@ -44,7 +45,6 @@ from world_model.training.checkpoint import file_sha256
 SECTION = "compare"
 PLOT_FILE = "comparison.png"
 _COMMAND = "compare-planners"
-_NO_BUDGET: Mapping[str, Any] = {"configurator.num_evaluations": None, "configurator.milliseconds": None}
 _NUM_TRIALS = 3  # planning steps from which the time of a comparison is estimated
 
 
@@ -186,7 +186,7 @@ def _refuse_ambiguous(changes: Mapping[str, Any]) -> None:
                 "run's values and the others as they are shipped; `jepa-mpc evaluate` measures one planner with other "
                 "values"
             )
-        if key in _NO_BUDGET:
+        if key in BUDGETS:
             raise ConfigError(
                 f"{key}={value} is one budget: {_COMMAND} takes those to compare at, as in budgets=[64,256,null]"
             )
@@ -218,7 +218,8 @@ def _budgets(config: Config) -> list[int | None]:
 
 def _config_of_planner(config: Config, name: str) -> Config:
     """Returns the config with a planner: the run's own with the run's values, another one as it is shipped."""
-    base, changes = config.plain(), {**_NO_BUDGET}
+    base: dict[str, Any] = config.plain()
+    changes: dict[str, Any] = dict.fromkeys(BUDGETS)
     if name != config.choices["planner"]:
         base["choices"]["experiment"] = None  # what it changed is in the values, and might fit its own planner alone
         changes["planner"] = name

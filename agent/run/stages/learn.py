@@ -35,6 +35,7 @@ from agent.policy import MLPPolicy
 from agent.run.config.building import build
 from agent.run.config.composing import Config
 from agent.run.config.randomness import rng
+from agent.run.config.schema import BEHIND_A_POLICY, OF_POLICY_ALONE
 from agent.run.stages.loading import (
     CHECKPOINT,
     build_planner,
@@ -57,9 +58,6 @@ CRITIC_FOLDER = "critic"
 POLICY_FOLDER = "policy"
 REFINED_FOLDER = "refined"
 PLANS_FILE = "plans.safetensors"
-
-_OF_POLICY = ("num_plans", "refinement_steps", "refinement_batch_size", "refinement_learning_rate")
-"""Settings of learning that say nothing of critics: with others, critics stay as they are."""
 
 _NUM_STATISTICS = 20_000
 """Frames that cost terms are fitted to, at most."""
@@ -163,7 +161,7 @@ class _LaterStages:
         settings = build(self.config.values.learning)
         purpose = f"critic.{name}"
         task = CriticTask(critic=critic, learning=critic_learning(self.config, name), **self._common(settings, purpose))
-        learning = {key: value for key, value in settings.identity.items() if key not in _OF_POLICY}
+        learning = {key: value for key, value in settings.identity.items() if key not in OF_POLICY_ALONE}
         identity = {"critic": self.config.plain()["values"]["critic"][name], "learning": learning}
         path = self._fit(task, settings, identity, self.output / CRITIC_FOLDER / name, purpose)
         _take_over(critic, load_checkpoint(path), "critic")
@@ -176,7 +174,7 @@ class _LaterStages:
         assert rule is not None
         settings = build(self.config.values.learning)
         plain = self.config.plain()["values"]
-        identity = {key: plain[key] for key in ("policy", "critic", "cost", "planner", "constraints", "guardrails")}
+        identity = {key: plain[key] for key in BEHIND_A_POLICY}
         identity["horizon"] = plain["configurator"]["horizon"]
         task = PolicyTask(
             policy=policy,

@@ -21,7 +21,7 @@ from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.randomness import first_weights
 from agent.run.config.refusals import refusals
-from envs.spec import DiscreteActions, TaskSpec
+from envs.spec import Box, DiscreteActions, TaskSpec
 from world_model.action_encoders import BoxActionEncoder, DiscreteActionEncoder
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
@@ -33,7 +33,7 @@ MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor")
 WORLD_MODEL = "world_model"
 """The section of a checkpoint on which all others stand."""
 
-_CORNERS = ("low", "high")  # of a box in which a position is to stay
+_CORNERS = {"low": -math.inf, "high": math.inf}  # of a box in which a position is to stay, and where it has no wall
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,29 @@ def _build_terms(config: Config, world_model: JEPA, spec: TaskSpec) -> dict[str,
                     f"{'none, and no effector' if fit['sensor'] is None else repr(fit['sensor'])}; do without it by "
                     f"cost.{name}.weight=0 and cost.{name}.limit=null"
                 )
-            size = math.prod(seen[fit["sensor"]])
-            if any(len(cost.term[it]) != size for it in _CORNERS if it in cost.term) and not _weighs(config, name):
+            box = _box(cost, fit["sensor"], spec)
+            if any(len(it) != math.prod(seen[fit["sensor"]]) for it in box.values()) and not _weighs(config, name):
                 continue
+            fit |= box
         terms[name] = _build_term(cost, fit, world_model, spec, seen)
     return terms
+
+
+def _box(cost: DictConfig, sensor: str, spec: TaskSpec) -> dict[str, list[float]]:
+    """Returns the corners of a cost term's box: the yaml's, or else those of where the effector may be sent.
+
+    A dimension in which the effector is fixed has no walls: what a probe reads there is never quite that.
+    """
+    corners = {}
+    for name, nowhere in _CORNERS.items():
+        if name in cost.term and cost.term[name] is not None:
+            corners[name] = list(cost.term[name])
+        elif name in cost.term:
+            own = spec.effector is not None and spec.effector.sensor == sensor
+            box = spec.effector.workspace if own and spec.effector is not None else Box((), ())
+            pairs = zip(getattr(box, name), box.low, box.high, strict=True)
+            corners[name] = [nowhere if low == high else corner for corner, low, high in pairs]
+    return corners
 
 
 def _weighs(config: Config, name: str) -> bool:
