@@ -156,30 +156,21 @@ class ShortTermMemory:
             ) from None
         if not _is_memory(tensors, header):
             raise CheckpointError(f"{path} must hold a short-term memory of schema {SCHEMA}, and does not")
-        capacity, sensors = header["capacity"], header["sensors"]
-        moments = []
-        for index, time in enumerate(tensors["times"].tolist()):
-            seen = tensors["seen"][index].tolist()
-            block_surprises = tensors["block_surprises"][index].tolist()
-            moments.append(
-                Moment(
-                    time=time,
-                    embedding=tensors["embeddings"][index],
-                    previous_action=tensors["previous_actions"][index],
-                    goal=LatentGoal(
-                        embedding=tensors["goal_embeddings"][index : index + 1],
-                        mask=tensors["goal_masks"][index : index + 1],
-                    ),
-                    intrinsic_cost=float(tensors["intrinsic_costs"][index]),
-                    surprise=float(tensors["surprises"][index]),
-                    block_surprises={
-                        name: surprise
-                        for name, surprise, is_seen in zip(sensors, block_surprises, seen, strict=True)
-                        if is_seen
-                    },
-                )
+        moments = tuple(
+            Moment(
+                time=int(row["times"]),
+                embedding=row["embeddings"],
+                previous_action=row["previous_actions"],
+                goal=LatentGoal(embedding=row["goal_embeddings"][None], mask=row["goal_masks"][None]),
+                intrinsic_cost=float(row["intrinsic_costs"]),
+                surprise=float(row["surprises"]),
+                block_surprises={
+                    header["sensors"][index]: float(row["block_surprises"][index]) for index in row["seen"].nonzero()
+                },
             )
-        return cls(capacity=capacity, moments=tuple(moments))
+            for row in (dict(zip(tensors, parts, strict=True)) for parts in zip(*tensors.values(), strict=True))
+        )
+        return cls(capacity=header["capacity"], moments=moments)
 
 
 def _is_memory(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bool:

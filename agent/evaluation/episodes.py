@@ -130,21 +130,11 @@ class WatchedPolicy:
         start = perf_counter()
         action = self._policy.act(observation)
         self.latencies_ms.append(1e3 * (perf_counter() - start))
-        self.choices.append(self._decided())
-        self.interventions.append(self._changed())
+        state = None if self._actor is None else self._actor.state
+        newest = None if state is None else state.choices[-1]
+        self.choices.append(newest if newest is not None and newest.step == len(self.choices) else None)
+        self.interventions.append(() if state is None or state.guarded is None else state.guarded.interventions)
         return action
-
-    def _decided(self) -> Choice | None:
-        """Returns what the actor decided at this control step, if it decided anything."""
-        if self._actor is None:
-            return None
-        newest = self._actor.state.choices[-1]
-        return newest if newest.step == len(self.choices) else None
-
-    def _changed(self) -> tuple[str, ...]:
-        """Returns what the actor's guardrails changed at this control step."""
-        guarded = None if self._actor is None else self._actor.state.guarded
-        return () if guarded is None else guarded.interventions
 
 
 def evaluate_episode(

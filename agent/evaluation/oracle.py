@@ -13,6 +13,8 @@ from envs.types import HasState
 from jepa_mpc.errors import UserError
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 
+_PRESENT_ALONE = "starts from the present state alone: choose a planner that samples, as planner=cem, or oracle=0"
+
 
 class OracleError(UserError):
     """A planner asks the oracle model for what a simulator does not have."""
@@ -67,10 +69,7 @@ class OracleModel:
             OracleError: A gradient is asked for, or rollouts from other states than the present one.
         """
         if actions.requires_grad or len(context.embeddings) != 1:
-            raise OracleError(
-                "the oracle model simulates, so it has no gradients and starts from the present state alone: choose a "
-                "planner that samples, as planner=cem, or oracle=0"
-            )
+            raise OracleError(f"the oracle model simulates, so it has no gradients and {_PRESENT_ALONE}")
         start = self._task.save()
         candidates = actions[0].numpy().reshape(actions.shape[1], actions.shape[2], self._action_repeat, -1)
         readings: dict[str, list[Tensor]] = {name: [] for name in self.blocks}
@@ -96,7 +95,4 @@ class OracleModel:
         Raises:
             OracleError: Always.
         """
-        raise OracleError(
-            "the oracle model simulates, so it starts from the present state alone: choose a planner that samples, as "
-            "planner=cem, or oracle=0"
-        )
+        raise OracleError(f"the oracle model simulates, so it {_PRESENT_ALONE}")

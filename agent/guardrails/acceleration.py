@@ -7,7 +7,7 @@ import torch
 
 from agent.guardrails.bounds import limit_change
 from agent.guardrails.types import Action, Circumstances, Limit
-from agent.guardrails.ways import ANY_CHANGE, ROUNDING, Ways, length, share_of, shortened, told, way_of
+from agent.guardrails.ways import ANY_CHANGE, ROUNDING, Ways, length, share_of, shortened, way_of
 from planners.types import ActionBounds
 
 
@@ -24,21 +24,6 @@ class Acceleration(Limit):
 
     ways: Ways
     max_change: float
-
-    @classmethod
-    def of(cls, ways: Ways, *, max_acceleration: float, acceleration_error: float) -> "Acceleration":
-        """Returns the limit for a robot that accelerates no more than by `acceleration_error`, m/s^2, above its orders.
-
-        Args:
-            ways: Of the effector.
-            max_acceleration: Of the effector, m/s^2, above `acceleration_error`; infinite for any.
-            acceleration_error: At least 0.
-
-        Raises:
-            ValueError: A limit that makes no sense.
-        """
-        acceleration = told("max_acceleration", max_acceleration, "acceleration_error", acceleration_error)
-        return cls(ways=ways, max_change=min(ANY_CHANGE, acceleration / ways.acceleration))
 
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
         """Returns the action, or what is allowed, and why; see `Limit`."""

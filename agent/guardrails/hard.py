@@ -11,7 +11,7 @@ from agent.guardrails.rate import Rate
 from agent.guardrails.speed import Speed
 from agent.guardrails.surprise import Surprise
 from agent.guardrails.types import Limit
-from agent.guardrails.ways import Ways, lacks
+from agent.guardrails.ways import ANY_CHANGE, Ways, lacks, told
 from agent.guardrails.workspace import Workspace
 from envs.spec import TaskSpec
 
@@ -37,20 +37,9 @@ def hard(
 ) -> Guardrails:
     """Returns guardrails of the limits that are asked for, always the same one after the other.
 
-    Args:
-        spec: Of the task.
-        limits: Some of `ANY_ROBOT` and `OF_AN_EFFECTOR`; None for all that the task's robot can have.
-        max_rate: See `Rate`; None for any.
-        max_surprise: See `Surprise`; None for any.
-        max_speed: See `Speed`.
-        speed_error: See `Speed`.
-        max_acceleration: See `Acceleration`.
-        acceleration_error: See `Acceleration`.
-        workspace: See `Workspace`.
-        margin: See `Workspace`.
-        position_error: See `Workspace`.
-        frozen_after: See `Blindness`.
-        probe: See `Blindness`.
+    `limits` are some of `ANY_ROBOT` and `OF_AN_EFFECTOR`, or None for all that the task's robot can have. Of the other
+    values each belongs to a limit: `max_rate` and `max_surprise` are None for any. The robot may be faster than it is
+    told by `speed_error`, m/s, and accelerate more by `acceleration_error`, m/s^2; either limit may be infinite.
 
     Raises:
         ValueError: A limit that makes no sense, or that the task's robot cannot have.
@@ -80,8 +69,10 @@ def hard(
     ways = None
     if missing is None and spec.effector is not None:
         ways = Ways.of(spec, spec.effector)
-        speed = Speed.of(ways, max_speed=max_speed, speed_error=speed_error)
-        acceleration = Acceleration.of(ways, max_acceleration=max_acceleration, acceleration_error=acceleration_error)
+        fastest = told("max_speed", max_speed, "speed_error", speed_error)
+        speed = Speed(ways=ways, max_way=min(1.0, fastest / ways.speed))
+        strongest = told("max_acceleration", max_acceleration, "acceleration_error", acceleration_error)
+        acceleration = Acceleration(ways=ways, max_change=min(ANY_CHANGE, strongest / ways.acceleration))
         made["blindness"] = Blindness(ways=ways, frozen_after=frozen_after, probe=probe)
         made["speed"], made["acceleration"] = speed, acceleration
         made["workspace"] = Workspace.of(

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from agent.guardrails.bounds import limit_size
 from agent.guardrails.types import Action, Circumstances, Limit
-from agent.guardrails.ways import ROUNDING, Ways, length, share_of, told, way_of
+from agent.guardrails.ways import ROUNDING, Ways, length, share_of, way_of
 from planners.types import ActionBounds
 
 
@@ -22,21 +22,6 @@ class Speed(Limit):
 
     ways: Ways
     max_way: float
-
-    @classmethod
-    def of(cls, ways: Ways, *, max_speed: float, speed_error: float) -> "Speed":
-        """Returns the limit for a robot that is no more than `speed_error`, m/s, faster than it is told.
-
-        Args:
-            ways: Of the effector.
-            max_speed: Of the effector, m/s, above `speed_error`; infinite for any.
-            speed_error: At least 0.
-
-        Raises:
-            ValueError: A limit that makes no sense.
-        """
-        speed = told("max_speed", max_speed, "speed_error", speed_error)
-        return cls(ways=ways, max_way=min(1.0, speed / ways.speed))
 
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:  # noqa: ARG002
         """Returns the action, or what is allowed, and why; see `Limit`."""

@@ -49,17 +49,7 @@ class Workspace(Limit):
     ) -> "Workspace":
         """Returns the limit for a robot that misses what it is told by no more than `position_error`, m.
 
-        Args:
-            ways: Of the effector.
-            reachable: The task's workspace.
-            workspace: Where the effector may be: `low` and `high`, m; None for the task's.
-            margin: How far outside of it the effector may be, m, at least 0.
-            position_error: At least 0.
-            max_way: See `Workspace`.
-            max_change: See `Workspace`.
-
-        Raises:
-            ValueError: A workspace that makes no sense.
+        It may be `margin`, m, outside of the `workspace`, or of all that is `reachable` where that is None.
         """
         check_number("margin", margin, least=0)
         check_number("position_error", position_error, least=0)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
+from torch import Tensor
 
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Transitions
+from agent.learning.rows import choose, join
 from agent.memory import ShortTermMemory
-from world_model.types import LatentGoal
 
 
 def seen_parts(memory: ShortTermMemory, sensors: Collection[str]) -> tuple[ShortTermMemory, ...]:
@@ -43,12 +44,10 @@ class OwnEpisodes:
 
     def experience(self) -> Experience:
         """Returns them at the pace at which they were remembered: a model step is one step with its mean action."""
-        moments = [memory.moments for memory in self.memories]
-        actions = torch.stack([moment.previous_action for episode in moments for moment in episode[1:]])
         return Experience(
             embeddings=torch.cat([memory.triples()[1] for memory in self.memories]),
-            actions=actions.view(len(actions), -1, self.action_dim).mean(dim=1),
-            lengths=torch.tensor([len(episode) - 1 for episode in moments]),
+            actions=torch.cat([self._actions(memory) for memory in self.memories]),
+            lengths=torch.tensor([len(memory.moments) - 1 for memory in self.memories]),
             blocks=self.blocks,
             action_repeat=1,
         )
@@ -63,21 +62,22 @@ class OwnEpisodes:
         Args:
             num_ahead: Model steps from a moment to what is looked at later, at most `longest`.
         """
-        embeddings, later, wishes, masks, actions = [], [], [], [], []
+        parts = []
         for memory in self.memories:
             _, states, _ = memory.triples()
-            goals = memory.goals()
             num_moments = max(len(states) - num_ahead, 0)
-            embeddings.append(states[:num_moments])
-            later.append(states[num_ahead:])
-            wishes.append(goals.embedding[:num_moments])
-            masks.append(goals.mask[:num_moments])
-            actions += [moment.previous_action for moment in memory.moments[1 : num_moments + 1]]
-        embedding = torch.cat(embeddings)
-        return Transitions(
-            embedding=embedding,
-            action=torch.stack(actions).view(len(actions), -1, self.action_dim).mean(dim=1),
-            later=torch.cat(later),
-            goal=LatentGoal(embedding=torch.cat(wishes), mask=torch.cat(masks)),
-            steps_to_goal=embedding.new_full((len(embedding),), torch.inf),
-        )
+            parts.append(
+                Transitions(
+                    embedding=states[:num_moments],
+                    action=self._actions(memory)[:num_moments],
+                    later=states[num_ahead:],
+                    goal=choose(memory.goals(), torch.arange(num_moments)),
+                    steps_to_goal=states.new_full((num_moments,), torch.inf),
+                )
+            )
+        return join(parts)
+
+    def _actions(self, memory: ShortTermMemory) -> Tensor:
+        """Returns the mean control action of each model step, `[num_moments - 1, action_dim]`."""
+        actions = torch.stack([moment.previous_action for moment in memory.moments[1:]])
+        return actions.view(len(actions), -1, self.action_dim).mean(dim=1)

@@ -120,7 +120,8 @@ def practise(
                 goal=moments.goal,
                 action_repeat=world_model.action_repeat,
             )
-            within = _of_each(bounds, size)
+            previous = bounds.previous_action
+            within = replace(bounds, previous_action=None if previous is None else previous.expand(size, -1))
             seeds = torch.randint(2**62, (size,), generator=generator).tolist()
             noise = planner.sample_noise(
                 [Generator().manual_seed(seed) for seed in seeds], bounds=within, horizon=horizon
@@ -133,10 +134,3 @@ def practise(
             made.append(Demonstrations(visited.flatten(0, 1), goal, plan.actions[:, :num_imitated].flatten(0, 1)))
             progress.update(size)
     return join(made)
-
-
-def _of_each(bounds: ActionBounds, batch_size: int) -> ActionBounds:
-    """Returns the bounds of one problem for each of several."""
-    if bounds.previous_action is None:
-        return bounds
-    return replace(bounds, previous_action=bounds.previous_action.expand(batch_size, -1))

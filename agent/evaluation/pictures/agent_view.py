@@ -70,11 +70,12 @@ class AgentView:
         """
         self._imagine()
         frame = observation[self._camera]
+        caption = "what the agent sees" + ", and where it means to go" * self._shows_path
         rows = [
             beside(
                 [
                     captioned(film, "for people: the goal is marked"),
-                    captioned(self._agents_frame(frame), self._caption),
+                    captioned(self._agents_frame(frame), caption),
                 ]
             )
         ]
@@ -136,11 +137,6 @@ class AgentView:
                 tiles.append(captioned(enlarged(picture, size), f"imagined, +{step * self._seconds:.2f} s"))
         missing = 1 + _NUM_IMAGINED - len(tiles)
         return beside([*tiles, *[captioned(blank(size, text="no plan"), "imagined")] * missing])
-
-    @property
-    def _caption(self) -> str:
-        """Says what the agent's frame shows; a path is drawn of a plan alone, and where something reads embeddings."""
-        return "what the agent sees" + ", and where it means to go" * self._shows_path
 
     @property
     def _shows_path(self) -> bool:

@@ -63,13 +63,9 @@ class _ShovedTask(StagedTask):
 
     def step(self, action: NDArray[Any], /) -> Frame:
         if self._step >= self._start and not self._done:
-            self._done = self._shove()
+            self._done = any(
+                self._disturbable.displace(self._distance * np.array([math.cos(angle), math.sin(angle)]))
+                for angle in self._generator.uniform(-math.pi, math.pi, MAX_DRAWS)
+            )
         self._step += 1
         return super().step(action)
-
-    def _shove(self) -> bool:
-        """Displaces it if there is room in any of the directions that are drawn."""
-        return any(
-            self._disturbable.displace(self._distance * np.array([math.cos(angle), math.sin(angle)]))
-            for angle in self._generator.uniform(-math.pi, math.pi, MAX_DRAWS)
-        )

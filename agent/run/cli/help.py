@@ -67,10 +67,7 @@ def _keys(name: str, prefix: str | None, config: Config) -> list[str]:
             owners = [*owners[: len(key["indent"]) // 2], key["name"]]
             full_key = prefix + ".".join(owners)
             if not isinstance(OmegaConf.select(config.values, full_key), DictConfig):
-                line += f"{'' if '#' in line else ' #'} [{key_of(full_key, config.values)}{_bound(full_key)}]"
+                bound = "; trained" if binding(full_key) is Binding.TRAINED else ""
+                line += f"{'' if '#' in line else ' #'} [{key_of(full_key, config.values)}{bound}]"
         lines.append(f"  {line}")
     return lines
-
-
-def _bound(key: str) -> str:
-    return "; trained" if binding(key) is Binding.TRAINED else ""

@@ -124,7 +124,9 @@ def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
 
 def _validate_evaluation(config: Config) -> None:
     """Checks what values of an evaluation ask of each other."""
-    _validate_films(config)
+    film_format = config.values.evaluate.video_format
+    if config.values.evaluate.videos and (missing := missing_plugin(film_format)):
+        raise ConfigError(f"{missing}; or choose another evaluate.video_format, or evaluate.videos=0")
     milliseconds = config.values.configurator.milliseconds
     if milliseconds is not None and config.values.evaluate.split == "evaluation":
         raise ConfigError(
@@ -134,13 +136,6 @@ def _validate_evaluation(config: Config) -> None:
         )
     if config.values.actor.learn_online:
         _validate_online(config)
-
-
-def _validate_films(config: Config) -> None:
-    """Checks that films of the chosen format can be written here, if any are asked for."""
-    film_format = config.values.evaluate.video_format
-    if config.values.evaluate.videos and (missing := missing_plugin(film_format)):
-        raise ConfigError(f"{missing}; or choose another evaluate.video_format, or evaluate.videos=0")
 
 
 def _validate_online(config: Config) -> None:
