@@ -73,7 +73,6 @@ def test_records_are_identical_at_any_parallelism_and_in_any_order(factory, tmp_
 
     reference = run(TASKS, 1)
     assert len({record.final_distances["tip"] for record in reference.values()}) == len(TASKS)
-    assert run(TASKS, 2) == reference
     shuffled = random.Random(0).sample(TASKS, len(TASKS))
     assert shuffled[0] != TASKS[0] and run(shuffled, 2) == reference
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.run.cli import main
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
@@ -21,23 +23,26 @@ def commands():
     return [line.split() for block in blocks("bash") for line in block.splitlines()]
 
 
-def run_all(folder, *, extra):
-    """Runs the README's commands in an empty folder, and then its Python, as a user would."""
+def python_blocks():
+    return [block for block in blocks("python") if "SlideEnv" not in block]
+
+
+def test_the_commands_and_the_python_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for program, command, *arguments in commands():
         assert program == "jepa-mpc"
-        extras = extra if any("=" in argument for argument in arguments) else []
-        subprocess.run([sys.executable, "-m", "agent.run.cli", command, *arguments, *extras], cwd=folder, check=True)
-    for code in (block for block in blocks("python") if "SlideEnv" not in block):
-        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
-
-
-def test_the_commands_and_the_python_run(tmp_path):
-    run_all(tmp_path, extra=["experiment=smoke"])
+        brief = ["experiment=smoke"] if any("=" in argument for argument in arguments) else []
+        assert main([command, *arguments, *brief]) == 0
+    for code in python_blocks():
+        exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102
 
 
 @pytest.mark.slow
 def test_the_commands_and_the_python_run_exactly_as_written(tmp_path):
-    run_all(tmp_path, extra=[])
+    for _, command, *arguments in commands():
+        subprocess.run([sys.executable, "-m", "agent.run.cli", command, *arguments], cwd=tmp_path, check=True)
+    for code in python_blocks():
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 @pytest.fixture

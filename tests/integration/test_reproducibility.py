@@ -11,7 +11,7 @@ from agent.run.stages.evaluate import PolicyFactory
 from envs.arm.task import make_task
 from envs.episodes.rollout import policy_seed, rollout
 
-TASKS = [EpisodeTask("actor", 2_000_000_000 + index) for index in range(6)]
+TASKS = [EpisodeTask("actor", 2_000_000_000 + index) for index in range(4)]
 
 REACH = partial(make_task, env_id="jepa-mpc/Reach-v0")
 
@@ -41,10 +41,9 @@ def run(factory, tmp_path_factory):
 def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
     reference = run(TASKS, 1)
     assert len({tuple(record.final_distances.values()) for record in reference.values()}) == len(TASKS)
-    assert run(TASKS, 2) == reference
-    assert run(TASKS, 4) == reference
+    assert run(TASKS, 3) == reference
     shuffled = random.Random(0).sample(TASKS, len(TASKS))
-    assert run(shuffled, 2) == reference
+    assert shuffled[0] != TASKS[0] and run(shuffled, 2) == reference
     assert run(TASKS[3:4], 1) == {TASKS[3]: reference[TASKS[3]]}
 
 
