@@ -54,28 +54,46 @@ def test_it_runs_from_its_yaml_to_its_results(checkout, name):
     assert True in ended if name == "forces" else ended == {False}
 
 
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        (["env=buttons"], "CEM plans continuous actions, and there are only 3 discrete ones: take categorical_cem"),
-        (
-            ["env=forces", "exploration=random_points"],
-            "needs an effector, and toys/Forces-v0 has none: choose held_random",
-        ),
-        (["env=forces", "scenario=shove"], "needs something that can be displaced, and toys/Forces-v0 has nothing"),
-        (["env=forces", "evaluate.oracle=2"], "needs a task that can be saved and restored, and toys/Forces-v0 cannot"),
-        (["env=sees", "observation=pixels", "renderer=raycast"], "observation.cameras must be none, got ['fixed']"),
-        (["env=lacking"], "configs/env/lacking.yaml must have every key of its target: missing a required argument"),
-        (["env=absent"], "pip install 'jepa-mpc[benchmarks]'"),
-    ],
-)
-def test_what_a_robot_lacks_is_one_sentence_before_anything_is_written(checkout, changes, complaint):
+REFUSED = [
+    (["env=buttons"], "CEM plans continuous actions, and there are only 3 discrete ones: take categorical_cem"),
+    (
+        ["env=forces", "exploration=random_points"],
+        "needs an effector, and toys/Forces-v0 has none: choose held_random",
+    ),
+    (["env=forces", "scenario=shove"], "needs something that can be displaced, and toys/Forces-v0 has nothing"),
+    (["env=forces", "evaluate.oracle=2"], "needs a task that can be saved and restored, and toys/Forces-v0 cannot"),
+    (["env=sees", "observation=pixels", "renderer=raycast"], "observation.cameras must be none, got ['fixed']"),
+    (["env=lacking"], "configs/env/lacking.yaml must have every key of its target: missing a required argument"),
+    (["env=absent"], "pip install 'jepa-mpc[benchmarks]'"),
+]
+REFUSALS = """
+import contextlib, io, json, sys
+sys.path.insert(0, ".")
+from agent.run.cli import main
+for changes in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = main(["run", *changes, "experiment=smoke", "output=runs/refused"])
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def refusals(checkout):
+    """Returns exit code and stderr of each of the refused commands, which one process gives one after the other."""
     whole = yaml.safe_load((checkout / "configs" / "env" / "forces.yaml").read_text())
     lacking = {key: value for key, value in whole.items() if key != "num_steps"}
     absent = {**whole, "env_id": "no_such_package:toys/Forces-v0", "extra": "benchmarks"}
     for name, values in (("lacking", lacking), ("absent", absent)):
         (checkout / "configs" / "env" / f"{name}.yaml").write_text(yaml.safe_dump(values))
-    done = call(checkout, "run", *changes, "experiment=smoke", "output=runs/refused")
-    assert done.returncode == 2
-    assert complaint in done.stderr and done.stderr.splitlines()[-1].startswith("jepa-mpc run: ")
+    command = [sys.executable, "-c", REFUSALS, json.dumps([changes for changes, _ in REFUSED])]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+
+
+@pytest.mark.parametrize("index", range(len(REFUSED)))
+def test_what_a_robot_lacks_is_one_sentence_before_anything_is_written(checkout, refusals, index):
+    assert len(refusals) == len(REFUSED)
+    code, said = refusals[index]
+    assert code == 2
+    assert REFUSED[index][1] in said and said.splitlines()[-1].startswith("jepa-mpc run: ")
     assert not (checkout / "runs" / "refused").exists()
