@@ -33,7 +33,7 @@ def admit(proposals: Sequence[Tensor], *, bounds: ActionBounds, batch_size: int,
 
 def pick(candidates: Tensor, index: Tensor) -> Tensor:
     """Returns the candidates that `index`, `[batch, num_picked]`, names: `[batch, num_picked, horizon, action_dim]`."""
-    return candidates.gather(1, index[:, :, None, None].expand(-1, -1, *candidates.shape[2:]))
+    return candidates.gather(1, index.view(*index.shape, 1, 1).expand(-1, -1, *candidates.shape[2:]))
 
 
 def cheapest(candidates: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,11 +79,11 @@ def best_plan(
     """
     sequences, costs = zip(*finalists, strict=True)
     actions, cost = cheapest(torch.cat(sequences, dim=1), torch.cat(costs, dim=1))
-    least = torch.stack([it.amin(dim=1) for it in costs])  # [num_iterations, batch]
+    least = [it if it.shape[1] == 1 else it.amin(dim=1, keepdim=True) for it in costs]
     return Plan(
-        actions=torch.where(torch.isfinite(cost)[:, :, None], actions[:, 0], fallback),
+        actions=torch.where(cost[:, :, None] < math.inf, actions[:, 0], fallback),
         cost=cost[:, 0],
-        cost_history=least.cummin(dim=0).values,
+        cost_history=torch.cat(least, dim=1).cummin(dim=1).values.T,
         elites=elites,
         num_evaluations=num_evaluations,
     )

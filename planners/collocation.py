@@ -5,21 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planners.adam import Adam
 from planners.candidates import best_plan
 from planners.evaluator import Evaluator
-from planners.noise import check_noise, temporal_noise
-from planners.plan_state import FromLastPlan, PlanState
+from planners.plan_state import PlanState
 from planners.reach import by_place, move
-from planners.restarts import check_restarts, restarts
+from planners.restarts import Restarts
 from planners.types import ActionBounds, Budget, Objective, Plan, Score, TrajectoryObjective
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Collocation(FromLastPlan):
+class Collocation(Restarts):
     """Collocation in the space of the model's states.
 
     (Rybkin et al., "Model-based reinforcement learning via latent-space collocation", 2021.)
@@ -31,36 +30,27 @@ class Collocation(FromLastPlan):
     at once, each from its own state, so that no gradient passes through a chain of predictions.
 
     What it costs is what the actions really lead to: now and then they are rolled out, and the cheapest sequence that
-    was ever rolled out is the plan. The first starts are the proposals and the last plan, the others the last plan with
-    noise, each with the states that it leads to.
+    was ever rolled out is the plan. Each start has the states that it leads to; see `Restarts`.
 
     A step is three evaluations a start, a rollout one. A budget takes steps away from the end.
 
     Attributes:
-        num_restarts: Starts, proposals and last plan included.
         num_steps: Steps of the saddle point search from each.
         rollout_every: Steps from rollout to rollout.
         optimizer: Turns gradients into steps, of the states in their own units, of the actions' places in the box that
             is open to each (see `planners.reach`).
         penalty: Of the squared defects, above 0.
         multiplier_rate: Of the ascent, relative to the penalty, in (0, 1].
-        init_std: Of the noise, in units of the box, above 0.
-        noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
-        num_knots: Knots of the spline that the noise is, or None for a free value at each step.
 
     Raises:
         ValueError: A parameter is out of its range.
     """
 
-    num_restarts: int
     num_steps: int
     rollout_every: int
     optimizer: Adam
     penalty: float
     multiplier_rate: float
-    init_std: float
-    noise_exponent: float
-    num_knots: int | None
 
     def __post_init__(self) -> None:
         for name in ("num_steps", "rollout_every"):
@@ -70,15 +60,7 @@ class Collocation(FromLastPlan):
             raise ValueError(f"penalty must be above 0 and finite, got {self.penalty}")
         if not 0 < self.multiplier_rate <= 1:
             raise ValueError(f"multiplier_rate must be in (0, 1], got {self.multiplier_rate}")
-        check_restarts(self.num_restarts, self.init_std)
-        check_noise(self.noise_exponent, self.num_knots)
-
-    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
-        """Draws `[batch, num_restarts, horizon, action_dim]`."""
-        shape = (self.num_restarts, horizon, *bounds.low.shape)
-        return temporal_noise(
-            generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
-        )
+        super().__post_init__()
 
     @undisturbed
     def plan(
@@ -101,9 +83,7 @@ class Collocation(FromLastPlan):
                 "Collocation plans states and actions together and needs a TrajectoryObjective, which shows states, "
                 f"got {type(objective).__name__}: take gradient"
             )
-        starts = restarts(
-            state.plan, noise, bounds=bounds, proposals=proposals, num_restarts=self.num_restarts, std=self.init_std
-        )
+        starts = self.starts(state.plan, noise, bounds=bounds, proposals=proposals)
         evaluator = Evaluator(objective, budget)
         rolled_out = self._search(objective, evaluator, starts, bounds=bounds)
         plan = best_plan(

@@ -68,7 +68,8 @@ class GaussianState:
     def from_actions(bounds: ActionBounds, *, mean: Tensor, std: Tensor, plan: Tensor, kept: Tensor) -> "GaussianState":
         """Returns the state of a Gaussian, a plan and elites in units of the actions; see `to_actions`."""
         mean, plan = bounds.to_unit(torch.cat([mean, plan], dim=1)).unbind(1)
-        return GaussianState(mean=mean, std=(std / bounds.half_range)[:, 0], plan=plan, kept=bounds.to_unit(kept))
+        kept = bounds.to_unit(kept) if kept.shape[1] else kept
+        return GaussianState(mean=mean, std=(std / bounds.half_range)[:, 0], plan=plan, kept=kept)
 
     def shift(self, num_steps: int, *, std: float) -> "GaussianState":
         """Moves the Gaussian, the plan and the elites on; the new steps at the end are those of `init`."""

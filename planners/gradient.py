@@ -3,61 +3,44 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from planners.adam import Adam
 from planners.candidates import best_plan
 from planners.evaluator import Evaluator
-from planners.noise import check_noise, temporal_noise
-from planners.plan_state import FromLastPlan, PlanState
+from planners.plan_state import PlanState
 from planners.reach import by_place, move
-from planners.restarts import check_restarts, restarts
+from planners.restarts import Restarts
 from planners.types import ActionBounds, Budget, Objective, Plan
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gradient(FromLastPlan):
+class Gradient(Restarts):
     """Projected gradient descent on the actions (Bertsekas, "Nonlinear programming", 1999, section 2.3), with Adam.
 
-    The first starts are the proposals and the last plan, the others the last plan with noise. A step changes the place
-    of each action in the box that is open to it, and projects it on that box (see `planners.reach`): one learning rate
-    fits all actions, and a limit on their change costs nothing. The plan is the cheapest iterate of all, not the last.
+    A step changes the place of each action in the box that is open to it, and projects it on that box (see
+    `planners.reach`): one learning rate fits all actions, and a limit on their change costs nothing. The plan is the
+    cheapest iterate of all, not the last. Where it starts is said by `Restarts`.
 
     A step is three evaluations a start; the last iterates are one more each. A budget takes steps away from the end;
     one that holds no step of all starts prices as many of them as it can.
 
     Attributes:
-        num_restarts: Starts, proposals and last plan included.
         num_steps: Gradient steps from each.
         optimizer: Turns gradients into steps.
-        init_std: Of the noise, in units of the box, above 0.
-        noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
-        num_knots: Knots of the spline that the noise is, or None for a free value at each step.
 
     Raises:
         ValueError: A parameter is out of its range.
     """
 
-    num_restarts: int
     num_steps: int
     optimizer: Adam
-    init_std: float
-    noise_exponent: float
-    num_knots: int | None
 
     def __post_init__(self) -> None:
         if self.num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {self.num_steps}")
-        check_restarts(self.num_restarts, self.init_std)
-        check_noise(self.noise_exponent, self.num_knots)
-
-    def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
-        """Draws `[batch, num_restarts, horizon, action_dim]`."""
-        shape = (self.num_restarts, horizon, *bounds.low.shape)
-        return temporal_noise(
-            generators, shape, like=bounds.low, exponent=self.noise_exponent, num_knots=self.num_knots
-        )
+        super().__post_init__()
 
     @undisturbed
     def plan(
@@ -71,9 +54,7 @@ class Gradient(FromLastPlan):
         proposals: Sequence[Tensor] = (),
     ) -> tuple[Plan, PlanState]:
         """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        starts = restarts(
-            state.plan, noise, bounds=bounds, proposals=proposals, num_restarts=self.num_restarts, std=self.init_std
-        )
+        starts = self.starts(state.plan, noise, bounds=bounds, proposals=proposals)
         evaluator = Evaluator(objective, budget)
         iterates = descend(starts, evaluator, bounds=bounds, optimizer=self.optimizer, num_steps=self.num_steps)
         plan = best_plan(

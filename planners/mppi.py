@@ -104,4 +104,4 @@ def softmin_weights(cost: Tensor, temperature: float) -> Tensor:
     num_priced = priced.sum(dim=1, keepdim=True)
     mean_excess = torch.where(priced, excess / num_priced, 0.0).sum(dim=1, keepdim=True)
     limits = torch.finfo(cost.dtype)
-    return torch.softmax(-excess / (temperature * mean_excess).clamp(limits.tiny, limits.max), dim=1)
+    return torch.softmax(excess / (-temperature * mean_excess).clamp(-limits.max, -limits.tiny), dim=1)

@@ -24,8 +24,8 @@ def white_noise(generators: Sequence[Generator], shape: Sequence[int], *, like: 
     Returns:
         `[batch, *shape]`.
     """
-    draws = [torch.randn(*shape, generator=it, device=it.device, dtype=like.dtype) for it in generators]
-    return torch.stack(draws).to(like.device)
+    draws = [torch.randn(1, *shape, generator=it, device=it.device, dtype=like.dtype) for it in generators]
+    return _joined(draws).to(like.device)
 
 
 @undisturbed
@@ -51,9 +51,9 @@ def temporal_noise(
     if exponent == 0 and num_knots == horizon:
         return white
     factor = _factor(horizon, exponent, num_knots).to(white)
-    flat = white.view(len(white), -1, num_knots, action_dim)
     # problem by problem, or the last bits of each would depend on the others
-    return torch.stack([torch.einsum("hk,nkd->nhd", factor, it) for it in flat]).view(len(white), *shape)
+    flat = torch.split(white.view(len(white), -1, num_knots, action_dim), 1)
+    return _joined([torch.einsum("hk,bnkd->bnhd", factor, it) for it in flat]).contiguous().view(len(white), *shape)
 
 
 def check_noise(noise_exponent: float, num_knots: int | None) -> None:
@@ -68,6 +68,11 @@ def check_noise_shape(noise: Tensor, *expected: int, dimensions: str) -> None:
     """Raises `ValueError` unless the noise of a call has the expected shape, of dimensions with these names."""
     if noise.shape != expected:
         raise ValueError(f"noise must be [{dimensions}] = {[*expected]}, got {[*noise.shape]}")
+
+
+def _joined(problems: Sequence[Tensor]) -> Tensor:
+    """Returns one batch of problems, without a copy where there is a single one."""
+    return problems[0] if len(problems) == 1 else torch.cat(list(problems))
 
 
 @lru_cache

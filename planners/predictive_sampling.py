@@ -10,26 +10,23 @@ from torch import Generator, Tensor
 
 from planners.candidates import cheapest
 from planners.noise import white_noise
-from planners.plan_state import FromLastPlan, PlanState
-from planners.search import search
+from planners.shooting import Shooting
 from planners.splines import ORDERS, spline_basis
-from planners.types import ActionBounds, Budget, Objective, Plan
+from planners.types import ActionBounds
 from planners.undisturbed import undisturbed
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictiveSampling(FromLastPlan):
+class PredictiveSampling(Shooting):
     """Prices splines around the best one, with Gaussian noise of one std on their knots.
 
     Howell et al., "Predictive sampling: real-time behaviour synthesis with MuJoCo", 2022, algorithm 1: a candidate is
     the nominal spline with noise on its knots, clipped to the bounds, and the best candidate is the next nominal.
     Here the nominal is the spline that lies nearest, in least squares, to the best sequence so far: a shifted plan or a
-    proposal need not be a spline of as many knots. It is a candidate as it is, so that nothing is lost. The proposals
-    and the last plan are the first candidates of the first iteration; the elites are the best after each.
+    proposal need not be a spline of as many knots. It is a candidate as it is, so that nothing is lost. The
+    elites are the best after each iteration, of which the paper has one; see `Shooting`.
 
     Attributes:
-        num_samples: Candidates an iteration, proposals and last plan included.
-        num_iterations: Iterations a call; the paper's is one.
         num_knots: Of the spline; more knots than steps are as many as steps.
         spline_order: 0 holds a knot until the next, 1 is linear, 3 cubic; see `spline_basis`.
         std: Of the noise on the knots, in units of the box.
@@ -38,16 +35,14 @@ class PredictiveSampling(FromLastPlan):
         ValueError: A parameter is out of its range.
     """
 
-    num_samples: int
-    num_iterations: int
     num_knots: int
     spline_order: int
     std: float
 
     def __post_init__(self) -> None:
-        for name in ("num_samples", "num_iterations", "num_knots"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        if self.num_knots < 1:
+            raise ValueError(f"num_knots must be at least 1, got {self.num_knots}")
         if self.spline_order not in ORDERS:
             raise ValueError(f"spline_order must be one of {ORDERS}, got {self.spline_order}")
         if not 0 < self.std < math.inf:
@@ -62,32 +57,10 @@ class PredictiveSampling(FromLastPlan):
         )
         return spline_basis(num_knots, horizon, order=self.spline_order).to(knots) @ knots
 
-    @undisturbed
-    def plan(
-        self,
-        objective: Objective,
-        state: PlanState,
-        *,
-        noise: Tensor,
-        bounds: ActionBounds,
-        budget: Budget,
-        proposals: Sequence[Tensor] = (),
-    ) -> tuple[Plan, PlanState]:
-        """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        horizon = state.plan.shape[1]
-        nearest_spline = _projection(horizon, min(self.num_knots, horizon), self.spline_order).to(state.plan)
-        last_plan = bounds.from_unit(state.plan)
-        plan = search(
-            _Disturbance(last_plan, nearest_spline, bounds, std=self.std),
-            objective,
-            noise=noise,
-            bounds=bounds,
-            budget=budget,
-            proposals=proposals,
-            last_plan=last_plan,
-            populations=[self.num_samples] * self.num_iterations,
-        )
-        return plan, PlanState(plan=bounds.to_unit(plan.actions))
+    def _begin(self, last_plan: Tensor, bounds: ActionBounds) -> "_Disturbance":
+        horizon = last_plan.shape[1]
+        nearest_spline = _projection(horizon, min(self.num_knots, horizon), self.spline_order).to(last_plan)
+        return _Disturbance(last_plan, nearest_spline, bounds, std=self.std)
 
 
 class _Disturbance:

@@ -8,23 +8,19 @@ from torch import Generator, Tensor
 
 from planners.candidates import cheapest
 from planners.noise import check_noise, temporal_noise
-from planners.plan_state import FromLastPlan, PlanState
-from planners.search import search
-from planners.types import ActionBounds, Budget, Objective, Plan
-from planners.undisturbed import undisturbed
+from planners.shooting import Shooting
+from planners.types import ActionBounds
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomShooting(FromLastPlan):
+class RandomShooting(Shooting):
     """Prices random sequences and returns the best (Rao, "A survey of numerical methods for optimal control", 2009).
 
     Each action alone is uniform in the box; from step to step actions may be correlated. No iteration learns from the
-    one before: they are where a budget of time may end the call. The proposals and the last plan are the first
-    candidates of the first; the elites are the best of each iteration.
+    one before: they are where a budget of time may end the call. The elites are the best of each iteration; see
+    `Shooting`.
 
     Attributes:
-        num_samples: Candidates an iteration, proposals and last plan included.
-        num_iterations: Iterations a call.
         noise_exponent: Of the noise's power spectrum, at least 0: 0 is white, 1 pink, 2 brown; see `temporal_noise`.
         num_knots: Knots of the spline that the noise is, or None for a free value at each step.
 
@@ -32,15 +28,11 @@ class RandomShooting(FromLastPlan):
         ValueError: A parameter is out of its range.
     """
 
-    num_samples: int
-    num_iterations: int
     noise_exponent: float
     num_knots: int | None
 
     def __post_init__(self) -> None:
-        for name in ("num_samples", "num_iterations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
         check_noise(self.noise_exponent, self.num_knots)
 
     def sample_noise(self, generators: Sequence[Generator], *, bounds: ActionBounds, horizon: int) -> Tensor:
@@ -55,30 +47,8 @@ class RandomShooting(FromLastPlan):
         uniform: Tensor = 2 * torch.special.ndtr(normal) - 1
         return uniform
 
-    @undisturbed
-    def plan(
-        self,
-        objective: Objective,
-        state: PlanState,
-        *,
-        noise: Tensor,
-        bounds: ActionBounds,
-        budget: Budget,
-        proposals: Sequence[Tensor] = (),
-    ) -> tuple[Plan, PlanState]:
-        """Minimises the objective from where `state` stands; see `Planner.plan`."""
-        last_plan = bounds.from_unit(state.plan)
-        plan = search(
-            _Shots(bounds),
-            objective,
-            noise=noise,
-            bounds=bounds,
-            budget=budget,
-            proposals=proposals,
-            last_plan=last_plan,
-            populations=[self.num_samples] * self.num_iterations,
-        )
-        return plan, PlanState(plan=bounds.to_unit(plan.actions))
+    def _begin(self, last_plan: Tensor, bounds: ActionBounds) -> "_Shots":  # noqa: ARG002
+        return _Shots(bounds)
 
 
 class _Shots:

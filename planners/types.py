@@ -261,7 +261,7 @@ class Plan:
     @property
     def found(self) -> Tensor:
         """`[batch]` bool, False where no candidate had a finite cost: `actions` are then where the planner started."""
-        return torch.isfinite(self.cost)
+        return self.cost < math.inf
 
     @property
     def elite_spread(self) -> Tensor:

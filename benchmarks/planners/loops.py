@@ -1,8 +1,9 @@
 """What a planning loop costs beside the bare rollouts of the same candidates, and beside the loops of its peers.
 
 `python -m benchmarks.planners`, from the root of the checkout, on one thread, on an MLP that stands in for a world
-model: 10 steps, and 256 candidates x 5 iterations where a planner has such parameters. Runs are interleaved, 20 of
-each, and the least time counts: the thread's own time on its core, so that the ratio holds on a busy machine too.
+model: 10 steps, and 256 candidates x 5 iterations where a planner has such parameters. Runs take turns, 60 of each, in
+one order and then in the other; a ratio is that within a turn, its median and quartiles over the turns. Time is the
+thread's own on its core, so that the ratio holds on a busy machine too.
 
 The first table: a `plan` call over pricing exactly its candidates and nothing else, in the same portions, with
 gradients where the planner takes them. The second: a peer's loop on the same model and cost, with as many candidates,
@@ -17,7 +18,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
@@ -28,7 +31,7 @@ from benchmarks.planners.shipped import build, planner_configs, unit_box
 from benchmarks.tables import table
 from planners.types import Budget, Objective, Planner, Score, TrajectoryObjective
 
-NUM_RUNS = 20
+NUM_TURNS = 60
 NUM_SAMPLES = 256
 NUM_ITERATIONS = 5
 NUM_ELITES = 24
@@ -52,9 +55,10 @@ def main() -> None:
         plan, candidates = planning(planner), Candidates(objective)
         plan(candidates)
         plan_with_noise = partial(planning(planner, draw=True), objective)
-        *times, bare = least_seconds([partial(plan, objective), plan_with_noise, candidates.price_again])
-        rows.append([name, f"{1e3 * bare:.2f}", *(f"{time / bare:.3f}" for time in times)])
-    print(f"Least time of {NUM_RUNS} interleaved runs, one thread, {HORIZON} steps.\n")
+        times = take_turns([partial(plan, objective), plan_with_noise, candidates.price_again])
+        bare = times[:, 2]
+        rows.append([name, milliseconds(bare), ratio(times[:, 0], bare), ratio(times[:, 1], bare)])
+    print(f"Medians (quartiles) of {NUM_TURNS} turns, one thread, {HORIZON} steps.\n")
     print(table(["planner", "bare rollouts, ms", "plan over that", "and drawing its noise"], rows))
 
     rows = []
@@ -70,8 +74,8 @@ def main() -> None:
         sizes = {"num_samples": NUM_SAMPLES, "num_iterations": NUM_ITERATIONS, "num_elites": NUM_ELITES}
         plan = planning(build(configs[name], **sizes), draw=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            ours_time, theirs_time = least_seconds([partial(plan, objective), theirs])
-        times = [f"{1e3 * ours_time:.2f}", f"{1e3 * theirs_time:.2f}", f"{ours_time / theirs_time:.3f}"]
+            ours_times, theirs_times = take_turns([partial(plan, objective), theirs]).T
+        times = [milliseconds(ours_times), milliseconds(theirs_times), ratio(ours_times, theirs_times)]
         rows.append([f"{name} against {peer}", *times])
     if rows:
         print(f"\n{NUM_SAMPLES} candidates x {NUM_ITERATIONS} iterations, noise drawn within.\n")
@@ -131,10 +135,27 @@ class Candidates:
         return function(*inputs)
 
 
-def least_seconds(runs: Sequence[Run]) -> list[float]:
-    """Returns the least time of each, of `NUM_RUNS` turns, s."""
-    turns = [[seconds(run) for run in runs] for _ in range(NUM_RUNS)]
-    return [min(times) for times in zip(*turns, strict=True)]
+def take_turns(runs: Sequence[Run]) -> NDArray[np.float64]:
+    """Returns how long each run takes in each turn, s, `[NUM_TURNS, num_runs]`."""
+    for run in runs:
+        run()
+    turns = []
+    for turn in range(NUM_TURNS):
+        order = range(len(runs)) if turn % 2 else reversed(range(len(runs)))
+        times = {index: seconds(runs[index]) for index in order}
+        turns.append([times[index] for index in range(len(runs))])
+    return np.array(turns)
+
+
+def milliseconds(times: NDArray[np.float64]) -> str:
+    """Returns the median of times in s, in ms."""
+    return f"{1e3 * np.median(times):.2f}"
+
+
+def ratio(times: NDArray[np.float64], others: NDArray[np.float64]) -> str:
+    """Returns the median of a ratio over the turns, and its quartiles."""
+    low, median, high = np.quantile(times / others, (0.25, 0.5, 0.75))
+    return f"{median:.3f} ({low:.3f} to {high:.3f})"
 
 
 def seconds(run: Run) -> float:

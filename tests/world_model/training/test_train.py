@@ -796,3 +796,11 @@ def test_what_a_gpu_has_learned_is_saved_for_any_machine(train, filmed, build_se
     changes = {"dataset": filmed, "build": build_seeing, "device": "cuda", "precision": "bfloat16"}
     path = train(tmp_path, num_steps=20, **changes)
     assert all(tensor.device.type == "cpu" for tensor in load_checkpoint(path).sections["world_model"].values())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU here")
+def test_the_generator_of_a_gpu_is_left_as_it_was(train, filmed, build_seeing, tmp_path):
+    torch.cuda.manual_seed(5)
+    before = torch.cuda.get_rng_state()
+    train(tmp_path, num_steps=20, dataset=filmed, build=build_seeing, device="cuda", precision="bfloat16")
+    assert torch.equal(torch.cuda.get_rng_state(), before)
