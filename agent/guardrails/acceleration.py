@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
+import numpy as np
 
-from agent.guardrails.bounds import limit_change
 from agent.guardrails.types import Action, Circumstances, Limit
 from agent.guardrails.ways import ANY_CHANGE, ROUNDING, Ways, length, share_of, shortened, way_of
-from planners.types import ActionBounds
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,8 @@ class Acceleration(Limit):
         reason = f"{change * unit:.3g} m/s^2 was asked for, at most {self.max_change * unit:.3g} m/s^2 is commanded"
         return shortened(previous, way, self.max_change), reason
 
-    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:
+    def most_change(self, action_dim: int) -> Action | None:
         """Returns what it lets through; see `Limit`."""
         if self.max_change >= ANY_CHANGE:
-            return bounds
-        assert previous is not None
-        share = share_of(self.max_change, whole=ANY_CHANGE, action_dim=len(bounds.low))
-        return limit_change(bounds, torch.full_like(bounds.high, share), previous)
+            return None
+        return np.full(action_dim, share_of(self.max_change, whole=ANY_CHANGE, action_dim=action_dim))

@@ -1,8 +1,10 @@
 """Limits, one after the other, and what the robot may do behind all of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from agent.actions import free_bounds, still_action
@@ -32,8 +34,13 @@ class Guardrails:
         self.limits = tuple(limits)
         self.sensors = tuple(dict.fromkeys(name for limit in limits for name in limit.sensors))
         self._actions = spec.actions
-        self._free = free_bounds(spec.actions)
         self._ways, self._reckons = ways, reckons
+        self._box = free_bounds(spec.actions)
+        for limit in self.limits:
+            self._box = limit.narrow(self._box)
+        changes = [limit.most_change(spec.action_dim) for limit in self.limits]
+        most = [torch.from_numpy(change).to(self._box.low) for change in changes if change is not None]
+        self._max_change = torch.stack(most).amin(dim=0) if most else None
 
     def bounds(self, last: GuardedAction | None) -> ActionBounds:
         """Returns what will be let through, so that what is planned is what is executed, away from walls.
@@ -41,10 +48,11 @@ class Guardrails:
         Args:
             last: What was executed before, or None at the start of an episode.
         """
-        bounds, previous = self._free, self._previous(last)
-        for limit in self.limits:
-            bounds = limit.narrow(bounds, previous)
-        return bounds
+        previous = self._previous(last)
+        if self._max_change is None or previous is None:
+            return self._box
+        before = torch.from_numpy(previous).to(self._box.low).clamp(self._box.low, self._box.high)
+        return replace(self._box, max_change=self._max_change, previous_action=before[None])
 
     def guard(
         self,

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 
-from agent.guardrails.bounds import limit_change
 from agent.guardrails.types import Action, Circumstances, Limit
 from envs.spec import BoxActions, TaskSpec
 from jepa_mpc.ranges import check_number
-from planners.types import ActionBounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +56,6 @@ class Rate(Limit):
         )
         return np.clip(action, previous - self.max_change, previous + self.max_change), reason
 
-    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:
+    def most_change(self, action_dim: int) -> Action:  # noqa: ARG002
         """Returns what it lets through; see `Limit`."""
-        if previous is None:
-            return bounds
-        return limit_change(bounds, torch.from_numpy(self.max_change).to(bounds.low), previous)
+        return self.max_change

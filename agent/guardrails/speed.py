@@ -1,9 +1,8 @@
 """How fast an effector may be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from agent.guardrails.bounds import limit_size
 from agent.guardrails.types import Action, Circumstances, Limit
 from agent.guardrails.ways import ROUNDING, Ways, length, share_of, way_of
 from planners.types import ActionBounds
@@ -32,9 +31,10 @@ class Speed(Limit):
         reason = f"{self._speed(asked)} was asked for, at most {self._speed(self.max_way)} is commanded"
         return way * (self.max_way / asked), reason
 
-    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:  # noqa: ARG002
+    def narrow(self, bounds: ActionBounds) -> ActionBounds:
         """Returns what it lets through; see `Limit`."""
-        return limit_size(bounds, share_of(self.max_way, whole=1.0, action_dim=len(bounds.low)))
+        most = share_of(self.max_way, whole=1.0, action_dim=len(bounds.low))
+        return replace(bounds, low=bounds.low.clamp_min(-most), high=bounds.high.clamp_max(most))
 
     def _speed(self, way: float) -> str:
         return f"{way * self.ways.speed:.3g} m/s"

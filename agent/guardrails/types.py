@@ -55,7 +55,8 @@ class Circumstances:
 class Limit(ABC):
     """One limit of what is done. It is a value: all that changes comes in as `Circumstances`.
 
-    What `narrow` lets through, `keep` lets through to the last bit, as far as a box and a rate can tell of the limit.
+    What `narrow` and `most_change` let through, `keep` lets through to the last bit, as far as a box and a rate can
+    tell of the limit.
 
     Attributes:
         name: What an intervention is called.
@@ -72,11 +73,10 @@ class Limit(ABC):
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
         """Returns the action itself where it is allowed, and else what is, with the reason in one sentence."""
 
-    def narrow(self, bounds: ActionBounds, previous: Action | None) -> ActionBounds:  # noqa: ARG002
-        """Returns what it lets through of what the limits before it let through; all, where bounds cannot tell.
-
-        Args:
-            bounds: Of one problem.
-            previous: See `Circumstances`.
-        """
+    def narrow(self, bounds: ActionBounds) -> ActionBounds:
+        """Returns the box that it lets through of that of the limits before it; all, where a box cannot tell."""
         return bounds
+
+    def most_change(self, action_dim: int) -> Action | None:  # noqa: ARG002
+        """Returns by how much each component may differ from what was executed before, or None for any."""
+        return None
