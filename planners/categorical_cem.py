@@ -118,7 +118,7 @@ class CategoricalCEM:
             last_plan=last_plan,
             populations=[self.num_samples] * self.num_iterations,
         )
-        return plan, CategoricalState(strategy.probabilities.clone(), PlanState(plan=bounds.to_unit(plan.actions)))
+        return plan, CategoricalState(strategy.probabilities, PlanState(plan=bounds.to_unit(plan.actions)))
 
     def shift(self, state: CategoricalState, num_steps: int) -> CategoricalState:
         """Moves probabilities and plan on; the new steps at the end are those of `init`."""

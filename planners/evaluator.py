@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -29,7 +28,6 @@ class Evaluator:
         self._budget = budget
         self._started = self._last_grant = self._now()
         self._longest = 0.0
-        self._priced, self._can_infer = False, True
 
     def grant(self, num_evaluations: int, *, reserved: int = 0) -> int:
         """Returns how many of the evaluations that the next iteration would like it may spend; 0 ends the search.
@@ -63,8 +61,8 @@ class Evaluator:
         """
         self.num_evaluations += candidates.shape[1]
         if self._budget.chunk_size is None:
-            return self._score(candidates)
-        chunks = [self._score(chunk) for chunk in self._chunks(candidates)]
+            return _checked(self._objective(candidates.clone()), candidates)
+        chunks = [_checked(self._objective(chunk.clone()), chunk) for chunk in self._chunks(candidates)]
         return Score(
             cost=torch.cat([chunk.cost for chunk in chunks], dim=1),
             violations=torch.cat([chunk.violations for chunk in chunks], dim=1),
@@ -127,22 +125,6 @@ class Evaluator:
         """Counts evaluations that were spent elsewhere; the time that they took is that of no iteration."""
         self.num_evaluations += num_evaluations
         self._last_grant = self._now()
-
-    def _score(self, candidates: Tensor) -> Score:
-        """Prices candidates: the first of a call outside of inference mode, all others in that of the search.
-
-        So what a model makes at its first use and keeps can still be differentiated. An objective that differentiates
-        by itself, which inference mode forbids, is asked again without, and from then on.
-        """
-        inferring = not torch.compiler.is_compiling() and torch.is_inference_mode_enabled()
-        if inferring and self._priced and self._can_infer:
-            try:
-                return _checked(self._objective(candidates.clone()), candidates)
-            except RuntimeError:
-                self._can_infer = False
-        self._priced = True
-        with torch.inference_mode(False) if inferring else nullcontext(), torch.no_grad():
-            return _checked(self._objective(candidates.clone()), candidates)
 
     def _chunks(self, candidates: Tensor) -> Sequence[Tensor]:
         if self._budget.chunk_size is None or candidates.shape[1] <= self._budget.chunk_size:

@@ -1,8 +1,7 @@
 """The loop of all sampling planners: ask for candidates, price them, tell what they cost, remember the best."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -90,25 +89,6 @@ def search(
         )
     evaluator = Evaluator(objective, budget)
     given = torch.stack([*admit(proposals, bounds=bounds, batch_size=batch_size, horizon=horizon), last_plan], dim=1)
-    with _inference():
-        finalists, elites = _iterate(
-            strategy, evaluator, noise, given=given, populations=populations, mean=mean, only_means=only_means
-        )
-    return best_plan(finalists, elites=elites.clone(), fallback=last_plan, num_evaluations=evaluator.num_evaluations)
-
-
-def _iterate(
-    strategy: Strategy,
-    evaluator: Evaluator,
-    noise: Tensor,
-    *,
-    given: Tensor,
-    populations: Sequence[int],
-    mean: Callable[[], Tensor] | None,
-    only_means: bool,
-) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-    """Returns what each iteration has found, the candidates and their cost, and the elites; see `search`."""
-    num_given = given.shape[1]
     finalists: list[tuple[Tensor, Tensor]] = []
     for population, draws in zip(populations, noise.unbind(1), strict=True):
         size = evaluator.grant(population, reserved=int(mean is not None))
@@ -125,9 +105,4 @@ def _iterate(
     if mean is not None and evaluator.grant(1):
         last = mean() if finalists else given[:, :1]
         finalists.append((last, evaluator.price(last).cost))
-    return finalists, elites
-
-
-def _inference() -> AbstractContextManager[Any]:
-    """Returns the mode in which operations begin soonest; a call that is compiled has no use for it."""
-    return nullcontext() if torch.compiler.is_compiling() else torch.inference_mode()
+    return best_plan(finalists, elites=elites, fallback=last_plan, num_evaluations=evaluator.num_evaluations)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -433,20 +433,6 @@ def test_plans_carry_no_gradient(planner, lqr):
     plan, _ = solve(planner, lambda actions: priced(weight * objective(actions).cost), lqr.bounds)
     assert not plan.cost.requires_grad
     assert not plan.actions.requires_grad
-
-
-def test_what_is_handed_out_can_be_differentiated_later(planner, lqr):
-    plan, state = solve(planner, lqr.objective(lqr.starts), lqr.bounds)
-    assert not any(tensor.is_inference() for tensor in [*tensors(plan), *tensors(state)])
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Yields all tensors of a value object."""
-    if isinstance(value, Tensor):
-        yield value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from tensors(getattr(value, field.name))
 
 
 def test_a_cost_of_the_wrong_shape_is_refused_in_one_sentence(planner, lqr):

@@ -8,7 +8,6 @@ from planners.evaluator import Evaluator
 from planners.types import Budget, Score
 
 ACTIONS = torch.zeros(2, 3, 4, 1)
-ONES = torch.ones_like(ACTIONS)
 
 
 def price(objective, actions):
@@ -76,49 +75,6 @@ def test_an_objective_that_changes_what_it_is_given_changes_no_candidate():
         assert torch.equal(cost, torch.full((2, 3), 4.0))
         assert torch.equal(gradient, torch.full_like(candidates, 2.0))
     assert not candidates.any()
-
-
-def test_all_but_the_first_candidates_of_a_search_are_priced_in_its_inference_mode():
-    modes = []
-
-    def remember(actions):
-        modes.append(torch.is_inference_mode_enabled())
-        return energy(actions)
-
-    evaluator = Evaluator(remember, Budget())
-    with torch.inference_mode():
-        costs = [evaluator.price(ONES).cost for _ in range(3)]
-    assert modes == [False, True, True]
-    assert torch.equal(costs[0], costs[1])
-
-
-def test_an_objective_that_differentiates_by_itself_is_priced_as_often_as_it_is_asked():
-    def force(actions):
-        with torch.enable_grad():
-            inputs = actions.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(energy(inputs).cost.sum(), inputs)
-        return energy(slope)
-
-    evaluator = Evaluator(force, Budget())
-    with torch.inference_mode():
-        assert all(torch.equal(evaluator.price(ONES).cost, 4 * energy(ONES).cost) for _ in range(3))
-    assert evaluator.num_evaluations == 9
-
-
-def test_what_a_model_keeps_of_its_first_use_can_be_differentiated():
-    kept = {}
-
-    def scaled(actions):
-        scale = kept.setdefault("scale", 2 * torch.ones_like(actions))
-        return energy(scale * actions)
-
-    evaluator = Evaluator(scaled, Budget())
-    with torch.inference_mode():
-        evaluator.price(ONES)
-        evaluator.price(ONES)
-    with torch.no_grad():
-        _, gradient = evaluator.price_with_gradient(ONES)
-    torch.testing.assert_close(gradient, 8 * ONES)
 
 
 def test_the_gradient_is_that_of_each_candidate_and_counts_three():
