@@ -38,18 +38,17 @@ def building(generator: Generator) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> ExitStack:
     """Leaves inference mode, automatic casts and another default device of this thread's host aside."""
-    with ExitStack() as stack:
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        for device_type in DEVICE_TYPES:
-            if torch.is_autocast_enabled(device_type):
-                stack.enter_context(torch.autocast(device_type, enabled=False))
-        if torch.get_default_device().type != "cpu":
-            stack.enter_context(torch.device("cpu"))
-        yield
+    stack = ExitStack()
+    if torch.is_inference_mode_enabled():
+        stack.enter_context(torch.inference_mode(False))
+    for device_type in DEVICE_TYPES:
+        if torch.is_autocast_enabled(device_type):
+            stack.enter_context(torch.autocast(device_type, enabled=False))
+    if torch.empty(0).device.type != "cpu":
+        stack.enter_context(torch.device("cpu"))
+    return stack
 
 
 class _Explicit(TorchFunctionMode):

@@ -25,8 +25,8 @@ class Acceleration(Limit):
 
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
         """Returns the action, or what is allowed, and why; see `Limit`."""
-        assert circumstances.previous is not None
-        way, previous = way_of(action), way_of(circumstances.previous)
+        assert circumstances.previous_way is not None
+        way, previous = way_of(action), circumstances.previous_way
         change = length(way - previous)
         if change <= self.max_change + ROUNDING:
             return action, None

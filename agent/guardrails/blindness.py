@@ -43,16 +43,16 @@ class Blindness(Limit):
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:
         """Returns the action, or what is allowed, and why; see `Limit`."""
         sensor, track = self.ways.sensor, circumstances.track
-        if self.ways.read(circumstances.readings) is None:
+        if circumstances.reading is None:
             return circumstances.still, f"the sensor '{sensor}' read nothing finite, so the effector could be anywhere"
         if track is None or self.frozen_after is None or track.still_steps < self.frozen_after:
             return action, None
-        assert circumstances.previous is not None
+        assert circumstances.previous_way is not None
         reason = (
             f"the sensor '{sensor}' read the same after {track.still_steps} control steps that should have moved the "
             f"effector, at most {self.frozen_after - 1} are allowed"
         )
-        return self._probe(way_of(circumstances.previous), way_of(action), circumstances.still), reason
+        return self._probe(circumstances.previous_way, way_of(action), circumstances.still), reason
 
     def _probe(self, previous: Action, way: Action, still: Action) -> Action:
         """Returns, once the robot has braked, a short piece of the way, and after it the same back."""

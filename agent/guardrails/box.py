@@ -23,7 +23,7 @@ class Box(Limit):
 
     def keep(self, action: Action, circumstances: Circumstances) -> tuple[Action, str | None]:  # noqa: ARG002
         """Returns the action, or what is allowed, and why; see `Limit`."""
-        if bool(self.actions.contains(action)):
+        if self.actions.admits(action):
             return action, None
         reason = f"the action was {action.tolist()}, it must be {self.actions}"
         if isinstance(self.actions, BoxActions):

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from agent.actions import free_bounds, still_action
-from agent.guardrails.track import EffectorTrack, follow
+from agent.guardrails.track import follow
 from agent.guardrails.types import Action, Circumstances, GuardedAction, Limit
 from agent.guardrails.ways import Ways, way_of
 from envs.spec import TaskSpec
@@ -71,12 +71,18 @@ class Guardrails:
             surprise: Newest of short-term memory.
         """
         previous = self._previous(last)
+        way = reading = track = None
+        if self._ways is not None and previous is not None:
+            way, reading = way_of(previous), self._ways.read(readings)
+            known = None if last is None or (reading is not None and not self._reckons) else last.track
+            track = follow(known, reading, self._ways.longest * way)
         circumstances = Circumstances(
             previous=previous,
+            previous_way=way,
             still=still_action(self._actions, previous),
-            readings=readings,
+            reading=reading,
             surprise=surprise,
-            track=self._track(last, previous, readings),
+            track=track,
         )
         guarded = action.astype(np.float64)
         reasons: dict[str, str] = {}
@@ -88,19 +94,9 @@ class Guardrails:
             action=guarded.astype(np.float32),
             interventions=tuple(reasons),
             reasons=tuple(reasons.values()),
-            track=circumstances.track,
+            track=track,
         )
 
     def _previous(self, last: GuardedAction | None) -> Action | None:
         previous = self._actions.idle_action if last is None else last.action
         return None if previous is None else previous.astype(np.float64)
-
-    def _track(
-        self, last: GuardedAction | None, previous: Action | None, readings: Mapping[str, NDArray[np.float32]]
-    ) -> EffectorTrack | None:
-        """Returns what is known of the effector now."""
-        if self._ways is None or previous is None:
-            return None
-        reading = self._ways.read(readings)
-        known = None if last is None or (reading is not None and not self._reckons) else last.track
-        return follow(known, reading, self._ways.longest * way_of(previous))

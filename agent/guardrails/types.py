@@ -1,9 +1,8 @@
 """What limits what is done, and what it knows. Read this first."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +38,17 @@ class Circumstances:
     Attributes:
         previous: `[action_dim]`, executed before; at the start of an episode what does nothing, or None where nothing
             does.
+        previous_way: `[action_dim]`, the same as a way of the effector, or None where no limit needs one.
         still: `[action_dim]`, what stops the robot; see `still_action`.
-        readings: Sensor name to what it reads now, `[*sensor_shape]`; what is missing or not finite is not there.
+        reading: Where the effector's sensor says that it is now, m, or None where it says nothing finite.
         surprise: Newest of short-term memory.
         track: What is known of the effector, or None where there is none or it was never read.
     """
 
     previous: Action | None
+    previous_way: Action | None
     still: Action
-    readings: Mapping[str, NDArray[Any]]
+    reading: NDArray[np.float32] | None
     surprise: float
     track: EffectorTrack | None
 

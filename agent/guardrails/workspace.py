@@ -74,8 +74,8 @@ class Workspace(Limit):
         """Returns the action, or what is allowed, and why; see `Limit`."""
         if circumstances.track is None:
             return action, None
-        assert circumstances.previous is not None
-        tip, previous, way = circumstances.track.position, way_of(circumstances.previous), way_of(action)
+        assert circumstances.previous_way is not None
+        tip, previous, way = circumstances.track.position, circumstances.previous_way, way_of(action)
         rest = self._rest(tip, way)
         nearest = np.clip(rest, self.low, self.high)
         if np.array_equal(nearest, rest):
