@@ -57,14 +57,13 @@ class Novelty(FittedCost):
     def fit(self, statistics: TrainingStatistics) -> None:
         """Finds the centres of each block, and how far from them the training data lie.
 
-        Raises:
-            ValueError: There are fewer frames than centres.
+        Of fewer frames than centres each is a centre, and the first ones are more than once.
         """
         num_centers, rows = len(self.centers), len(statistics.embeddings)
-        if rows < num_centers:
-            raise ValueError(f"num_centers must be at most the {rows} frames of the training data, got {num_centers}")
         for index, block in enumerate(self._blocks):
             embeddings = statistics.embeddings[:, block]
+            if rows < num_centers:
+                embeddings = embeddings[torch.arange(num_centers, device=embeddings.device) % rows]
             centers = find_centers(embeddings, num_centers=num_centers, num_iterations=self._num_iterations)
             self.centers[:, block] = centers
             distances = _squared_distance(embeddings, centers).clamp_min(0.0).sqrt()
