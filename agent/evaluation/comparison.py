@@ -99,8 +99,9 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
         + "".join(f"{name.replace('_', ' '):>{size}}" for name, size in columns.items())
         + f" {'p50 ms':>7} {'p99 ms':>7} {f'at the end, against {reference}':>32}"
     )
+    disturbed = "" if comparison["scenario"] == "undisturbed" else f", scenario {comparison['scenario']}"
     lines = [
-        f"{comparison['env']} from {comparison['observation']}, seed {comparison['seed']}: the same "
+        f"{comparison['env']} from {comparison['observation']}, seed {comparison['seed']}{disturbed}: the same "
         f"{settings[0]['success_at_end']['n']} episodes of the {comparison['split']} split for all",
         header,
     ]

@@ -71,7 +71,7 @@ def comparison():
         Setting("mppi", 64): episodes(3, spent=60, latency=3.0),
         Setting("mppi", None): episodes(3, spent=60, latency=3.0),
     }
-    description = {"env": "reach", "observation": "state", "seed": 0, "split": "validation"}
+    description = {"env": "reach", "observation": "state", "scenario": "undisturbed", "seed": 0, "split": "validation"}
     return make_comparison(description, settings, reference="cem", versions={})
 
 
@@ -97,9 +97,15 @@ def test_the_table_has_a_line_for_each_setting(comparison):
     assert "-25.0 (" in line
 
 
+def test_the_table_says_what_happened_beside_the_agents_own_doing(comparison):
+    assert "scenario" not in format_comparison(comparison)
+    title, *_ = format_comparison({**comparison, "scenario": "tour"}).splitlines()
+    assert "reach from state, seed 0, scenario tour: the same 4 episodes" in title
+
+
 def test_who_never_plans_is_a_row_and_a_panel_all_the_same(tmp_path):
     reacting = [episode(seed, success=True, spent=0, latency=0.5, mode="reactive") for seed in range(4)]
-    description = {"env": "reach", "observation": "state", "seed": 0, "split": "validation"}
+    description = {"env": "reach", "observation": "state", "scenario": "undisturbed", "seed": 0, "split": "validation"}
     comparison = make_comparison(description, {Setting("cem", 64): reacting}, reference="cem", versions={})
     (row,) = comparison["settings"]
     assert row["evaluations"] == {"mean": 0.0, "max": 0}
