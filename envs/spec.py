@@ -1,5 +1,6 @@
 """What others may know of a task without importing it: plain data that fits in JSON."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -9,6 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 KINDS = ("numbers", "image")
+
+TASK_ID = re.compile(r"[A-Za-z0-9_./-]+")
+"""No colon: `gymnasium.make("module:id")` would import the module."""
+
+SENSOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""It is a key of configs and a part of file names."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +270,11 @@ class TaskSpec:
     def to_json(self) -> dict[str, Any]:
         """Returns plain data that `from_json` turns back into an equal spec."""
         return asdict(self)
+
+    def differences(self, other: "TaskSpec") -> dict[str, tuple[Any, Any]]:
+        """Returns what another spec says otherwise: key to what stands here and what there, as in JSON."""
+        here, there = self.to_json(), other.to_json()
+        return {key: (value, there[key]) for key, value in here.items() if value != there[key]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "TaskSpec":

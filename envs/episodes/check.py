@@ -144,13 +144,11 @@ def _wrong_values(dataset: EpisodeDataset) -> Iterator[str]:
 
 
 def _wrong_env(dataset: EpisodeDataset, task: Task) -> Iterator[str]:
-    there, here = dataset.manifest.env.to_json(), task.spec.to_json()
-    for key, value in there.items():
-        if value != here[key]:
-            yield (
-                f"the episodes come from {dataset.manifest.env.task_id} with {key}={value}, "
-                f"the one installed here has {key}={here[key]}: they cannot be replayed"
-            )
+    for key, (there, here) in dataset.manifest.env.differences(task.spec).items():
+        yield (
+            f"the episodes come from {dataset.manifest.env.task_id} with {key}={there}, "
+            f"the one installed here has {key}={here}: they cannot be replayed"
+        )
 
 
 def _undrawn(backends: Sequence[str]) -> Iterator[str]:

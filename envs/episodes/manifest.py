@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
-from envs.spec import TaskSpec
+from envs.spec import SENSOR_NAME, TASK_ID, TaskSpec
 from jepa_mpc.errors import UserError
 from jepa_mpc.files import write_whole
 
@@ -20,10 +20,6 @@ Ending = Literal["terminated", "truncated"]
 """How an episode ended: in the task itself, so that nothing could follow, or because somebody had seen enough."""
 
 _MAX_BYTES = 64 * 2**20
-_TASK_ID = re.compile(r"[A-Za-z0-9_./-]+")
-"""No colon: `gymnasium.make("module:id")` would import the module."""
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEYS = (
     "schema",
@@ -194,10 +190,12 @@ def _env(data: Any) -> TaskSpec:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(f"env is no description of an environment ({error!r}): {_short(data)}") from None
     _require(faithful, "env", data, "the keys and types of a TaskSpec and no others")
-    _require(_TASK_ID.fullmatch(env.task_id) is not None, "env.task_id", env.task_id, "letters, digits and any of _./-")
+    _require(TASK_ID.fullmatch(env.task_id) is not None, "env.task_id", env.task_id, "letters, digits and any of _./-")
     _require(bool(env.sensors), "env.sensors", data["sensors"], "at least one sensor")
     for name in env.sensors:
-        _require(_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _")
+        _require(
+            SENSOR_NAME.fullmatch(name) is not None, "the name of a sensor", name, "lower-case letters, digits and _"
+        )
     for what in ("perceived", "asked"):
         _require(set(data[what]) <= set(env.sensors), f"env.{what}", data[what], f"some of {sorted(env.sensors)}")
     if env.effector is not None:

@@ -11,12 +11,15 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from agent.run.cli.sweep import split_sweep
+from agent.run.config import tasks
 from agent.run.config.building import build, shipped
 from agent.run.config.composing import ConfigError, compose_config, flatten, group_names
 from agent.run.config.saved import _MAX_BYTES, continues, read_config, save_config
-from agent.run.config.schema import VERSION
+from agent.run.config.schema import VERSION, key_of
 from agent.run.config.shipped import _composed
 from agent.run.stages.finished_run import compose_on_run
+from agent.run.stages.vision import task_factory
+from jepa_mpc.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -241,6 +244,48 @@ def test_a_checkpoint_cannot_name_what_is_not_shipped(named):
 def test_hyper_parameters_that_do_not_fit_are_a_users_mistake():
     with pytest.raises(ConfigError, match="num_elites must be in"):
         build(compose_config(["planner.num_elites=100000"]).values.planner)
+
+
+def test_a_target_that_python_does_not_find_is_a_users_mistake():
+    with pytest.raises(UserError, match=r"^_target_ must name what Python finds, got 'envs.arm.task.make_taks'$"):
+        key_of("env.env_id", OmegaConf.create({"env": {"_target_": "envs.arm.task.make_taks"}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"sucess": {"info": "it"}}, "configs/env/reacher.yaml must have no key 'sucess', did you mean 'success'"),
+        ({"_partial_": False}, "configs/env/reacher.yaml must say `_partial_: true`"),
+    ],
+)
+def test_a_yaml_of_ones_own_that_does_not_fit_its_target_is_one_sentence(change, complaint):
+    config = compose_config(["env=reacher"])
+    OmegaConf.set_struct(config.values, False)
+    config.values.env.update(change)
+    with pytest.raises(ConfigError, match=complaint):
+        task_factory(config)
+
+
+def test_an_env_is_told_by_what_was_recorded_and_of_several_by_what_is_asked_for(monkeypatch):
+    ids = {"first": "other:Pole-v0", "mine": "Cart-v0", "nameless": None, "second": "Pole-v0", "third": "Pole-v0"}
+    specs = {name: SimpleNamespace(task_id="Pole-v0", num_steps=num) for num, name in enumerate(ids)}
+    monkeypatch.setattr(tasks, "group_names", lambda: {"env": list(ids)})
+    monkeypatch.setattr(tasks, "_spec", lambda name: None if name == "first" else specs[name])
+    monkeypatch.setattr(
+        tasks,
+        "compose_config",
+        lambda changes: SimpleNamespace(values=OmegaConf.create({"env": {"env_id": ids[changes[0][4:]]}})),
+    )
+
+    def name_of(spec, **asked):
+        return tasks.env_name(SimpleNamespace(folder="here", manifest=SimpleNamespace(env=spec)), **asked)
+
+    assert [name_of(specs[name]) for name in ("second", "third", "mine")] == ["second", "third", "first"]
+    assert name_of(specs["second"], asked="third") == "third"
+    assert name_of(specs["second"], asked="nameless") == "second"
+    assert name_of(SimpleNamespace(task_id="Cart-v0")) == "mine"
+    with pytest.raises(ConfigError, match="the episodes in 'here' are of Boat-v0, none of"):
+        name_of(SimpleNamespace(task_id="Boat-v0"))
 
 
 @pytest.fixture

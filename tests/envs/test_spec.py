@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,3 +81,11 @@ def test_what_makes_no_sense_is_refused(make, complaint):
 def test_an_image_is_what_says_so_and_not_what_looks_like_one():
     assert not Sensor((8, 8, 3), "numbers", "m").is_image
     assert Sensor((8, 8, 3), "image", "").is_image
+
+
+def test_a_spec_says_in_what_another_differs():
+    assert SPEC.differences(SPEC) == {}
+    assert SPEC.differences(replace(SPEC, num_steps=7, task_id="x/Y-v0")) == {
+        "task_id": (SPEC.task_id, "x/Y-v0"),
+        "num_steps": (SPEC.num_steps, 7),
+    }

@@ -19,6 +19,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from agent.evaluation.seeds import SPLIT_SIZE
+from jepa_mpc.errors import UserError
 from world_model.training.fit_settings import HARMLESS
 
 VERSION = 2
@@ -205,8 +206,16 @@ def key_of(key: str, values: DictConfig) -> Key:
 
 @lru_cache(maxsize=256)
 def _hints(target: str) -> dict[str, Any]:
-    """Returns the types of a shipped constructor's arguments."""
-    return {name: it.annotation for name, it in signature(get_object(target), eval_str=True).parameters.items()}
+    """Returns the types of a shipped constructor's arguments.
+
+    Raises:
+        UserError: There is none, as in a yaml of the user's own.
+    """
+    try:
+        constructor = get_object(target)
+    except ImportError:
+        raise UserError(f"_target_ must name what Python finds, got '{target}'") from None
+    return {name: it.annotation for name, it in signature(constructor, eval_str=True).parameters.items()}
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

@@ -56,9 +56,9 @@ def load_modules_for(task: Task, config: Config, run_folder: Path) -> Modules:
         ConfigError: It was another one.
     """
     modules = load_modules(config, checkpoint_path(run_folder))
-    if modules.spec != task.spec:
+    for key, (there, here) in modules.spec.differences(task.spec).items():
         raise ConfigError(
-            f"the checkpoint was trained on {modules.spec.task_id} with fingerprint {modules.spec.fingerprint[:12]}, "
-            f"this is {task.spec.task_id} with {task.spec.fingerprint[:12]}: train again"
+            f"the checkpoint was trained on {modules.spec.task_id} with {key}={there}, here it has {key}={here}: train "
+            "again, on episodes that are recorded anew"
         )
     return modules

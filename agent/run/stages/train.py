@@ -62,7 +62,7 @@ def train_agent(changes: Changes) -> Training:
     if config.values.train.data is None:
         raise ConfigError("train needs a folder of episodes, as in `jepa-mpc train data=runs/reach_state_data_seed0`")
     dataset = open_dataset(Path(config.values.train.data))
-    env = env_name(dataset)
+    env = env_name(dataset, asked=str(config.choices["env"]))
     if "env" in changes and config.choices["env"] != env:
         raise ConfigError(f"the episodes in '{dataset.folder}' are of env={env}, got env={config.choices['env']}")
     config = compose_config({**changes, "env": env}, section=SECTION)
@@ -116,10 +116,9 @@ def _check_observation(config: Config, dataset: EpisodeDataset) -> None:
             f"observation={config.choices['observation']} it sees {asked}: choose the observation that they were "
             "recorded with, or record others"
         )
-    if (drawn := dataset.manifest.env.fingerprint) != here.fingerprint:
+    for key, (there, now) in dataset.manifest.env.differences(here).items():
         raise ConfigError(
-            f"the episodes in '{dataset.folder}' were recorded with the fingerprint {drawn[:12]}, here it is "
-            f"{here.fingerprint[:12]}: record others"
+            f"the episodes in '{dataset.folder}' were recorded with {key}={there}, here it is {now}: record others"
         )
 
 

@@ -1,7 +1,10 @@
 """From a config to a task: which one, by which cameras the agent sees it, and what draws them."""
 
 from dataclasses import replace
-from inspect import signature
+from functools import partial
+from inspect import Parameter, signature
+
+from omegaconf import OmegaConf
 
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
@@ -9,21 +12,27 @@ from agent.run.config.refusals import refusals
 from envs.rendering import choose_backend
 from envs.types import Task, TaskFactory
 from envs.vision import Vision
+from jepa_mpc.hints import hint
 
 
 def task_factory(config: Config) -> TaskFactory:
     """Returns what makes the task that a config asks for, here or in another process.
 
     Raises:
-        ConfigError: Its yaml lacks a key.
+        ConfigError: Its yaml, which may be one of the user's own, does not fit its target.
     """
-    factory: TaskFactory = build(config.values.env)
+    place = f"configs/env/{config.choices['env']}.yaml"
+    if OmegaConf.select(config.values, "env._partial_") is not True:
+        raise ConfigError(f"{place} must say `_partial_: true` beside its _target_: it tells how tasks are made")
+    factory: partial[Task] = build(config.values.env)
+    parameters = signature(factory.func).parameters
+    takes_any = any(it.kind is Parameter.VAR_KEYWORD for it in parameters.values())
+    for key in [] if takes_any else sorted(factory.keywords.keys() - parameters.keys()):
+        raise ConfigError(f"{place} must have no key '{key}'{hint(key, parameters)}")
     try:
         signature(factory).bind(vision=None, film_size=None)
-    except TypeError as error:  # what a yaml of one's own lacks
-        raise ConfigError(
-            f"configs/env/{config.choices['env']}.yaml must have every key of its target: {error}"
-        ) from None
+    except TypeError as error:
+        raise ConfigError(f"{place} must have every key of its target: {error}") from None
     return factory
 
 
