@@ -10,6 +10,10 @@ class UserError(ValueError):
     """What came from outside cannot be used; the message is one sentence: what was wrong, and what would be right."""
 
 
+class ForeignFault(RuntimeError):  # noqa: N818 - it is whose it is that matters
+    """Somebody else's code, as that of a robot's environment, failed; the message says whose, and what it said."""
+
+
 def is_refusal(error: BaseException) -> bool:
     """Returns whether our own code said with a `raise` that it does not take what it was given.
 

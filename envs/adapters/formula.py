@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_TERM = re.compile(r"\s*([+-])?\s*([A-Za-z_][\w.]*)\s*(?:\[\s*(-?\d*)\s*:\s*(-?\d*)\s*\])?\s*")
+_NAME = r"""[A-Za-z_][\w.]*|'[^']+'|"[^"]+\""""
+_PART = r"\[\s*(-?\d+)?\s*:\s*(-?\d+)?\s*\]"
+_TERM = re.compile(rf"\s*([+-])?\s*({_NAME})\s*(?:{_PART})?\s*")
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,18 @@ class Term:
 class Formula:
     """A sum of parts of an observation, as `observation[8:10] + observation[4:6]`.
 
+    A name that is no plain word stands in quotes, as `'target pos'[0:2]`.
+
     Attributes:
         terms: At least one.
     """
 
     terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, entry: str) -> "Formula":
+        """Returns what reads an entry as it is."""
+        return cls((Term(sign=1, entry=entry, part=slice(None)),))
 
     @classmethod
     def parse(cls, text: object) -> "Formula":
@@ -50,7 +59,7 @@ class Formula:
             if bool(terms) and sign is None:
                 break
             part = slice(int(low) if low else None, int(high) if high else None)
-            terms.append(Term(sign=-1 if sign == "-" else 1, entry=entry, part=part))
+            terms.append(Term(sign=-1 if sign == "-" else 1, entry=entry.strip("'\""), part=part))
             place = found.end()
         if not terms or not isinstance(text, str) or place < len(text):
             raise ValueError(
@@ -69,6 +78,7 @@ class Formula:
 
         Raises:
             KeyError: There is no such entry.
+            ValueError: The parts differ in shape.
         """
         first, *others = self.terms
         value = entries[first.entry]
@@ -78,5 +88,8 @@ class Formula:
             return value.copy()
         total: NDArray[np.float32] = first.sign * np.asarray(value, np.float32)
         for term in others:
-            total = total + term.sign * np.asarray(entries[term.entry][term.part], np.float32)
+            part = np.asarray(entries[term.entry][term.part], np.float32)
+            if part.shape != total.shape:
+                raise ValueError(f"its parts must have one shape, got {total.shape} and {part.shape}")
+            total = total + term.sign * part
         return total

@@ -31,10 +31,11 @@ from numpy.typing import NDArray
 from envs.adapters.formula import Formula
 from envs.rendering import FIXES, NothingRenders, choose_backend
 from envs.simulator import mujoco
-from envs.spec import Actions, Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
+from envs.spec import SENSOR_NAME, TASK_ID, Actions, Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 from envs.types import Frame, Readings, Verdict
 from envs.vision import Vision
-from jepa_mpc.errors import UserError
+from jepa_mpc.errors import ForeignFault, UserError
+from jepa_mpc.ranges import check_count, check_number
 
 _BACKEND = "MUJOCO_GL"
 _ACHIEVED, _DESIRED = "achieved_goal", "desired_goal"
@@ -87,6 +88,15 @@ def make_task(
             f"cameras must be none, got {list(vision.cameras)}: {env_id} shows the images that are entries of its "
             "observation and no others; choose observation=state"
         )
+    check_number("control_dt", control_dt, above=0, null=True)
+    check_count("num_steps", num_steps, least=1, null=True)
+    mappings = {"options": options, "sensors": sensors, "goal": goal, "success": success, "effector": effector}
+    for key, value in mappings.items():
+        if not isinstance(value, Mapping) and (value is not None or key == "options"):
+            or_null = "" if key == "options" else ", or null"
+            raise AdapterError(f"{key} must be a mapping, as in configs/env/reacher.yaml{or_null}, got {value!r}")
+    if not isinstance(env_id, str) or not TASK_ID.fullmatch(env_id.rpartition(":")[2]):
+        raise AdapterError(f"env_id must be as in gymnasium.make, of letters, digits and any of _./-, got {env_id!r}")
     env = _make(env_id, extra, options)
     if film_size is not None and "rgb_array" in (env.metadata or {}).get("render_modes", ()):
         env.close()
@@ -142,7 +152,8 @@ class GymnasiumTask:
         self._name = name
         self._film_size = film_size
         fingerprint = _fingerprint(env, identity)  # before the first reset: some draw their goal into the model
-        first, info = env.reset(seed=0)
+        with _theirs(name):
+            first, info = env.reset(seed=0)
         entries = _flatten(first, env.observation_space, name)
         self._goal, self._constants = self._goal_formulas(goal, entries)
         self._sensors, units = self._sensor_formulas(sensors, entries)
@@ -155,17 +166,18 @@ class GymnasiumTask:
                 raise AdapterError(
                     f"goal.{sensor} must have the shape of the sensor, {readings[sensor].shape}, got {wish.shape}"
                 )
+        for sensor in self._sensors:
+            if not SENSOR_NAME.fullmatch(sensor):
+                raise AdapterError(
+                    f"a sensor of {name} must be called by lower-case letters, digits and _, got '{sensor}': say under "
+                    f"sensors what it is called, as in {{hand: {{reads: \"'{sensor}'\", unit: m}}}}"
+                )
         self._units = {sensor: units[sensor] for sensor in wished}
         self._within, self._says_success = self._criterion(success, wished, info)
         self._spec = TaskSpec(
             task_id=name,
             fingerprint=fingerprint,
-            sensors={
-                sensor: Sensor(
-                    shape=reading.shape, kind="image" if reading.dtype == np.uint8 else "numbers", unit=units[sensor]
-                )
-                for sensor, reading in readings.items()
-            },
+            sensors={sensor: _sensor(sensor, reading, units[sensor]) for sensor, reading in readings.items()},
             perceived=tuple(readings),
             asked=tuple(wished),
             goal={},
@@ -189,8 +201,13 @@ class GymnasiumTask:
         return f"{' and '.join(near)} of its goal"
 
     def reset(self, seed: int) -> Frame:
-        """Starts the episode of that seed."""
-        observation, info = self._env.reset(seed=seed)
+        """Starts the episode of that seed.
+
+        Raises:
+            ForeignFault: The environment fails.
+        """
+        with _theirs(self._name):
+            observation, info = self._env.reset(seed=seed)
         return self._frame(observation, info, terminated=False, truncated=False)
 
     def step(self, action: NDArray[Any], /) -> Frame:
@@ -198,10 +215,12 @@ class GymnasiumTask:
 
         Raises:
             ValueError: It is none of the task's actions.
+            ForeignFault: The environment fails.
         """
         if not self._spec.actions.admits(np.asarray(action)):
             raise ValueError(f"an action of {self._name} is {self._spec.actions}, got {action}")
-        observation, _, terminated, truncated, info = self._env.step(self._command(action))
+        with _theirs(self._name):
+            observation, _, terminated, truncated, info = self._env.step(self._command(action))
         return self._frame(observation, info, terminated=bool(terminated), truncated=bool(truncated))
 
     def close(self) -> None:
@@ -306,14 +325,15 @@ class GymnasiumTask:
         if sensors is None:
             goals = {entry for formula in self._goal.values() for entry in formula.entries}
             names = [entry for entry in entries if entry not in goals]
-            return {name: _parsed(name, name) for name in names}, dict.fromkeys(names, "")
+            return {name: Formula.of(name) for name in names}, dict.fromkeys(names, "")
         if not sensors:
             raise AdapterError(f"sensors must name at least one of {self._name}, or be null for all, got none")
         for name, values in sensors.items():
-            if not isinstance(values, Mapping) or set(values) != {"reads", "unit"}:
+            whole = isinstance(values, Mapping) and set(values) == {"reads", "unit"}
+            if not whole or not isinstance(values["unit"], str):
                 raise AdapterError(f"sensors.{name} must be like {{reads: observation[0:3], unit: m}}, got {values!r}")
         formulas = {name: _parsed(f"sensors.{name}.reads", values["reads"]) for name, values in sensors.items()}
-        return formulas, {name: str(values["unit"]) for name, values in sensors.items()}
+        return formulas, {name: values["unit"] for name, values in sensors.items()}
 
     def _criterion(
         self, success: Mapping[str, Any] | None, wished: Readings, info: Mapping[str, Any]
@@ -346,11 +366,38 @@ class GymnasiumTask:
 def _make(env_id: str, extra: str | None, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
     """Makes an environment that no clock of its own cuts."""
     try:
-        with _without_notices():
+        with _without_notices(), _theirs(env_id, but=(ImportError, gymnasium.error.Error, TypeError)):
             return gymnasium.make(env_id, max_episode_steps=-1, disable_env_checker=True, **options)
+    except TypeError as error:
+        if "keyword argument" not in str(error):
+            raise ForeignFault(_failure(env_id, error)) from error
+        raise AdapterError(f"options must be arguments of {env_id}, got {dict(options)}: {_one_line(error)}") from None
     except (ImportError, gymnasium.error.Error) as error:
         remedy = "" if extra is None else f": pip install 'jepa-mpc[{extra}]'"
-        raise AdapterError(f"{env_id} cannot be had here ({' '.join(str(error).split())}){remedy}") from None
+        raise AdapterError(f"{env_id} cannot be had here ({_one_line(error)}){remedy}") from None
+
+
+@contextmanager
+def _theirs(name: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Says whose fault it is where an environment fails.
+
+    Raises:
+        ForeignFault: It raised something else than what is named in `but`.
+    """
+    try:
+        yield
+    except but:
+        raise
+    except Exception as error:
+        raise ForeignFault(_failure(name, error)) from error
+
+
+def _failure(name: str, error: Exception) -> str:
+    return f"{name} failed, and not jepa-mpc: {type(error).__name__}: {_one_line(error)}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextmanager
@@ -409,6 +456,16 @@ def _array(value: Any, space: gymnasium.Space[Any], name: str) -> NDArray[Any]:
     raise AdapterError(f"the observation of {name} must be numbers or images, got a {type(space).__name__}")
 
 
+def _sensor(name: str, reading: NDArray[Any], unit: str) -> Sensor:
+    try:
+        sensor = Sensor(shape=reading.shape, kind="image" if reading.dtype == np.uint8 else "numbers", unit=unit)
+    except ValueError as error:
+        raise AdapterError(f"the sensor '{name}' cannot be read: {error}") from None
+    if reading.ndim == 3 and reading.shape[2] == 3 and not sensor.is_image:
+        raise AdapterError(f"the sensor '{name}' must show pictures as whole numbers of 8 bits, uint8, got others")
+    return sensor
+
+
 def _actions(space: gymnasium.Space[Any], idle: Any, name: str) -> Actions:
     try:
         if isinstance(space, gymnasium.spaces.Discrete):
@@ -450,6 +507,7 @@ def _effector(values: Mapping[str, Any], readings: Readings, name: str) -> Effec
             "effector must be null or like {sensor: hand, workspace: {low: [0, 0, 0], high: [1, 1, 1]}, "
             f"max_displacement: 0.03}}, got {dict(values)} ({error!r})"
         ) from None
+    check_number("effector.max_displacement", effector.max_displacement, above=0)
     if effector.sensor not in readings:
         raise AdapterError(f"effector.sensor must be one of {name}'s, {sorted(readings)}, got {effector.sensor}")
     if not len(box.low) == len(box.high) == readings[effector.sensor].size:
@@ -457,6 +515,8 @@ def _effector(values: Mapping[str, Any], readings: Readings, name: str) -> Effec
             f"effector.workspace must have as many numbers as '{effector.sensor}' reads, "
             f"{readings[effector.sensor].size}, got {dict(values['workspace'])}"
         )
+    if not np.less_equal(box.low, box.high).all():
+        raise AdapterError(f"effector.workspace must have low nowhere above high, got {dict(values['workspace'])}")
     return effector
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from envs.episodes.parallel import WorkerError
-from jepa_mpc.errors import UserError
+from jepa_mpc.errors import ForeignFault, UserError
 from world_model.training.fit import TrainingStopped
 
 _FAULT = (
@@ -29,7 +29,7 @@ class Outcome:
 
 
 def attempt(work: Callable[[], int]) -> Outcome:
-    """Works, and says how it ended; the traceback of a fault of ours goes to stderr."""
+    """Works, and says how it ended; the traceback of a fault goes to stderr."""
     try:
         return Outcome(work())
     except Exception as error:
@@ -38,6 +38,8 @@ def attempt(work: Callable[[], int]) -> Outcome:
         if isinstance(error, TrainingStopped | WorkerError):
             return Outcome(1, _sentence(error))
         traceback.print_exception(error)
+        if isinstance(error, ForeignFault):
+            return Outcome(2, f"{_sentence(error)}; it is to be mended there, its traceback stands above")
         return Outcome(3, f"{type(error).__name__}; {_FAULT}")
 
 

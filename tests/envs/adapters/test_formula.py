@@ -7,6 +7,7 @@ ENTRIES = {
     "observation": np.arange(10.0),
     "achieved.hand": np.array([1.0, 2.0]),
     "frame": np.zeros((4, 4, 3), np.uint8),
+    "target pos-1": np.array([3.0, 4.0]),
 }
 
 
@@ -20,6 +21,8 @@ ENTRIES = {
         ("observation[8:10] + observation[4:6]", [12, 14]),
         ("observation[8:10]-achieved.hand", [7, 7]),
         (" - achieved.hand ", [-1, -2]),
+        ("'target pos-1'[1:2]", [4]),
+        ('achieved.hand + "target pos-1"', [4, 6]),
     ],
 )
 def test_it_reads_parts_of_entries_and_sums_of_them(text, expected):
@@ -39,8 +42,27 @@ def test_an_image_is_read_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", None, 3, "observation[2]", "observation[2:4", "observation observation", "a + ", "a * b", "1:2"]
+    "text",
+    [
+        "",
+        " ",
+        None,
+        3,
+        "observation[2]",
+        "observation[2:4",
+        "observation observation",
+        "a + ",
+        "a * b",
+        "1:2",
+        "a[-:2]",
+        "'a",
+    ],
 )
 def test_what_is_no_formula_is_refused(text):
     with pytest.raises(ValueError, match="it must name entries of the observation, as in"):
         Formula.parse(text)
+
+
+def test_parts_of_different_shapes_are_no_sum():
+    with pytest.raises(ValueError, match=r"its parts must have one shape, got \(2,\) and \(1,\)"):
+        Formula.parse("observation[0:2] + observation[2:3]").read(ENTRIES)

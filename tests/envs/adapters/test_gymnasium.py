@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 import yaml
 from farama_notifications import notifications
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 
+from agent.run.cli.errors import attempt
 from envs.adapters.gymnasium import AdapterError, make_task
 from envs.episodes import recording
 from envs.episodes.check import check_dataset
@@ -25,6 +28,7 @@ from envs.rendering import NothingRenders
 from envs.spec import BoxActions, DiscreteActions, TaskSpec
 from envs.types import HasCameras, HasExpert, HasState
 from envs.vision import Vision
+from jepa_mpc.errors import ForeignFault, UserError
 
 FOLDER = Path(__file__).parent
 NULLS = {
@@ -234,6 +238,32 @@ def test_a_maker_travels_to_another_process():
         ({"success": {"within": {"eye": 1.0}}}, "success.within must give sensors of the goal"),
         ({"success": {"within": {"place": -1.0}}}, "success.within must give sensors of the goal"),
         ({"success": {"nearer": 1.0}}, "success must be like"),
+        ({"success": 0.1}, "success must be a mapping, as in configs/env/reacher.yaml, or null, got 0.1"),
+        ({"sensors": ["place"]}, "sensors must be a mapping"),
+        ({"goal": 3}, "goal must be a mapping"),
+        ({"effector": ["place"]}, "effector must be a mapping"),
+        ({"options": None}, "options must be a mapping, as in configs/env/reacher.yaml, got None"),
+        ({"options": {"bogus": 1}}, "options must be arguments of toys:toys/Sees-v0, got {'bogus': 1}"),
+        ({"env_id": None}, "env_id must be as in gymnasium.make"),
+        ({"sensors": {"place": {"reads": "place", "unit": None}}}, "sensors.place must be like"),
+        ({"sensors": {"place": {"reads": "place + place[0:1]", "unit": "m"}}}, "its parts must have one shape"),
+        (
+            {"sensors": None},
+            r"by lower-case letters, digits and _, got 'eye.frame': say under sensors what it is called",
+        ),
+        (
+            {
+                "sensors": {
+                    "place": {"reads": "place", "unit": "m"},
+                    "eye": {"reads": "eye.frame[0:8] + eye.frame[0:8]", "unit": ""},
+                }
+            },
+            "the sensor 'eye' must show pictures as whole numbers of 8 bits",
+        ),
+        (
+            {"effector": {"sensor": "place", "workspace": {"low": [0, 1], "high": [1, 0]}, "max_displacement": 1.0}},
+            "effector.workspace must have low nowhere above high",
+        ),
         ({"idle": [0.0]}, "the actions of toys/Sees-v0 cannot be taken"),
         ({"idle": [0.0, 2.0]}, "the idle action must lie between"),
         ({"effector": {"sensor": "place"}}, "effector must be null or like"),
@@ -255,6 +285,62 @@ def test_a_yaml_that_does_not_fit_gets_one_sentence(changes, complaint):
     with pytest.raises(AdapterError, match=complaint) as error:
         make("sees", **changes)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"control_dt": 0}, "control_dt must be above 0 and finite, or null, got 0"),
+        ({"control_dt": "fast"}, "control_dt must be above 0"),
+        ({"num_steps": 0}, "num_steps must be at least 1, or null, got 0"),
+        ({"num_steps": 2.5}, "num_steps must be a whole number"),
+        (
+            {"effector": {"sensor": "place", "workspace": {"low": [0, 0], "high": [1, 1]}, "max_displacement": 0}},
+            "effector.max_displacement must be above 0",
+        ),
+    ],
+)
+def test_a_number_of_a_yaml_that_makes_no_sense_is_refused(changes, complaint):
+    with pytest.raises(UserError, match=complaint):
+        make("sees", **changes)
+
+
+def test_a_picture_that_is_not_in_colours_is_named(monkeypatch):
+    grey = spaces.Dict({"eye": spaces.Box(0, 255, (8, 8, 1), np.uint8), "place": spaces.Box(0, 1, (2,), np.float32)})
+
+    class Grey(gymnasium.Env):
+        action_space, observation_space = spaces.Discrete(2), grey
+
+        def reset(self, *, seed=None, options=None):
+            return grey.sample(), {}
+
+    monkeypatch.setitem(gymnasium.registry, "toys/Grey-v0", EnvSpec("toys/Grey-v0", Grey, max_episode_steps=5))
+    given = {"goal": {"place": [0.0, 0.0]}, "success": {"within": {"place": 0.1}}, "control_dt": 0.1}
+    with pytest.raises(AdapterError, match=r"the sensor 'eye' cannot be read: the shape of an image must be"):
+        make_task(**{**NULLS, **given, "env_id": "toys/Grey-v0"})
+
+
+@pytest.mark.parametrize("broken", ["__init__", "reset", "step"])
+def test_an_environment_that_fails_is_named_and_no_fault_of_ours(monkeypatch, capsys, broken):
+    def fail(self, *arguments, **named):
+        raise ValueError("the motor is off")
+
+    if broken == "step":
+        task = make("forces")
+    monkeypatch.setattr(sys.modules["toys"].Forces, broken, fail)
+
+    def work():
+        if broken == "step":
+            task.reset(0)
+            task.step(np.zeros(1))
+        make("forces")
+        return 0
+
+    with pytest.raises(ForeignFault, match=r"toys/Forces-v0 failed, and not jepa-mpc: ValueError: the motor is off"):
+        work()
+    outcome = attempt(work)
+    assert outcome.code == 2 and "is to be mended there" in outcome.said and "report" not in outcome.said
+    assert "in fail" in capsys.readouterr().err
 
 
 def test_what_cannot_be_an_action_is_said():
