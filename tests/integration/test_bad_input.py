@@ -77,6 +77,8 @@ def complaint(capsys, arguments):
         (["run", "env=push", "critic=[]", "output=out"], "a policy learns from a critic"),
         (["run", "env=push", "cost=[goal_distance]", "cost.novelty.weight=1", "output=out"], "cost.novelty.weight"),
         (["run", "scenario=shove", "output=out"], "shove"),
+        (["run", "planner=gradient", "evaluate.oracle=1", "output=out"], "the oracle model simulates, so it has no"),
+        (["run", "planner=collocation", "evaluate.oracle=1", "output=out"], "the oracle model simulates, so it"),
         ([*PIXELS, "observation.image_size=10"], "image_size must be in 16..512 pixels, got 10"),
         (
             [*PIXELS, "observation.image_size=18"],

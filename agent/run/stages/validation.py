@@ -2,13 +2,14 @@
 
 from contextlib import closing
 
+from agent.evaluation.oracle import OracleModel
 from agent.evaluation.pictures.files import missing_plugin
 from agent.evaluation.seeds import episode_seeds
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, critic_learning, steps_critic
-from agent.run.stages.modules import build_modules, model_configs
+from agent.run.stages.modules import Modules, build_modules, model_configs
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
 from envs.spec import DiscreteActions, TaskSpec
@@ -54,6 +55,8 @@ def validate(config: Config, spec: TaskSpec) -> None:
     with refusals("regularizer."):
         build(values.regularizer).attach(modules.world_model)
     build_actor(config, modules)
+    if values.evaluate.oracle:
+        _look_ahead_once(config, modules)
 
 
 def validate_collection(config: Config, spec: TaskSpec) -> None:
@@ -82,6 +85,18 @@ def _stage_once(config: Config, spec: TaskSpec) -> None:
             )
         staged, _ = build(config.values.scenario)(spec).stage(task, UniformRandom(spec), seed=seed)
         staged.reset(seed)
+
+
+def _look_ahead_once(config: Config, modules: Modules) -> None:
+    """Lets the oracle decide once: not every planner can plan in a simulator."""
+    world_model = modules.world_model
+    with closing(configured_task(config)) as task:
+        assert isinstance(task, HasState), "or the stage would not have been set"
+        oracle = OracleModel(world_model=world_model, task=task, action_repeat=world_model.action_repeat)
+        actor = build_actor(config, modules, world_model=oracle)
+        frame = task.reset(episode_seeds(config.values.evaluate.split, 1)[0])
+        actor.reset(frame.goal, seed=0)
+        actor.act(frame.readings)
 
 
 def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
