@@ -60,6 +60,11 @@ def hard(
                 f"the limit '{refused[0]}' needs {missing}, and {spec.task_id} has none such: do without it by "
                 f"limits=[{','.join(without)}], or leave limits at null"
             )
+        if workspace is not None:
+            raise ValueError(
+                f"workspace must be null here, got {dict(workspace)}: the limit 'workspace' needs {missing}, and "
+                f"{spec.task_id} has none such"
+            )
         chosen = tuple(name for name in chosen if name not in OF_AN_EFFECTOR)
     made: dict[str, Limit] = {"finite": Finite(), "box": Box(actions=spec.actions)}
     if max_rate is not None:

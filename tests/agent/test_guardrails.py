@@ -522,6 +522,11 @@ def test_the_bounds_of_a_choice_are_its_choices():
             {"limits": ["finite", "workspace"]},
             "the limit 'workspace' needs actions of 3 components, as many as the effector has ways, not 4 finite ",
         ),
+        (
+            other_robot(FORCES),
+            {"workspace": {"low": [0.0], "high": [1.0]}},
+            "workspace must be null here, got .*: the limit 'workspace' needs an effector, and test/Tip-v0 has none",
+        ),
         (other_robot(MOVES), {"max_rate": 0.5}, "the limit 'rate' needs actions that are numbers in a box"),
         (make_spec(), {"limits": ["velocity"]}, "limits must be some of finite, box, rate, .*, got 'velocity'"),
         (make_spec(), {"limits": ["box", "rate"]}, "max_rate must be a number where limits name 'rate', got null"),
