@@ -1,10 +1,14 @@
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
+from agent.evaluation.comparison import Setting
 from agent.run.cli import main
-from agent.run.config.composing import group_names
+from agent.run.config.composing import ConfigError, compose_config, group_names
+from agent.run.stages import compare_planners
+from jepa_mpc.errors import UserError
 
 PAIR = ["planners=[cem,random_shooting]", "budgets=[4,null]", "num_episodes=2"]
 
@@ -135,3 +139,21 @@ def test_a_run_without_training_is_one_sentence(capsys, smoke_run, tmp_path):
         assert main(["compare-planners", *arguments]) == 2
         sentence = capsys.readouterr().err.strip()
         assert message in sentence and "\n" not in sentence
+
+
+def test_where_a_planner_cannot_plan_those_that_can_are_named(monkeypatch):
+    def make(name, task):
+        if name.startswith("cem"):
+            raise UserError("there are only 3 discrete ones")
+
+    make.configs = {f"{name} at 8": compose_config([]) for name in ("beam_search", "cem", "mppi")}
+    acted = SimpleNamespace(planning_latencies_ms=[1.0])
+    monkeypatch.setattr(compare_planners, "evaluate_episode", lambda *_, **__: acted)
+    settings = [Setting(name, 8) for name in ("beam_search", "cem", "mppi")]
+    with pytest.raises(
+        ConfigError,
+        match=r"^the planner cem at 8 cannot plan in this run: there are only 3 discrete ones; "
+        r"those that can are planners=\[beam_search,mppi\]$",
+    ):
+        compare_planners._try_all(settings, make, None, SimpleNamespace(num_steps=5), 0)
+    assert compare_planners._try_all(settings[::2], make, None, SimpleNamespace(num_steps=5), 0) > 0

@@ -246,7 +246,7 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, task: Task, s
     Raises:
         ConfigError: A planner cannot plan in this run.
     """
-    total = 0.0
+    total, unable = 0.0, dict[Setting, ValueError]()
     for setting in settings:
         try:
             policy = factory(str(setting), task)
@@ -255,9 +255,13 @@ def _try_all(settings: Sequence[Setting], factory: PlannerFactory, task: Task, s
         except ValueError as error:
             if not is_refusal(error):
                 raise
-            raise ConfigError(
-                f"the planner {setting} cannot plan in this run: {error}; name those that can, as in planners=[cem]"
-            ) from None
+            unable[setting] = error
+            continue
         latencies = episode.planning_latencies_ms or episode.deciding_latencies_ms  # where all react, nobody plans
         total += float(np.median(latencies or [0.0])) / 1e3 * scenario.num_steps / repeat
+    if unable:
+        (setting, refusal), refused = next(iter(unable.items())), {it.planner for it in unable}
+        able = dict.fromkeys(it.planner for it in settings if it.planner not in refused)
+        remedy = f"; those that can are planners=[{','.join(able)}]" if able else ""
+        raise ConfigError(f"the planner {setting} cannot plan in this run: {refusal}{remedy}")
     return total
