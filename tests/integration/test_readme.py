@@ -7,9 +7,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+from yaml import safe_load
 
 from agent.run.cli import main
+from envs.adapters.gymnasium import make_task
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -89,6 +92,14 @@ def test_an_environment_is_one_file_and_one_yaml(checkout):
     command = ("agent.run.cli", "run", "env=slide", "experiment=smoke", "evaluate.num_episodes=1", "output=slide")
     run(*command)
     run("agent.run.cli", "check-data", "slide/data")
+
+
+def test_somebody_elses_robot_is_a_yaml_alone():
+    keys = {key: it for key, it in safe_load(blocks("yaml")[1]).items() if not key.startswith("_")}
+    task = make_task(**keys, vision=None, film_size=None)
+    upright = task.reset(0).goal["direction"]
+    assert upright.tolist() == [1.0, 0.0] and task.spec.num_steps == 200
+    assert np.isfinite(task.step(task.spec.actions.idle_action).readings["speed"]).all()
 
 
 def test_a_planner_is_one_file_and_one_yaml(checkout, smoke_run):
