@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,37 @@ def make_results(
         "solved_at_start_redrawn": sum(episode.redrawn for episode in actor),
         "versions": dict(versions),
     }
+
+
+def free_names(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    split: str,
+    num_episodes: int,
+    episodes_of: Callable[[Any], Sequence[Any]],
+) -> list[str]:
+    """Returns under which names findings are written: those of the first in a folder are never overwritten.
+
+    Those of another split, or of another number of episodes, lie beside them under names that say so.
+
+    Args:
+        folder: Of the findings.
+        names: Of the first findings, and of what lies with them.
+        split: Of the new findings.
+        num_episodes: Of the new findings.
+        episodes_of: Returns the episodes of what was read from the first findings.
+    """
+    first = folder / names[0]
+    if not first.exists():
+        return list(names)
+    try:
+        there = json.loads(first.read_text(encoding="utf-8"))
+        same = (there["split"], len(episodes_of(there))) == (split, num_episodes)
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        same = False
+    addition = "" if same else f"_{split}_{num_episodes}"
+    return [f"{Path(name).stem}{addition}{Path(name).suffix}" for name in names]
 
 
 def write_results(results: Mapping[str, Any], folder: Path, *, file: str = RESULTS_FILE) -> Path:

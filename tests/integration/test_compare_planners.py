@@ -1,5 +1,6 @@
 import json
 import shutil
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -157,3 +158,13 @@ def test_where_a_planner_cannot_plan_those_that_can_are_named(monkeypatch):
     ):
         compare_planners._try_all(settings, make, None, SimpleNamespace(num_steps=5), 0)
     assert compare_planners._try_all(settings[::2], make, None, SimpleNamespace(num_steps=5), 0) > 0
+
+
+def test_another_split_lies_beside_the_first_comparison_and_nothing_is_overwritten(pair, smoke_run, tmp_path):
+    folder = shutil.copytree(pair[0], tmp_path / "pair")
+    first = {name: (folder / name).read_bytes() for name in ("comparison.json", "comparison.png", "config.yaml")}
+    few = ["planners=[random_shooting]", "budgets=[4]", "num_episodes=1", "split=evaluation", "num_workers=1"]
+    assert main(["compare-planners", f"run={smoke_run}", f"output={folder}", *few]) == 0
+    assert {name: (folder / name).read_bytes() for name in first} == first
+    assert json.loads((folder / "comparison_evaluation_1.json").read_text())["split"] == "evaluation"
+    assert (folder / "comparison_evaluation_1.png").is_file() and (folder / "config_evaluation_1.yaml").is_file()

@@ -3,7 +3,8 @@
 Each planner acts at each of several budgets of evaluations a planning step. Prints success, evaluations and latency
 side by side, and draws success against evaluations. The run's own planner keeps the run's values, any other one has
 its shipped values. An interrupted comparison goes on where it was. Records of other planners, budgets and episodes
-are kept for when they are asked for again; table and picture show what this call names.
+are kept for when they are asked for again; table and picture show what this call names, and lie beside those of another
+split or number of episodes, under names that say so.
 
 usage: jepa-mpc compare-planners run=DIR [planners=[NAME,...]] [budgets=[N,...,null]] [num_episodes=N]
                                  [split=validation|evaluation] [num_workers=W] [output=DIR] [key=value ...]
@@ -24,13 +25,13 @@ from tqdm import tqdm
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
 from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
-from agent.evaluation.results import write_results
+from agent.evaluation.results import free_names, write_results
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
-from agent.run.config.saved import continues, save_config
+from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import BUDGETS
 from agent.run.stages.evaluate import fingerprint, package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
@@ -164,11 +165,18 @@ def compare(
         versions=package_versions(),
     )
     print(format_comparison(comparison))
-    save_config(config, output)
-    print(f"comparison: {write_results(comparison, output, file=COMPARISON_FILE)}")
+    comparison_name, plot_name, config_name = free_names(
+        output,
+        (COMPARISON_FILE, PLOT_FILE, CONFIG_FILE),
+        split=values.split,
+        num_episodes=values.num_episodes,
+        episodes_of=lambda there: there["settings"][0]["episodes"],
+    )
+    save_config(config, output, file=config_name)
+    print(f"comparison: {write_results(comparison, output, file=comparison_name)}")
     from agent.evaluation.comparison_plot import write_plot
 
-    picture = write_plot(comparison, output / PLOT_FILE)
+    picture = write_plot(comparison, output / plot_name)
     print(f"picture: {picture}")
     return Comparison(folder=output, results=comparison, picture=picture)
 

@@ -25,7 +25,7 @@ from agent.actor import Actor
 from agent.evaluation.baselines import baselines_of, make_baseline
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
-from agent.evaluation.results import RESULTS_FILE, format_results, make_results, write_results
+from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
 from agent.run.config.building import build
@@ -150,9 +150,15 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
-    addition = _addition(output, values.split, values.num_episodes)
-    save_config(config, output, file=_with(addition, CONFIG_FILE))
-    results_file = write_results(results, output, file=_with(addition, RESULTS_FILE))
+    results_name, config_name = free_names(
+        output,
+        (RESULTS_FILE, CONFIG_FILE),
+        split=values.split,
+        num_episodes=values.num_episodes,
+        episodes_of=lambda there: there["agents"]["actor"]["episodes"],
+    )
+    save_config(config, output, file=config_name)
+    results_file = write_results(results, output, file=results_name)
     print(f"results: {results_file}")
     films: list[Path] = []
     if learn_online and values.videos:
@@ -172,26 +178,6 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         run_folder=run_folder,
         config=config,
     )
-
-
-def _addition(output: Path, split: str, num_episodes: int) -> str:
-    """Returns what is added to the names of results and config: those of the first in a folder are never overwritten.
-
-    Those of another split, or of another number of episodes, lie beside them under names that say so.
-    """
-    path = output / RESULTS_FILE
-    if not path.exists():
-        return ""
-    try:
-        there = json.loads(path.read_text(encoding="utf-8"))
-        same = (there["split"], len(there["agents"]["actor"]["episodes"])) == (split, num_episodes)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        same = False
-    return "" if same else f"_{split}_{num_episodes}"
-
-
-def _with(addition: str, file: str) -> str:
-    return f"{Path(file).stem}{addition}{Path(file).suffix}"
 
 
 def _not_reproducible(config: Config) -> list[str]:
