@@ -19,6 +19,7 @@ class LearningSettings(FitSettings):
         num_plans: That mode 2 makes for a policy to imitate, at least 2: one of them is validated on.
         refinement_steps: In which a policy then lowers the cost of imagined futures.
         refinement_batch_size: Imagined futures of one such step.
+        refinement_horizon: Model steps of such a future, which may be more than are planned.
         refinement_learning_rate: Highest, of such steps.
         hindsight: Which goals are imagined for what was recorded.
     """
@@ -31,12 +32,14 @@ class LearningSettings(FitSettings):
     num_plans: int
     refinement_steps: int
     refinement_batch_size: int
+    refinement_horizon: int
     refinement_learning_rate: float
     hindsight: Hindsight
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batch_size", "num_validation_samples", "refinement_steps", "refinement_batch_size"):
+        counts = ("batch_size", "num_validation_samples", "refinement_steps", "refinement_batch_size")
+        for name in (*counts, "refinement_horizon"):
             check_count(f"learning.{name}", getattr(self, name), least=1)
         check_count("learning.num_plans", self.num_plans, least=2)
         check_number("learning.refinement_learning_rate", self.refinement_learning_rate, above=0)

@@ -242,6 +242,7 @@ def learning_settings():
             "num_plans": 20,
             "refinement_steps": 30,
             "refinement_batch_size": 32,
+            "refinement_horizon": 3,
             "refinement_learning_rate": 1e-2,
             "hindsight": Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share),
         }

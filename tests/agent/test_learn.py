@@ -70,6 +70,7 @@ SMALL = (
     "learning.num_plans=4",
     "learning.refinement_steps=6",
     "learning.refinement_batch_size=4",
+    "learning.refinement_horizon=2",
 )
 
 
@@ -284,7 +285,8 @@ def test_critics_that_go_on_learning_remember_learned_episodes_alone(dataset, wh
 
 def test_critics_stay_as_they_are_where_only_the_policy_is_to_learn_differently(dataset, whole, unfinished):
     shutil.rmtree(unfinished / "policy")
-    changes = {"num_plans": 6, "refinement_steps": 3, "refinement_batch_size": 5, "refinement_learning_rate": 1e-3}
+    numbers = {"num_plans": 6, "refinement_steps": 3, "refinement_batch_size": 5, "refinement_horizon": 4}
+    changes = {**numbers, "refinement_learning_rate": 1e-3}
     learn(configure(**{f"learning__{name}": value for name, value in changes.items()}), dataset, unfinished)
     ours, others = (load_checkpoint(folder / "agent.safetensors").sections for folder in (unfinished, whole))
     assert section_sha256(ours["critic"]) == section_sha256(others["critic"])

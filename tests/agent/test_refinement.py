@@ -208,7 +208,7 @@ def test_a_refinement_has_steps_batches_and_a_learning_rate_of_its_own(learning_
     refinement = settings.of_refinement()
     assert (refinement.num_steps, refinement.batch_size, refinement.learning_rate) == (7, 5, 0.25)
     assert refinement.clip_norm == settings.clip_norm
-    for name in ("refinement_steps", "refinement_batch_size"):
+    for name in ("refinement_steps", "refinement_batch_size", "refinement_horizon"):
         with pytest.raises(ValueError, match=f"learning.{name} must be at least 1, got 0"):
             learning_settings(**{name: 0})
     with pytest.raises(ValueError, match="refinement_learning_rate must be above 0 and finite, got 0"):

@@ -80,7 +80,13 @@ NAMED_IN_FOLDER = ("env", "observation", "seed")
 BUDGETS = ("configurator.num_evaluations", "configurator.milliseconds")
 """What a planner may spend."""
 
-OF_POLICY_ALONE = ("num_plans", "refinement_steps", "refinement_batch_size", "refinement_learning_rate")
+OF_POLICY_ALONE = (
+    "num_plans",
+    "refinement_steps",
+    "refinement_batch_size",
+    "refinement_horizon",
+    "refinement_learning_rate",
+)
 """Keys of `learning` that say nothing of critics: with others, critics stay as they are."""
 
 BEHIND_A_POLICY = ("policy", "critic", "cost", "planner", "constraints", "guardrails")

@@ -196,7 +196,7 @@ class _LaterStages:
             violation_weight=build(values.learning).violation_weight,
             bounds=self._bounds,
             still=self._still,
-            horizon=self.config.values.configurator.horizon,
+            horizon=settings.refinement_horizon,
             **self._common(settings, "refinement"),
         )
         identity["imitated"] = section_sha256(checkpoint.sections["policy"])
