@@ -293,6 +293,19 @@ def test_critics_stay_as_they_are_where_only_the_policy_is_to_learn_differently(
     assert section_sha256(ours["policy"]) != section_sha256(others["policy"])
 
 
+def test_a_policy_is_refined_over_a_horizon_of_its_own(dataset, unfinished, monkeypatch):
+    shutil.rmtree(unfinished / "policy")
+    horizons = []
+
+    def refinement(*, horizon, **others):
+        horizons.append(horizon)
+        return RefinementTask(horizon=horizon, **others)
+
+    monkeypatch.setattr("agent.run.stages.learn.RefinementTask", refinement)
+    learn(configure(learning__refinement_horizon=4), dataset, unfinished)
+    assert horizons == [4]
+
+
 # What is kept
 
 
