@@ -182,7 +182,7 @@ def make_actor(spec, integrator, make_configurator):
                 speed_error=0.0,
                 max_acceleration=max_acceleration,
                 acceleration_error=0.0,
-                workspace={"low": [-workspace] * 3, "high": [workspace] * 3},
+                workspace=None if workspace is None else {"low": [-workspace] * 3, "high": [workspace] * 3},
                 margin=0.0,
                 position_error=0.0,
                 frozen_after=tip_frozen_after,

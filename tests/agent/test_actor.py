@@ -221,7 +221,7 @@ def test_what_led_to_the_beginning_is_the_still_action_and_nothing_that_the_robo
     make_actor, spec, integrator, actions, still
 ):
     integrator.context_length = 3
-    actor = make_actor(spec=replace(spec, actions=actions), action_repeat=2)
+    actor = make_actor(spec=replace(spec, actions=actions), action_repeat=2, workspace=None)
     actor.reset({"position": [0.5, -0.3, 0.2]}, seed=0)
     actor.act(observe([0.0, 0.0, 0.0]))
     context = actor.state.memory.context(3)
