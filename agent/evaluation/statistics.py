@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_Z = 1.959963984540054  # within so many standard deviations lie 95 % of a normal distribution
-
 
 @dataclass(frozen=True)
 class Rate:
@@ -27,18 +25,14 @@ class Rate:
 
 
 def success_rate(successes: Sequence[bool]) -> Rate:
-    """Returns the share of successes, with the interval of Wilson (1927); of no episodes it is 0, anywhere in 0..1."""
-    n = len(successes)
-    if not n:
+    """Returns the share of successes (Wilson 1927, as in `scipy.stats`); of no episodes it is 0, anywhere in 0..1."""
+    if not successes:
         return Rate(rate=0.0, low=0.0, high=1.0, n=0)
-    rate = sum(successes) / n
-    center = (2 * n * rate + _Z**2) / (2 * (n + _Z**2))
-    half_width = _Z / (2 * (n + _Z**2)) * math.sqrt(4 * n * rate * (1 - rate) + _Z**2)
+    from scipy.stats import binomtest  # takes half a second, which who only acts need not wait for
+
+    interval = binomtest(sum(successes), len(successes)).proportion_ci(confidence_level=0.95, method="wilson")
     return Rate(
-        rate=rate,
-        low=center - half_width if any(successes) else 0.0,
-        high=1.0 if all(successes) else center + half_width,
-        n=n,
+        rate=sum(successes) / len(successes), low=float(interval.low), high=float(interval.high), n=len(successes)
     )
 
 
