@@ -1,6 +1,6 @@
 """The world model: one encoder a sensor, one dynamics over all of them (joint-embedding predictive architecture)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from itertools import accumulate
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from jepa_mpc.ranges import check_count
 from world_model.action_encoders import ActionEncoder
 from world_model.building import DEVICE_TYPES
 from world_model.dynamics.base import Dynamics
+from world_model.layout import Layout
 from world_model.normalizer import Moments, Normalizer, PixelScale
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
 
@@ -40,15 +41,18 @@ class JEPA(nn.Module):
         sensors: Sensor name to the shape of its reading, of every sensor that there is.
         embed_dims: Sensor name to the size of its block, in the order of the blocks. A sensor that is not named is not
             used.
+        kinds: Groups of sensors in one unit and shape, whose differences the dynamics see; those of a group have one
+            normaliser and one encoder.
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
         action_encoder: Builds the encoder of actions from `action_dim` (of a control action) and `action_repeat`.
-        dynamics: Builds the dynamics from `embed_dim`, `action_dim` (of a model step) and `context_length`.
+        dynamics: Builds the dynamics from `layout`, `action_dim` (of a model step) and `context_length`.
         context_length: Frames that the dynamics begin with.
         action_dim: Size of a control action.
         action_repeat: Control steps of a model step; a model action is the concatenation of their actions.
 
     Raises:
-        ValueError: `embed_dims` names no sensor, or one that does not exist, or a size below 1.
+        ValueError: `embed_dims` names no sensor, or one that does not exist, or a size below 1; or `kinds` names what
+            cannot be compared.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class JEPA(nn.Module):
         *,
         sensors: Mapping[str, tuple[int, ...]],
         embed_dims: Mapping[str, int],
+        kinds: Sequence[Sequence[str]],
         encoder: Callable[..., nn.Module],
         action_encoder: Callable[..., ActionEncoder],
         dynamics: Callable[..., Dynamics],
@@ -68,28 +73,31 @@ class JEPA(nn.Module):
         check_count("context_length", context_length, least=1)
         check_count("action_repeat", action_repeat, least=1)
         self._context_length = context_length
-        self._embed_dim = sum(embed_dims.values())
-        self._blocks = {
+        blocks = {
             name: slice(end - embed_dims[name], end)
             for name, end in zip(embed_dims, accumulate(embed_dims.values()), strict=True)
         }
+        _check_kinds(kinds, sensors, embed_dims)
+        self._layout = Layout(blocks, kinds)
+        self._first_of_kind = {name: kind[0] for kind in kinds for name in kind}
         self._sensors = {name: tuple(sensors[name]) for name in embed_dims}
+        distinct = {name: shape for name, shape in self._sensors.items() if self._first_of_kind.get(name, name) == name}
         self.control_action_dim = action_dim
         self.action_repeat = action_repeat
         self.normalizers = nn.ModuleDict(
-            {name: PixelScale() if is_image(shape) else Normalizer(shape) for name, shape in self._sensors.items()}
+            {name: PixelScale() if is_image(shape) else Normalizer(shape) for name, shape in distinct.items()}
         )
         self.action_encoder = action_encoder(action_dim=action_dim, action_repeat=action_repeat)
         self.encoders = nn.ModuleDict(
-            {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
+            {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in distinct.items()}
         )
-        self.dynamics = dynamics(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
+        self.dynamics = dynamics(layout=self._layout, action_dim=self.action_dim, context_length=context_length)
         self.register_load_state_dict_post_hook(_check_loaded)  # type: ignore[no-untyped-call]
 
     @property
     def embed_dim(self) -> int:
         """The size of an embedding, all blocks together."""
-        return self._embed_dim
+        return self._layout.embed_dim
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +112,7 @@ class JEPA(nn.Module):
     @property
     def blocks(self) -> Mapping[str, slice]:
         """Sensor name to its place in the embedding."""
-        return MappingProxyType(self._blocks)
+        return MappingProxyType(self._layout.blocks)
 
     @property
     def sensors(self) -> Mapping[str, tuple[int, ...]]:
@@ -120,7 +128,8 @@ class JEPA(nn.Module):
         """Takes over the moments of the training data: of each sensor that is no camera, and of control actions."""
         for name, normalizer in self.normalizers.items():
             if isinstance(normalizer, Normalizer):
-                normalizer.fit(sensors[name])
+                of_kind = [moments for it, moments in sensors.items() if self._first_of_kind.get(it, it) == name]
+                normalizer.fit(Moments.of_all(of_kind))
         self.action_encoder.fit(actions)
 
     @_in_its_own_precision
@@ -162,7 +171,7 @@ class JEPA(nn.Module):
                 f"got {sorted(goal.observation)} and {sorted(goal.asked)}"
             )
         asked = next(iter(goal.asked.values()))
-        embedding = next(self.parameters()).new_zeros(len(asked), self._embed_dim)
+        embedding = next(self.parameters()).new_zeros(len(asked), self.embed_dim)
         mask = torch.zeros_like(embedding, dtype=torch.bool)
         for name, readings in goal.observation.items():
             if name not in self._sensors:
@@ -173,8 +182,8 @@ class JEPA(nn.Module):
                     f"got {[*readings.shape]}"
                 )
             chosen = goal.asked[name][:, None]
-            embedding[:, self._blocks[name]] = torch.where(chosen, self._embed(name, readings), 0.0)
-            mask[:, self._blocks[name]] = chosen
+            embedding[:, self.blocks[name]] = torch.where(chosen, self._embed(name, readings), 0.0)
+            mask[:, self.blocks[name]] = chosen
         return LatentGoal(embedding=embedding, mask=mask)
 
     @_in_its_own_precision
@@ -199,7 +208,7 @@ class JEPA(nn.Module):
             state, prediction = self.dynamics.step(state, action)
             predictions.append(prediction)
         return LatentTrajectory(
-            embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim),
+            embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self.embed_dim),
             actions=actions,
             previous_action=context.previous_action,
             start=context.embeddings[:, -1],
@@ -236,8 +245,16 @@ class JEPA(nn.Module):
                 f"got {context.embeddings.shape[1]} and {actions.shape[3]}"
             )
 
+    def normalizer(self, sensor: str) -> nn.Module:
+        """Returns what makes the readings of a sensor the numbers that its encoder takes."""
+        return self.normalizers[self._first_of_kind.get(sensor, sensor)]
+
+    def encoder(self, sensor: str) -> nn.Module:
+        """Returns what embeds the normalised readings of a sensor."""
+        return self.encoders[self._first_of_kind.get(sensor, sensor)]
+
     def _embed(self, sensor: str, readings: Tensor) -> Tensor:
-        embedding: Tensor = self.encoders[sensor](self.normalizers[sensor](readings))
+        embedding: Tensor = self.encoder(sensor)(self.normalizer(sensor)(readings))
         return embedding
 
 
@@ -258,3 +275,23 @@ def _check_embed_dims(embed_dims: Mapping[str, int], sensors: Mapping[str, tuple
             raise ValueError(f"embed_dims must name sensors among {sorted(sensors)}, got '{name}'")
         if size < 1:
             raise ValueError(f"the block of '{name}' must have at least 1 dimension, got {size}")
+
+
+def _check_kinds(
+    kinds: Sequence[Sequence[str]], sensors: Mapping[str, tuple[int, ...]], embed_dims: Mapping[str, int]
+) -> None:
+    named = [name for kind in kinds for name in kind]
+    for kind in kinds:
+        if len(kind) < 2 or not set(kind) <= embed_dims.keys() or any(named.count(name) > 1 for name in kind):
+            raise ValueError(
+                f"what is compared must be groups of at least two of the sensors {sorted(embed_dims)}, each in one "
+                f"group, got {list(kind)}"
+            )
+        for what, of in (("shape", {name: tuple(sensors[name]) for name in kind}), ("block size", embed_dims)):
+            first, *others = kind
+            for other in others:
+                if of[other] != of[first]:
+                    raise ValueError(
+                        f"sensors that are compared must have one {what}, got {of[first]} of '{first}' and "
+                        f"{of[other]} of '{other}'"
+                    )

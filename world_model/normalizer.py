@@ -1,5 +1,6 @@
 """Readings in their own units to numbers around 0 of a size near 1."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,15 @@ class Moments:
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
+
+    @classmethod
+    def of_all(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Returns the moments of what several sensors read, each as often as the others."""
+        if len(parts) == 1:
+            return parts[0]
+        mean = np.mean([part.mean for part in parts], axis=0)
+        squares = [part.std**2 + (part.mean - mean) ** 2 for part in parts]
+        return cls(mean=mean, std=np.sqrt(np.mean(squares, axis=0)))
 
 
 LEAST_SHARE = 0.1

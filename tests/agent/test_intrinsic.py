@@ -91,6 +91,7 @@ def world_model() -> JEPA:
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
+        kinds=[],
         context_length=1,
         action_dim=2,
         action_repeat=2,

@@ -29,6 +29,7 @@ def objective(request):
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
+        kinds=[],
         context_length=request.param,
         action_dim=ACTION_DIM,
         action_repeat=ACTION_REPEAT,

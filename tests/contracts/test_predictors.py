@@ -6,8 +6,10 @@ from omegaconf import OmegaConf
 
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config, group_names
+from world_model.layout import Layout
 
-EMBED_DIM, ACTION_DIM = 5, 3
+LAYOUT = Layout({"hand": slice(0, 2), "ball": slice(2, 4), "angle": slice(4, 5)}, kinds=[("hand", "ball")])
+EMBED_DIM, ACTION_DIM = LAYOUT.embed_dim, 3
 
 
 SMALL = [name for name in group_names()["predictor"] if not name.endswith("_base")]
@@ -32,7 +34,7 @@ def make_untrained(config, context_length, **changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return build(OmegaConf.merge(config, changes))(
-            embed_dim=EMBED_DIM, action_dim=ACTION_DIM, context_length=context_length
+            layout=LAYOUT, action_dim=ACTION_DIM, context_length=context_length
         )
 
 

@@ -42,6 +42,7 @@ def model():
         encoder=encoder,
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=8, num_layers=1),
+        kinds=[],
         context_length=1,
         action_dim=3,
         action_repeat=1,

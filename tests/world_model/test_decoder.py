@@ -88,6 +88,7 @@ def model():
         embed_dims={"eye_camera": 2},
         encoder=SquareFinder,
         action_encoder=BoxActionEncoder,
+        kinds=[],
         dynamics=lambda **sizes: ResidualMLPDynamics(**sizes, hidden_dim=8, num_layers=1),
         context_length=1,
         action_dim=1,

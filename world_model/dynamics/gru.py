@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
+from world_model.layout import Layout
 
 
 class GRUDynamics(Dynamics):
@@ -13,7 +14,7 @@ class GRUDynamics(Dynamics):
     Its hidden state begins at 0 with the oldest frame of the context, and is carried on through what is imagined.
 
     Args:
-        embed_dim: Size of an embedding.
+        layout: How an embedding is divided.
         action_dim: Size of an encoded action.
         context_length: Frames of a context; its weights are the same for any number.
         hidden_dim: Size of the hidden state of every layer.
@@ -23,7 +24,7 @@ class GRUDynamics(Dynamics):
     def __init__(
         self,
         *,
-        embed_dim: int,
+        layout: Layout,
         action_dim: int,
         context_length: int,  # noqa: ARG002 - as every dynamics is told
         hidden_dim: int,
@@ -32,8 +33,9 @@ class GRUDynamics(Dynamics):
         super().__init__()
         check_count("hidden_dim", hidden_dim, least=1)
         check_count("num_layers", num_layers, least=1)
-        self.memory = nn.GRU(embed_dim + action_dim, hidden_dim, num_layers, batch_first=True)
-        self.change = nn.Linear(hidden_dim, embed_dim)
+        self._layout = layout
+        self.memory = nn.GRU(layout.seen_dim + action_dim, hidden_dim, num_layers, batch_first=True)
+        self.change = nn.Linear(hidden_dim, layout.embed_dim)
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
 
@@ -42,20 +44,20 @@ class GRUDynamics(Dynamics):
         shape = (len(embeddings), self.memory.num_layers, self.memory.hidden_size)
         hidden = embeddings.new_zeros(shape)
         if actions.shape[1]:
-            _, last = self.memory(torch.cat([embeddings[:, :-1], actions], dim=2))
+            _, last = self.memory(torch.cat([self._layout.seen(embeddings[:, :-1]), actions], dim=2))
             hidden = last.transpose(0, 1)
         return embeddings[:, -1], hidden
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Goes on by one action; see `Dynamics.step`."""
         newest, hidden = state
-        inputs = torch.cat([newest, action], dim=1)[:, None]
+        inputs = torch.cat([self._layout.seen(newest), action], dim=1)[:, None]
         output, last = self.memory(inputs, hidden.transpose(0, 1).contiguous())
         prediction = newest + self.change(output[:, 0])
         return (prediction, last.transpose(0, 1)), prediction
 
     def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
-        outputs, _ = self.memory(torch.cat([embeddings, actions], dim=2))
+        outputs, _ = self.memory(torch.cat([self._layout.seen(embeddings), actions], dim=2))
         predictions: Tensor = embeddings + self.change(outputs)
         return predictions

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
+from world_model.layout import Layout
 
 
 class ResidualMLPDynamics(Dynamics):
@@ -13,7 +14,7 @@ class ResidualMLPDynamics(Dynamics):
     It sees as many embeddings, and the actions after them, as the context is long, and nothing older.
 
     Args:
-        embed_dim: Size of an embedding.
+        layout: How an embedding is divided.
         action_dim: Size of an encoded action.
         context_length: Frames that it sees.
         hidden_dim: Width of every hidden layer.
@@ -24,20 +25,24 @@ class ResidualMLPDynamics(Dynamics):
     """
 
     def __init__(
-        self, *, embed_dim: int, action_dim: int, context_length: int, hidden_dim: int, num_layers: int
+        self, *, layout: Layout, action_dim: int, context_length: int, hidden_dim: int, num_layers: int
     ) -> None:
         super().__init__()
         check_count("hidden_dim", hidden_dim, least=1)
         check_count("num_layers", num_layers, least=1)
-        self._context_length = context_length
-        input_dim = context_length * (embed_dim + action_dim)
+        self._context_length, self._layout = context_length, layout
+        input_dim = context_length * (layout.seen_dim + action_dim)
         layers: list[nn.Module] = []
         for layer in range(num_layers):
             layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
-        last = nn.Linear(hidden_dim, embed_dim)
+        last = nn.Linear(hidden_dim, layout.embed_dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.change = nn.Sequential(*layers, last)
+        self.change: nn.Module = self._writing(nn.Sequential(*layers), last)
+
+    def _writing(self, hidden: nn.Sequential, change: nn.Linear) -> nn.Module:
+        """Returns what makes a change `[..., embed_dim]` of what is known, from hidden layers and what follows them."""
+        return nn.Sequential(*hidden, change)
 
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
         """Keeps the embeddings, `[rows, context, embed_dim]`, and the actions between them, flat."""
@@ -46,7 +51,9 @@ class ResidualMLPDynamics(Dynamics):
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Goes on by one action; see `Dynamics.step`."""
         embeddings, actions = state
-        prediction = embeddings[:, -1] + self.change(torch.cat([embeddings.flatten(1), actions, action], dim=1))
+        prediction = embeddings[:, -1] + self.change(
+            torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
+        )
         newest = prediction[:, None]
         if self._context_length > 1:
             newest = torch.cat([embeddings[:, 1:], newest], dim=1)
@@ -58,7 +65,8 @@ class ResidualMLPDynamics(Dynamics):
         if embeddings.shape[1] < self._context_length:
             return embeddings[:, :0]
         stretches = [
-            values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2) for values in (embeddings, actions)
+            values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2)
+            for values in (self._layout.seen(embeddings), actions)
         ]  # each [rows, foreseen, context * size]
         predictions: Tensor = embeddings[:, self._context_length - 1 :] + self.change(torch.cat(stretches, dim=2))
         return predictions

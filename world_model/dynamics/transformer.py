@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count, check_number
 from world_model.dynamics.base import Dynamics, State
 from world_model.dynamics.causal_attention import Cache, CausalAttention
+from world_model.layout import Layout
 
 
 class TransformerDynamics(Dynamics):
@@ -14,7 +15,7 @@ class TransformerDynamics(Dynamics):
     attends to a frame and to as many before it as the context has; their keys and values are kept from step to step.
 
     Args:
-        embed_dim: Size of an embedding.
+        layout: How an embedding is divided.
         action_dim: Size of an encoded action.
         context_length: Frames that a layer attends to.
         num_layers: Transformer layers, at least 1.
@@ -30,7 +31,7 @@ class TransformerDynamics(Dynamics):
     def __init__(
         self,
         *,
-        embed_dim: int,
+        layout: Layout,
         action_dim: int,
         context_length: int,
         num_layers: int,
@@ -49,11 +50,12 @@ class TransformerDynamics(Dynamics):
             )
             for _ in range(num_layers)
         )
-        self.frames = nn.Linear(embed_dim, width)
+        self._layout = layout
+        self.frames = nn.Linear(layout.seen_dim, width)
         self.conditions = nn.Sequential(nn.Linear(action_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.modulation = _zero_linear(width, 2 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.change = _zero_linear(width, embed_dim)
+        self.change = _zero_linear(width, layout.embed_dim)
 
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
         """Keeps the newest embedding, and of every layer the keys and values of what is older."""
@@ -76,7 +78,7 @@ class TransformerDynamics(Dynamics):
 
     def _read(self, embeddings: Tensor, actions: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Returns the change behind each of the next frames `[rows, time, embed_dim]`, and the caches after them."""
-        tokens, conditions = self.frames(embeddings), self.conditions(actions)
+        tokens, conditions = self.frames(self._layout.seen(embeddings)), self.conditions(actions)
         kept: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             tokens, cache = layer(tokens, conditions, (caches[2 * index], caches[2 * index + 1]))

@@ -60,7 +60,7 @@ class Reconstruction(Regularizer):
         Raises:
             ValueError: There are so many `channels` that more than twice a camera's image would be drawn.
         """
-        self.normalizers = copy.deepcopy(model.normalizers)
+        self.normalizers = nn.ModuleDict({name: copy.deepcopy(model.normalizer(name)) for name in model.sensors})
         self.decoders = nn.ModuleDict(
             {name: self._decoder(model.blocks[name], shape) for name, shape in model.sensors.items()}
         )

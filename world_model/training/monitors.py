@@ -51,7 +51,7 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
         metrics[f"rank/{name}"] = effective_rank(first)
         metrics[f"rank_possible/{name}"] = float(first.shape[1])
         if not is_image(model.sensors[name]):  # of what varies in a picture, pixels say nothing
-            readings = model.normalizers[name](windows.observation[name][:, 0]).flatten(1)
+            readings = model.normalizer(name)(windows.observation[name][:, 0]).flatten(1)
             metrics[f"rank_possible/{name}"] = min(float(first.shape[1]), effective_rank(readings))
     return metrics
 

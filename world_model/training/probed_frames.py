@@ -1,21 +1,36 @@
 """What an embedding tells of the truth: linear probes of all that was recorded, for those who judge the model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from envs.episodes.episode import EpisodeDataset
 from world_model.embedding import embed
 from world_model.jepa import JEPA
-from world_model.probes import fit_probe, r_squared
+from world_model.probes import LinearProbe, fit_probe, r_squared
 from world_model.types import is_image
 
 _RIDGE = 1e-6
 
 LEAST_STD = 1e-3
 """A number that varies less is constant, in its own unit."""
+
+
+@dataclass(frozen=True)
+class FittedProbe:
+    """What reads a sensor off an embedding.
+
+    Attributes:
+        probe: Reads its numbers that vary.
+        varying: `[num_numbers]` bool, which those are of all of its numbers.
+    """
+
+    probe: LinearProbe
+    varying: Tensor
 
 
 class ProbedFrames:
@@ -55,19 +70,32 @@ class ProbedFrames:
             self._sides.append((seen, truth))
 
     @torch.no_grad()
-    def measure(self, model: JEPA) -> dict[str, float]:
-        """Returns `probe/<sensor>`: R² on held-out episodes, of the numbers of a sensor that vary.
+    def fit(self, model: JEPA) -> dict[str, FittedProbe]:
+        """Returns a probe of each sensor with numbers that vary on both sides, fitted on learned episodes.
 
         Args:
             model: In evaluation mode.
         """
-        (learned, truth), (held_out, held_out_truth) = self._sides
-        embeddings, held_out_embeddings = embed(model, learned), embed(model, held_out)
-        scores = {}
+        (learned, truth), (_, held_out_truth) = self._sides
+        embeddings, probes = embed(model, learned), {}
         for name, readings in truth.items():
-            unseen = held_out_truth[name]
-            varying = torch.minimum(readings.std(dim=0), unseen.std(dim=0)) > LEAST_STD
+            varying = torch.minimum(readings.std(dim=0), held_out_truth[name].std(dim=0)) > LEAST_STD
             if bool(varying.any()):
                 probe = fit_probe(embeddings, readings[:, varying], ridge=_RIDGE)
-                scores[f"probe/{name}"] = r_squared(probe(held_out_embeddings), unseen[:, varying])
-        return scores
+                probes[name] = FittedProbe(probe=probe, varying=varying)
+        return probes
+
+    @torch.no_grad()
+    def judge(self, model: JEPA, probes: Mapping[str, FittedProbe]) -> dict[str, float]:
+        """Returns `probe/<sensor>`: R² on held-out episodes, of the numbers of a sensor that vary.
+
+        Args:
+            model: In evaluation mode.
+            probes: Of `fit`.
+        """
+        held_out, truth = self._sides[1]
+        embeddings = embed(model, held_out)
+        return {
+            f"probe/{name}": r_squared(fitted.probe(embeddings), truth[name][:, fitted.varying])
+            for name, fitted in probes.items()
+        }

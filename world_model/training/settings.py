@@ -31,6 +31,7 @@ class TrainingSettings(FitSettings):
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
+        num_contact_steps: Imagined model steps after which it is judged what becomes of things that can be moved.
         augmentation: Random changes of camera frames.
         device: What trains: "cpu", "cuda", or "auto" for a CUDA GPU where there is one.
         precision: Of the encoders in training: "float32", "bfloat16", or "auto" for bfloat16 on a GPU.
@@ -46,6 +47,7 @@ class TrainingSettings(FitSettings):
     proprioception_weight: float
     straightening_weight: float
     num_probe_frames: int
+    num_contact_steps: int
     augmentation: Mapping[str, Any]
     device: str
     precision: str
@@ -55,7 +57,7 @@ class TrainingSettings(FitSettings):
         super().__post_init__()
         check_count("training.batch_size", self.batch_size, least=2)
         check_count("training.num_validation_windows", self.num_validation_windows, least=1)
-        for name in ("rollout_length", "inverse_dynamics_dim", "num_probe_frames"):
+        for name in ("rollout_length", "inverse_dynamics_dim", "num_probe_frames", "num_contact_steps"):
             check_count(f"training.{name}", getattr(self, name), least=1)
         for name in ("inverse_dynamics_weight", "straightening_weight"):
             check_number(f"training.{name}", getattr(self, name), least=0)

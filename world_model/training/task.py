@@ -18,6 +18,7 @@ from world_model.objectives.base import Regularizer
 from world_model.objectives.joint_embedding import JointEmbeddingObjective
 from world_model.training.augmentation import Augmentation
 from world_model.training.checkpoint import Checkpoint, Metadata
+from world_model.training.contact import ContactWindows
 from world_model.training.data import (
     WindowSampler,
     action_moments,
@@ -117,6 +118,16 @@ class WorldModelTask:
             num_frames=settings.num_probe_frames,
             rng=rng_of(seed, VALIDATION, 2),
         )
+        self._contact = ContactWindows(
+            dataset,
+            sensors=model.sensors,
+            episodes=held_out,
+            context_length=model.context_length,
+            horizon=settings.num_contact_steps,
+            action_repeat=model.action_repeat,
+            num_windows=settings.num_validation_windows // 2,
+            rng=rng_of(seed, VALIDATION, 3),
+        )
         numbers = [sensor for sensor, shape in model.sensors.items() if not is_image(shape)]
         for camera in model.sensors.keys() - set(numbers):
             check_camera(dataset, camera)
@@ -168,7 +179,12 @@ class WorldModelTask:
     def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Returns losses and monitors on held-out windows."""
         self.module.eval()
-        monitors = measure(self._model, self._validation) | self._probes.measure(self._model)
+        probes = self._probes.fit(self._model)
+        monitors = {
+            **measure(self._model, self._validation),
+            **self._probes.judge(self._model, probes),
+            **self._contact.measure(self._model, probes),
+        }
         rng = rng_of(self._seed, VALIDATION, 1)
         with torch.no_grad():
             losses = [self._losses(batch, rng) for batch in self._validation.split(self._settings.batch_size)]

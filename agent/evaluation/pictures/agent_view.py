@@ -118,8 +118,8 @@ class AgentView:
         picture, model = enlarged(frame, _SIZE), self._actor.world_model
         if not isinstance(model, JEPA):
             return picture
-        encoder = model.encoders[self._camera]
-        images = model.normalizers[self._camera](torch.from_numpy(frame)[None])
+        encoder = model.encoder(self._camera)
+        images = model.normalizer(self._camera)(torch.from_numpy(frame)[None])
         with torch.no_grad():
             if isinstance(encoder, KeypointEncoder):
                 return with_keypoints(picture, encoder.tokens(images)[0].double().numpy())

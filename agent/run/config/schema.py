@@ -160,6 +160,7 @@ _KEYS = {  # of what is no constructor's
     "renderer.backends": Key(Sequence[str]),
     "world_model.embed_dims": Key(Mapping[str, int] | None),
     "world_model.camera_dim": Key(int, 1),
+    "world_model.relations": Key(Literal["auto"] | Sequence[Sequence[str]]),
     "cost.*.fit.sensor": Key(str | None),
     "cost.*.fit.ridge": Key(float, 0),
     "cost.*.fit.quantile": Key(float, 0, 1),

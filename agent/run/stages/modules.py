@@ -1,7 +1,7 @@
 """The parts of the agent that learn: how a config builds them, and how a checkpoint keeps them."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from agent.run.config.building import build, shipped
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.randomness import first_weights
 from agent.run.config.refusals import refusals
-from envs.spec import Box, DiscreteActions, TaskSpec
+from envs.spec import Box, DiscreteActions, Sensor, TaskSpec
 from world_model.action_encoders import BoxActionEncoder, DiscreteActionEncoder
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
@@ -146,9 +146,13 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
         raise ConfigError(f"world_model.embed_dims must map sensors to sizes, as in {{tip: 3}}, got {embed_dims}")
     cameras = {name: camera_dim for name, it in sensors.items() if it.is_image}
     groups["world_model"].embed_dims = {**cameras, **embed_dims}
+    kinds = _kinds(
+        groups["world_model"].pop("relations"), {name: sensors[name] for name in embed_dims if name in sensors}
+    )
     model = build(
         groups["world_model"],
         sensors={name: it.shape for name, it in sensors.items()},
+        kinds=kinds,
         action_dim=spec.action_dim,
         encoder=partial(_build_encoder, of_numbers=build(groups["encoder"]), of_images=build(groups["image_encoder"])),
         action_encoder=DiscreteActionEncoder if isinstance(spec.actions, DiscreteActions) else BoxActionEncoder,
@@ -156,6 +160,31 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
     )
     assert isinstance(model, JEPA)
     return model
+
+
+def _kinds(relations: str | Sequence[Sequence[str]], sensors: Mapping[str, Sensor]) -> list[list[str]]:
+    """Returns the groups of sensors whose differences the dynamics see.
+
+    Args:
+        relations: The groups, or "auto" for all sensors that read as many numbers in the same unit.
+        sensors: Those with a block that read numbers.
+
+    Raises:
+        ConfigError: A group names sensors in different units, or in none.
+    """
+    if relations == "auto":
+        kinds: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+        for name, sensor in sensors.items():
+            kinds.setdefault((sensor.unit, sensor.shape), []).append(name)
+        return [names for (unit, _), names in kinds.items() if unit and len(names) > 1]
+    for names in relations:
+        units = {name: sensors[name].unit for name in names if name in sensors}
+        if len(set(units.values())) > 1 or "" in units.values():
+            said = ", ".join(f"'{name}' in {unit or 'no unit'}" for name, unit in units.items())
+            raise ConfigError(
+                f"world_model.relations must name sensors of one unit in each group, as positions in m, got {said}"
+            )
+    return [list(names) for names in relations]
 
 
 def _build_encoder(

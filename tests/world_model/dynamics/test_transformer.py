@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from world_model.dynamics.transformer import ConditionedLayer, TransformerDynamics
+from world_model.layout import Layout
 
 
 def tokens(seed, rows=3, time=4, width=12):
@@ -23,7 +24,7 @@ def make_dynamics(context_length):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return TransformerDynamics(
-            embed_dim=2,
+            layout=Layout({"place": slice(0, 2)}),
             action_dim=2,
             context_length=context_length,
             num_layers=2,

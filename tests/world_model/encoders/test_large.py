@@ -23,6 +23,7 @@ def large_model():
         encoder=build(config.image_encoder),
         action_encoder=BoxActionEncoder,
         dynamics=build(config.predictor),
+        kinds=[],
         context_length=CONTEXT,
         action_dim=4,
         action_repeat=1,

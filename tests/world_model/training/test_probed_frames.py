@@ -35,7 +35,7 @@ def measure(record, build_model, tmp_path):
             num_frames=num_frames,
             rng=np.random.default_rng(1),
         )
-        return probes.measure(model)
+        return probes.judge(model, probes.fit(model))
 
     return run
 

@@ -163,7 +163,7 @@ train_world_model(
         JEPA, sensors={"position": (2,), "velocity": (2,)}, embed_dims={"position": 2, "velocity": 2},
         encoder=partial(MLPEncoder, hidden_dim=16, num_layers=1),
         dynamics=partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2),
-        context_length=1, action_encoder=BoxActionEncoder, action_dim=2, action_repeat=1,
+        kinds=[], context_length=1, action_encoder=BoxActionEncoder, action_dim=2, action_repeat=1,
     ),
     regularizer=SIGReg(weight=0.02, num_projections=8),
     dataset=open_dataset(Path(sys.argv[1])),
@@ -440,7 +440,7 @@ def test_what_is_learned_validated_and_normalised_by_comes_from_the_right_side(
         torch.testing.assert_close(normalizer.std, torch.full((2,), float(learned.std())))
     steps = range(1, 30)
     assert episodes_seen(model, lambda: [task.losses(step) for step in steps], monkeypatch) == set(learned.tolist())
-    monkeypatch.setattr(task, "_probes", SimpleNamespace(measure=lambda _: {}))  # those are fitted on learned ones
+    monkeypatch.setattr(task, "_probes", SimpleNamespace(fit=lambda _: {}, judge=lambda *_: {}))  # those are fitted on learned ones
     assert episodes_seen(model, lambda: task.validate(1), monkeypatch) == set(held_out.tolist())
 
 
