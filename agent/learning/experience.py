@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from envs.episodes.episode import EpisodeDataset
-from world_model.embedding import MAX_PICTURES, embed, largest_part
 from world_model.jepa import JEPA
 from world_model.training.data import split_episodes
+from world_model.training.embedded import embed_dataset
 
 
 @dataclass(frozen=True)
@@ -87,20 +87,16 @@ class Split:
         return cls(learned=torch.from_numpy(learned), held_out=torch.from_numpy(held_out))
 
 
-def embed_episodes(world_model: JEPA, dataset: EpisodeDataset) -> Experience:
-    """Embeds every recorded frame with the frozen world model, wherever that is; the embeddings are on the CPU."""
-    num_frames, size = len(next(iter(dataset.observations.values()))), largest_part(world_model)
-    chunks = []
-    for start in tqdm(
-        range(0, num_frames, size), desc="embed", unit="chunk", disable=None if size == MAX_PICTURES else True
-    ):
-        frames = {
-            name: torch.from_numpy(np.array(dataset.observations[name][start : start + size]))
-            for name in world_model.sensors
-        }
-        chunks.append(embed(world_model, frames))
+def embed_episodes(world_model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None) -> Experience:
+    """Embeds every recorded frame with the frozen world model, wherever that is; the embeddings are on the CPU.
+
+    Args:
+        world_model: In evaluation mode.
+        dataset: What was recorded.
+        cache: Where the embeddings are kept, or None; see `embed_dataset`.
+    """
     return Experience(
-        embeddings=torch.cat(chunks),
+        embeddings=embed_dataset(world_model, dataset, cache=cache),
         actions=torch.from_numpy(np.array(dataset.actions)),
         lengths=torch.from_numpy(dataset.lengths),
         blocks=dict(world_model.blocks),

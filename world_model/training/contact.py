@@ -1,11 +1,16 @@
 """Contact, judged: does what is touched move as it does, and does what is not touched stay?
 
-Both are read off imagined embeddings by linear probes, in the units of a sensor, on held-out episodes. They are for
-people: a robot need not know where the thing is that it moves, and nothing that is found here reaches the model.
+Planning lives on these two, and no other monitor sees them. Both are measured twice, on held-out episodes:
+
+- for people, in the units of a sensor, read off imagined embeddings by linear probes. A robot need not know where the
+  thing is that it moves: nothing that is found so reaches the model or what chooses among models;
+- without any truth, in embedding space: on windows in which the embedding changes beyond what the robot's own motion
+  explains, and on windows in which it does not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -13,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.episodes.episode import EpisodeDataset
-from envs.spec import TaskSpec
-from world_model.embedding import embed
 from world_model.jepa import JEPA
 from world_model.objectives.prediction import imagine
 from world_model.training.data import WindowSampler
+from world_model.training.embedded import EmbedRows
+from world_model.training.own_motion import OwnMotion
 from world_model.training.probed_frames import FittedProbe
-from world_model.types import Windows
 
 LEAST_MOTION = 0.01
 """Of a sensor's spread: what moves by less in a model step rests."""
@@ -30,9 +34,14 @@ MOST_MOVING = 0.5
 LEAST_MOVING = 0.001
 """Of the model steps: what moves in fewer is not moved."""
 
+CHANGING_SHARE = 0.1
+"""Of windows, those that change most beyond the robot's own motion: in them things are taken to be moved."""
+
+UNCHANGING_SHARE = 0.5
+"""Of windows, those that change least beyond it."""
+
 _LEAST_WINDOWS = 8
 _MOST_WINDOWS = 50_000  # that are looked through for those that are judged
-_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -60,19 +69,19 @@ def find_movables(dataset: EpisodeDataset, *, episodes: NDArray[np.int64], actio
         episodes: Where it is looked, `[num_chosen]`.
         action_repeat: Control steps of a model step.
     """
-    spec: TaskSpec = dataset.manifest.env
+    spec = dataset.manifest.env
     chosen = [index for index in episodes if dataset.lengths[index] >= action_repeat]
     things = []
-    for name in [*spec.asked, *(it for it in dataset.observations if it not in spec.asked)]:
-        if name not in dataset.observations or (name in spec.sensors and spec.sensors[name].is_image):
+    for name in sorted(dataset.observations, key=lambda it: it not in spec.asked):
+        if spec.sensors[name].is_image or not chosen:
             continue
         paths = [_path(dataset, name, index) for index in chosen]
         threshold = LEAST_MOTION * float(np.linalg.norm(np.concatenate(paths).std(axis=0)))
         ways = [np.linalg.norm(path[action_repeat:] - path[:-action_repeat], axis=1) for path in paths]
-        moving_share = float((np.concatenate(ways) > threshold).mean()) if ways else 0.0
+        moving_share = float((np.concatenate(ways) > threshold).mean())
         if LEAST_MOVING <= moving_share <= MOST_MOVING:
             things.append(Movable(name, threshold, moving_share))
-    return [it for it in things if _unit(spec, it.sensor) == _unit(spec, things[0].sensor)]
+    return [it for it in things if spec.sensors[it.sensor].unit == spec.sensors[things[0].sensor].unit]
 
 
 class ContactWindows:
@@ -80,117 +89,144 @@ class ContactWindows:
 
     Args:
         dataset: Where they come from.
-        sensors: What the model sees.
         episodes: Held-out episodes, `[num_held_out]`.
-        context_length: Frames that the model begins with.
+        model: Whose steps are judged.
         horizon: Imagined model steps; fewer where no episode is so long.
-        action_repeat: Control steps of a model step.
-        num_windows: Of each kind and thing, at most.
+        num_windows: Of each kind, and of each thing, at most.
         rng: Draws the windows.
+
+    Attributes:
+        things: What is moved and rests, for people.
     """
 
     def __init__(
         self,
         dataset: EpisodeDataset,
         *,
-        sensors: Iterable[str],
         episodes: NDArray[np.int64],
-        context_length: int,
+        model: JEPA,
         horizon: int,
-        action_repeat: int,
         num_windows: int,
         rng: np.random.Generator,
     ) -> None:
-        longest = int(dataset.lengths[episodes].max(initial=0)) // action_repeat + 1 - context_length
-        num_frames = context_length + min(horizon, max(longest, 1))
+        repeat, self._now = model.action_repeat, model.context_length - 1
+        longest = int(dataset.lengths[episodes].max()) // repeat - self._now
+        windows = WindowSampler(
+            dataset,
+            sensors=[],
+            episodes=episodes,
+            num_frames=model.context_length + min(horizon, longest),
+            action_repeat=repeat,
+        )
+        order = rng.permutation(len(windows))[:_MOST_WINDOWS]
+        self._any = _Windows(windows.rows(order[: 4 * num_windows]), windows.actions(order[: 4 * num_windows]))
         self.things: list[Movable] = []
-        self._now = context_length - 1
         self._judged: list[_Judged] = []
-        for thing in find_movables(dataset, episodes=episodes, action_repeat=action_repeat):
-            windows, seen = (
-                WindowSampler(
-                    dataset, sensors=names, episodes=episodes, num_frames=num_frames, action_repeat=action_repeat
-                )
-                for names in ([thing.sensor], sensors)
-            )
-            numbers = rng.permutation(len(windows))[:_MOST_WINDOWS]
-            truth = windows[numbers].observation[thing.sensor].flatten(2).double()
+        for thing in find_movables(dataset, episodes=episodes, action_repeat=repeat):
+            rows = windows.rows(order)
+            truth = torch.from_numpy(np.asarray(dataset.observations[thing.sensor])[rows]).flatten(2).double()
             ways = (truth - truth[:, self._now, None]).norm(dim=2)[:, self._now :]
-            moves, rests = ways[:, -1] > thing.threshold, ways.amax(dim=1) <= thing.threshold
-            if min(int(moves.sum()), int(rests.sum())) < _LEAST_WINDOWS:
-                continue
-            self.things.append(thing)
-            chosen = [kind.nonzero()[:num_windows, 0] for kind in (moves, rests)]
-            self._judged.append(
-                _Judged(
-                    sensor=thing.sensor,
-                    truth=truth[torch.cat(chosen)],
-                    num_moving=len(chosen[0]),
-                    windows=seen[numbers[torch.cat(chosen).numpy()]],
+            kinds = [ways[:, -1] > thing.threshold, ways.amax(dim=1) <= thing.threshold]
+            moving, resting = (kind.nonzero()[:num_windows, 0].numpy() for kind in kinds)
+            if min(len(moving), len(resting)) >= _LEAST_WINDOWS:
+                self.things.append(thing)
+                self._judged.append(
+                    _Judged(
+                        sensor=thing.sensor,
+                        moving=_Windows(rows[moving], windows.actions(order[moving])),
+                        resting=_Windows(rows[resting], windows.actions(order[resting])),
+                        truth=truth[moving],
+                    )
                 )
-            )
 
     @torch.no_grad()
-    def measure(self, model: JEPA, probes: Mapping[str, FittedProbe]) -> dict[str, float]:
-        """Measures a model; of things that no probe reads, and where nothing is moved, there is nothing to say.
+    def measure(self, model: JEPA, embed: EmbedRows, probes: Mapping[str, FittedProbe]) -> dict[str, float]:
+        """Measures a model.
 
         Args:
             model: In evaluation mode.
+            embed: Embeds recorded frames by it.
             probes: Sensor name to what reads it off an embedding.
 
         Returns:
-            In the sensors' unit, each a mean over windows and things:
+            Without any truth, both as shares of what changes beyond the robot's own motion where much does:
+
+            - `contact/unexplained_error`: squared error of the last imagined embedding, where much does;
+            - `contact/unexplained_drift`: the same where little does.
+
+            And where things are moved, and told by an embedding, in the sensor's unit, means over windows and things:
 
             - `contact/moving_error`: how far the imagined thing is from where it went, after the last step, in windows
               in which it was moved;
             - `contact/moving_copy`: how far it went, which is the error of imagining that it stays;
             - `contact/resting_drift`: how far the imagined thing went, in windows in which it rested;
-            - `contact/after_<k>/<the same>`: after the model steps 1, 3, 5 …;
+            - `contact/after_<k>/<each of these three>`: after the model steps 1, 3, 5 …;
             - `contact/probe_error`: how far the probe is off in the last frames of the former windows, which no
               imagination can undercut;
             - `contact/moving_share`: of the model steps in which a thing moves.
         """
+        metrics = self._without_truth(model, embed)
         judged = [it for it in self._judged if it.sensor in probes]
-        if not judged:
-            return {}
-        parts = [self._measure(model, it, probes[it.sensor]) for it in judged]
-        moving, copying, drift, probing = (torch.cat(kind).mean(dim=0).tolist() for kind in zip(*parts, strict=True))
-        by_step = {
-            after: {
-                "moving_error": moving[after - 1],
-                "moving_copy": copying[after - 1],
-                "resting_drift": drift[after - 1],
-            }
-            for after in range(1, len(moving) + 1)
-        }
+        if judged:
+            parts = [self._by_probe(model, embed, it, probes[it.sensor]) for it in judged]
+            names = ("moving_error", "moving_copy", "resting_drift", "probe_error")
+            kinds = [torch.cat(kind).mean(dim=0).tolist() for kind in zip(*parts, strict=True)]
+            metrics |= {f"contact/{name}": by_step[-1] for name, by_step in zip(names, kinds, strict=True)}
+            for name, by_step in islice(zip(names, kinds, strict=True), 3):
+                metrics |= {f"contact/after_{1 + index}/{name}": by_step[index] for index in range(0, len(by_step), 2)}
+            metrics["contact/moving_share"] = float(np.mean([it.moving_share for it in self.things]))
+        return metrics
+
+    def _by_probe(
+        self, model: JEPA, embed: EmbedRows, judged: "_Judged", fitted: FittedProbe
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns moving error, copying error, resting drift and the probe's error, each `[windows, horizon]`."""
+        now = self._now
+        moving, resting = embed(judged.moving.rows), embed(judged.resting.rows)
+        truth = judged.truth[..., fitted.varying]
+        went, rested = truth[:, now + 1 :], fitted.probe(resting[:, now, None])
+        return (
+            (fitted.probe(judged.moving.imagine(model, moving)) - went).norm(dim=2),
+            (truth[:, now, None] - went).norm(dim=2),
+            (fitted.probe(judged.resting.imagine(model, resting)) - rested).norm(dim=2),
+            (fitted.probe(moving[:, now + 1 :]) - went).norm(dim=2),
+        )
+
+    def _without_truth(self, model: JEPA, embed: EmbedRows) -> dict[str, float]:
+        embeddings, now = embed(self._any.rows), self._now
+        steps = _steps(embeddings[:, now:], self._any.encoded(model)[:, now:])
+        changes = OwnMotion.fit(*steps).unexplained(*steps).view(len(embeddings), -1, embeddings.shape[2])
+        errors = (self._any.imagine(model, embeddings)[:, -1] - embeddings[:, -1]).double().square().sum(dim=1)
+        order = changes.norm(dim=2).amax(dim=1).argsort()
+        num_least, num_most = (max(round(share * len(order)), 1) for share in (UNCHANGING_SHARE, CHANGING_SHARE))
+        least, most = order[:num_least], order[-num_most:]
+        size = changes[most].sum(dim=1).square().sum(dim=1).mean()
         return {
-            **{f"contact/{name}": value for name, value in by_step[len(moving)].items()},
-            **{
-                f"contact/after_{after}/{name}": value
-                for after, values in by_step.items()
-                if after % 2
-                for name, value in values.items()
-            },
-            "contact/probe_error": probing[-1],
-            "contact/moving_share": float(np.mean([it.moving_share for it in self.things])),
+            "contact/unexplained_error": float(errors[most].mean() / size),
+            "contact/unexplained_drift": float(errors[least].mean() / size),
         }
 
-    def _measure(self, model: JEPA, judged: "_Judged", fitted: FittedProbe) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Returns moving error, copying error, resting drift and the probe's error, each `[windows, horizon]`."""
-        count, now, varying = judged.num_moving, self._now, fitted.varying
-        frames = {name: readings.flatten(0, 1) for name, readings in judged.windows.observation.items()}
-        actions = judged.windows.actions.to(model.device)
-        embeddings = embed(model, frames).view(len(actions), -1, model.embed_dim)
-        read = fitted.probe(embeddings.cpu())
-        imagined = fitted.probe(imagine(model, embeddings.to(model.device), actions).cpu())
-        truth = judged.truth[..., varying]
-        went = truth[:count, now + 1 :]
-        return (
-            (imagined[:count] - went).norm(dim=2),
-            (truth[:count, now, None] - went).norm(dim=2),
-            (imagined[count:] - read[count:, now, None]).norm(dim=2),
-            (read[:count, now + 1 :] - went).norm(dim=2),
-        )
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of recorded episodes.
+
+    Attributes:
+        rows: `[num_windows, time]`, where their frames lie in the dataset.
+        actions: `[num_windows, time - 1, action_dim]`.
+    """
+
+    rows: NDArray[np.int64]
+    actions: Tensor
+
+    def encoded(self, model: JEPA) -> Tensor:
+        """Returns the actions as the dynamics take them, on the CPU."""
+        encoded: Tensor = model.action_encoder(self.actions.to(model.device))
+        return encoded.cpu()
+
+    def imagine(self, model: JEPA, embeddings: Tensor) -> Tensor:
+        """Returns what a model imagines behind the context of embeddings `[num_windows, time, embed_dim]`, on the CPU."""
+        return imagine(model, embeddings.to(model.device), self.actions.to(model.device)).cpu()
 
 
 @dataclass(frozen=True)
@@ -199,22 +235,23 @@ class _Judged:
 
     Attributes:
         sensor: What reads it.
-        truth: `[num_windows, time, num_numbers]`, first of windows in which it moves, then of those in which it rests.
-        num_moving: Of the former.
-        windows: What the model sees.
+        moving: In which it moves.
+        resting: In which it rests.
+        truth: `[num_moving, time, num_numbers]`, where it is in the former.
     """
 
     sensor: str
+    moving: _Windows
+    resting: _Windows
     truth: Tensor
-    num_moving: int
-    windows: Windows
+
+
+def _steps(embeddings: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the model steps of windows: embeddings before, actions, embeddings after, each `[steps, size]`."""
+    return embeddings[:, :-1].flatten(0, 1), actions.flatten(0, 1), embeddings[:, 1:].flatten(0, 1)
 
 
 def _path(dataset: EpisodeDataset, sensor: str, episode: int) -> NDArray[np.float64]:
-    """Returns what a sensor reads in an episode, `[num_steps + 1, target_dim]`."""
+    """Returns what a sensor reads in an episode, `[num_steps + 1, num_numbers]`."""
     readings, _ = dataset.episode(episode)
     return readings[sensor].reshape(len(readings[sensor]), -1).astype(np.float64)
-
-
-def _unit(spec: TaskSpec, sensor: str) -> str:
-    return spec.sensors[sensor].unit if sensor in spec.sensors else ""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from envs.episodes.episode import DatasetError, EpisodeDataset
 from world_model.normalizer import Moments
@@ -64,19 +65,25 @@ class WindowSampler:
 
     def __getitem__(self, windows: NDArray[np.int64]) -> Windows:
         """Returns the windows of the given numbers, `[batch]`."""
-        episodes = np.searchsorted(self._ends, windows, side="right")
-        first_row = windows + self._row_shift[episodes]
-        first_action = windows + self._action_shift[episodes]
-        num_steps = self._num_frames - 1
-        rows = first_row[:, None] + self._action_repeat * np.arange(self._num_frames)
-        steps = first_action[:, None] + np.arange(num_steps * self._action_repeat)
-        actions = torch.from_numpy(np.take(self._actions, steps, axis=0))
+        rows = self.rows(windows)
         return Windows(
             observation={
                 name: torch.from_numpy(np.take(readings, rows, axis=0)) for name, readings in self._sensors.items()
             },
-            actions=actions.view(len(windows), num_steps, -1),
+            actions=self.actions(windows),
         )
+
+    def rows(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns where the frames of windows `[batch]` lie in the dataset, `[batch, num_frames]`."""
+        first = windows + self._row_shift[np.searchsorted(self._ends, windows, side="right")]
+        return first[:, None] + self._action_repeat * np.arange(self._num_frames)
+
+    def actions(self, windows: NDArray[np.int64]) -> Tensor:
+        """Returns the model actions of windows `[batch]`, `[batch, num_frames - 1, action_dim]`."""
+        first = windows + self._action_shift[np.searchsorted(self._ends, windows, side="right")]
+        num_steps = self._num_frames - 1
+        steps = first[:, None] + np.arange(num_steps * self._action_repeat)
+        return torch.from_numpy(np.take(self._actions, steps, axis=0)).view(len(windows), num_steps, -1)
 
 
 def long_enough(dataset: EpisodeDataset, *, num_steps: int) -> NDArray[np.int64]:

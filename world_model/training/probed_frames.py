@@ -1,6 +1,6 @@
 """What an embedding tells of the truth: linear probes of all that was recorded, for those who judge the model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from envs.episodes.episode import EpisodeDataset
-from world_model.embedding import embed
-from world_model.jepa import JEPA
 from world_model.probes import LinearProbe, fit_probe, r_squared
+from world_model.training.embedded import EmbedRows
 from world_model.types import is_image
 
 _RIDGE = 1e-6
@@ -40,7 +39,6 @@ class ProbedFrames:
 
     Args:
         dataset: Where they come from.
-        sensors: What the model sees.
         learned: Episodes on which probes are fitted, `[num_learned]`.
         held_out: Episodes on which they are judged, `[num_held_out]`.
         num_frames: Of each side.
@@ -51,7 +49,6 @@ class ProbedFrames:
         self,
         dataset: EpisodeDataset,
         *,
-        sensors: Iterable[str],
         learned: NDArray[np.int64],
         held_out: NDArray[np.int64],
         num_frames: int,
@@ -61,23 +58,22 @@ class ProbedFrames:
         for episodes in (learned, held_out):
             chosen = rng.choice(episodes, num_frames)
             rows = dataset.first_observation[chosen] + rng.integers(dataset.lengths[chosen] + 1)
-            seen = {name: torch.from_numpy(dataset.observations[name][rows]) for name in sensors}
             truth = {
                 name: torch.from_numpy(array[rows]).flatten(1)
                 for name, array in dataset.observations.items()
                 if not is_image(array.shape[1:])
             }
-            self._sides.append((seen, truth))
+            self._sides.append((rows, truth))
 
     @torch.no_grad()
-    def fit(self, model: JEPA) -> dict[str, FittedProbe]:
+    def fit(self, embed: EmbedRows) -> dict[str, FittedProbe]:
         """Returns a probe of each sensor with numbers that vary on both sides, fitted on learned episodes.
 
         Args:
-            model: In evaluation mode.
+            embed: Embeds recorded frames.
         """
         (learned, truth), (_, held_out_truth) = self._sides
-        embeddings, probes = embed(model, learned), {}
+        embeddings, probes = embed(learned), {}
         for name, readings in truth.items():
             varying = torch.minimum(readings.std(dim=0), held_out_truth[name].std(dim=0)) > LEAST_STD
             if bool(varying.any()):
@@ -86,15 +82,15 @@ class ProbedFrames:
         return probes
 
     @torch.no_grad()
-    def judge(self, model: JEPA, probes: Mapping[str, FittedProbe]) -> dict[str, float]:
+    def judge(self, embed: EmbedRows, probes: Mapping[str, FittedProbe]) -> dict[str, float]:
         """Returns `probe/<sensor>`: R² on held-out episodes, of the numbers of a sensor that vary.
 
         Args:
-            model: In evaluation mode.
+            embed: Embeds recorded frames.
             probes: Of `fit`.
         """
         held_out, truth = self._sides[1]
-        embeddings = embed(model, held_out)
+        embeddings = embed(held_out)
         return {
             f"probe/{name}": r_squared(fitted.probe(embeddings), truth[name][:, fitted.varying])
             for name, fitted in probes.items()

@@ -4,6 +4,7 @@ import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -27,6 +28,7 @@ from world_model.training.data import (
     sensor_moments,
     split_episodes,
 )
+from world_model.training.embedded import embed_rows
 from world_model.training.monitors import Alarm, measure
 from world_model.training.prefetch import Prefetch
 from world_model.training.probed_frames import ProbedFrames
@@ -82,7 +84,7 @@ class WorldModelTask:
         configs: Mapping[str, Any],
         seed: int,
     ) -> None:
-        self._model, self._settings, self._seed = model, settings, seed
+        self._model, self._dataset, self._settings, self._seed = model, dataset, settings, seed
         self._device = torch.device(settings.device)
         self._alarm = Alarm.from_config(settings.alarm)
         self._augmentation = Augmentation.from_config(settings.augmentation)
@@ -112,7 +114,6 @@ class WorldModelTask:
         self._batches = Prefetch(self._fetch)
         self._probes = ProbedFrames(
             dataset,
-            sensors=model.sensors,
             learned=learned,
             held_out=held_out,
             num_frames=settings.num_probe_frames,
@@ -120,11 +121,9 @@ class WorldModelTask:
         )
         self._contact = ContactWindows(
             dataset,
-            sensors=model.sensors,
             episodes=held_out,
-            context_length=model.context_length,
+            model=model,
             horizon=settings.num_contact_steps,
-            action_repeat=model.action_repeat,
             num_windows=settings.num_validation_windows // 2,
             rng=rng_of(seed, VALIDATION, 3),
         )
@@ -179,11 +178,12 @@ class WorldModelTask:
     def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Returns losses and monitors on held-out windows."""
         self.module.eval()
-        probes = self._probes.fit(self._model)
+        embed = partial(embed_rows, self._model, self._dataset)
+        probes = self._probes.fit(embed)
         monitors = {
             **measure(self._model, self._validation),
-            **self._probes.judge(self._model, probes),
-            **self._contact.measure(self._model, probes),
+            **self._probes.judge(embed, probes),
+            **self._contact.measure(self._model, embed, probes),
         }
         rng = rng_of(self._seed, VALIDATION, 1)
         with torch.no_grad():

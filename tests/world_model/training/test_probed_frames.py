@@ -1,9 +1,12 @@
 """Linear probes of what was recorded: known scores for embeddings that are known."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from torch import nn
 
+from world_model.training.embedded import embed_rows
 from world_model.training.probed_frames import ProbedFrames
 
 NUM_EPISODES, NUM_STEPS = 20, 10
@@ -29,13 +32,13 @@ def measure(record, build_model, tmp_path):
         model = build_model(sensors={"seen": (2,)}, embed_dims={"seen": 2}, encoder=lambda **shape: nn.Flatten()).eval()
         probes = ProbedFrames(
             dataset,
-            sensors=model.sensors,
             learned=LEARNED,
             held_out=HELD_OUT,
             num_frames=num_frames,
             rng=np.random.default_rng(1),
         )
-        return probes.judge(model, probes.fit(model))
+        embed = partial(embed_rows, model, dataset)
+        return probes.judge(embed, probes.fit(embed))
 
     return run
 

@@ -440,7 +440,9 @@ def test_what_is_learned_validated_and_normalised_by_comes_from_the_right_side(
         torch.testing.assert_close(normalizer.std, torch.full((2,), float(learned.std())))
     steps = range(1, 30)
     assert episodes_seen(model, lambda: [task.losses(step) for step in steps], monkeypatch) == set(learned.tolist())
-    monkeypatch.setattr(task, "_probes", SimpleNamespace(fit=lambda _: {}, judge=lambda *_: {}))  # those are fitted on learned ones
+    monkeypatch.setattr(
+        task, "_probes", SimpleNamespace(fit=lambda _: {}, judge=lambda *_: {})
+    )  # those are fitted on learned ones
     assert episodes_seen(model, lambda: task.validate(1), monkeypatch) == set(held_out.tolist())
 
 
