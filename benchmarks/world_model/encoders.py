@@ -64,6 +64,7 @@ def make_task(config: Config, dataset: EpisodeDataset) -> WorldModelTask:
         dataset=dataset,
         settings=build(config.values.training).on_this_machine(),
         configs={},
+        is_last_stage=True,
         seed=0,
     )
 
@@ -95,7 +96,7 @@ def trained_probes(config: Config, dataset: EpisodeDataset, output: Path, *, num
     else:
         output.mkdir(parents=True, exist_ok=True)
         plan.write_text(json.dumps(num_steps))
-    config.values.training.num_steps = num_steps
+    config.values.training.num_steps, config.values.dynamics_training.num_steps = num_steps, 0
     configs = model_configs(config)
     try:
         train_world_model(
@@ -103,9 +104,11 @@ def trained_probes(config: Config, dataset: EpisodeDataset, output: Path, *, num
             regularizer=build(config.values.regularizer),
             dataset=dataset,
             settings=build(config.values.training),
+            dynamics_settings=build(config.values.dynamics_training),
             configs=configs,
             seed=config.values.seed,
             output=output,
+            cache=None,
         )
     except TrainingStopped as stopped:
         print(f"{output.name}: {stopped}", flush=True)

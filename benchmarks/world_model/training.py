@@ -42,6 +42,7 @@ def main() -> None:
         dataset=dataset,
         settings=settings,
         configs={},
+        is_last_stage=True,
         seed=0,
     )
     parameters = list(task.module.parameters())

@@ -15,6 +15,7 @@ from world_model.action_encoders import BoxActionEncoder
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
+from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.settings import TrainingSettings
 from world_model.types import is_image
 
@@ -170,8 +171,37 @@ def settings() -> Callable[..., TrainingSettings]:
                 "min_std": 0.1,
                 "min_rank_share": 0.6,
                 "min_action_sensitivity": 0.1,
+                "max_unexplained_error": 0.5,
+                "max_unexplained_drift": 0.1,
             },
         }
         return TrainingSettings(**(values | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dynamics_settings() -> Callable[..., DynamicsSettings]:
+    """Settings of dynamics that go on alone for a moment, of what a test changes in them."""
+
+    def make(**changes: Any) -> DynamicsSettings:
+        values = {
+            "num_steps": 40,
+            "batch_size": 32,
+            "rollout_length": 3,
+            "contact_share": 0.5,
+            "learning_rate": 3e-3,
+            "final_learning_rate": 0.0,
+            "warmup_steps": 5,
+            "weight_decay": 1e-4,
+            "clip_norm": 1.0,
+            "validation_every": 10,
+            "checkpoint_every": 10,
+            "keep_every": 20,
+            "log_every": 5,
+            "num_threads": 1,
+            "wandb": False,
+        }
+        return DynamicsSettings(**(values | changes))
 
     return make

@@ -40,6 +40,9 @@ CHANGING_SHARE = 0.1
 UNCHANGING_SHARE = 0.5
 """Of windows, those that change least beyond it."""
 
+LEAST_UNEXPLAINED = 0.01
+"""Of the squared change of the embedding: with less, the robot's own motion explains all, and nothing is moved."""
+
 _LEAST_WINDOWS = 8
 _MOST_WINDOWS = 50_000  # that are looked through for those that are judged
 
@@ -149,7 +152,7 @@ class ContactWindows:
             probes: Sensor name to what reads it off an embedding.
 
         Returns:
-            Without any truth, both as shares of what changes beyond the robot's own motion where much does:
+            Without any truth, as shares of what changes beyond the robot's own motion where much does, if anything:
 
             - `contact/unexplained_error`: squared error of the last imagined embedding, where much does;
             - `contact/unexplained_drift`: the same where little does.
@@ -201,6 +204,9 @@ class ContactWindows:
         num_least, num_most = (max(round(share * len(order)), 1) for share in (UNCHANGING_SHARE, CHANGING_SHARE))
         least, most = order[:num_least], order[-num_most:]
         size = changes[most].sum(dim=1).square().sum(dim=1).mean()
+        way = (embeddings[:, -1] - embeddings[:, now])[most].double().square().sum(dim=1).mean()
+        if size <= LEAST_UNEXPLAINED * way:
+            return {}
         return {
             "contact/unexplained_error": float(errors[most].mean() / size),
             "contact/unexplained_drift": float(errors[least].mean() / size),
@@ -225,7 +231,7 @@ class _Windows:
         return encoded.cpu()
 
     def imagine(self, model: JEPA, embeddings: Tensor) -> Tensor:
-        """Returns what a model imagines behind the context of embeddings `[num_windows, time, embed_dim]`, on the CPU."""
+        """Returns what is imagined behind the context of embeddings `[num_windows, time, embed_dim]`, on the CPU."""
         return imagine(model, embeddings.to(model.device), self.actions.to(model.device)).cpu()
 
 

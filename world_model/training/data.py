@@ -76,7 +76,8 @@ class WindowSampler:
     def rows(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns where the frames of windows `[batch]` lie in the dataset, `[batch, num_frames]`."""
         first = windows + self._row_shift[np.searchsorted(self._ends, windows, side="right")]
-        return first[:, None] + self._action_repeat * np.arange(self._num_frames)
+        rows: NDArray[np.int64] = first[:, None] + self._action_repeat * np.arange(self._num_frames)
+        return rows
 
     def actions(self, windows: NDArray[np.int64]) -> Tensor:
         """Returns the model actions of windows `[batch]`, `[batch, num_frames - 1, action_dim]`."""

@@ -33,6 +33,9 @@ class FitSettings:
     section: ClassVar[str] = "training"
     """Of the config that the values come from; errors name it."""
 
+    least_steps: ClassVar[int] = 1
+    """0 where it may be left out."""
+
     num_steps: int
     learning_rate: float
     final_learning_rate: float
@@ -47,7 +50,8 @@ class FitSettings:
     wandb: bool
 
     def __post_init__(self) -> None:
-        counts = ("num_steps", "log_every", "validation_every", "checkpoint_every", "keep_every", "num_threads")
+        check_count(f"{self.section}.num_steps", self.num_steps, least=self.least_steps)
+        counts = ("log_every", "validation_every", "checkpoint_every", "keep_every", "num_threads")
         for name in counts:
             check_count(f"{self.section}.{name}", getattr(self, name), least=1)
         check_count(f"{self.section}.warmup_steps", self.warmup_steps, least=0)

@@ -1,10 +1,12 @@
 """Is the model alive? Measured at every validation; a model that has collapsed, or hears no action, is stopped."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from jepa_mpc.ranges import check_count, check_number
 from world_model.embedding import embed
@@ -16,6 +18,33 @@ from world_model.types import Windows, is_image
 
 
 @torch.no_grad()
+def measure_dynamics(model: JEPA, embeddings: Tensor, actions: Tensor) -> dict[str, float]:
+    """Measures what a model imagines of held-out windows.
+
+    Args:
+        model: In evaluation mode.
+        embeddings: `[num_windows, context + horizon, embed_dim]`, on the model's device.
+        actions: `[num_windows, context + horizon - 1, action_dim]`.
+
+    Returns:
+        - `error_first`, `error_last`: squared error of the first and the last predicted frame;
+        - `copy_error`: of the last frame, if the newest known embedding is the prediction;
+        - `action_sensitivity`: by which share the last error rises when each window gets another window's actions.
+    """
+    future = embeddings[:, model.context_length :]
+    predicted = imagine(model, embeddings, actions)
+    shuffled = imagine(model, embeddings, actions.roll(1, dims=0))[:, -1:]
+    newest = embeddings[:, model.context_length - 1, None]
+    error_last = prediction_loss(predicted[:, -1:], future[:, -1:], model.blocks)
+    return {
+        "error_first": float(prediction_loss(predicted[:, :1], future[:, :1], model.blocks)),
+        "error_last": float(error_last),
+        "copy_error": float(prediction_loss(newest, future[:, -1:], model.blocks)),
+        "action_sensitivity": float(prediction_loss(shuffled, future[:, -1:], model.blocks) / error_last - 1),
+    }
+
+
+@torch.no_grad()
 def measure(model: JEPA, windows: Windows) -> dict[str, float]:
     """Measures a model on held-out windows.
 
@@ -24,9 +53,8 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
         windows: Of `context_length + horizon` frames.
 
     Returns:
-        - `error_first`, `error_last`: squared error of the first and the last predicted frame;
-        - `copy_error`: of the last frame, if the newest known embedding is the prediction;
-        - `action_sensitivity`: by which share the last error rises when each window gets another window's actions;
+        What `measure_dynamics` does, and
+
         - `std/<sensor>`: standard deviation of a block, the mean over its dimensions;
         - `rank/<sensor>`: effective rank of a block;
         - `rank_possible/<sensor>`: what it could be, given what the sensor varies and the block's size.
@@ -34,17 +62,7 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
     actions = windows.actions
     frames = {name: readings.flatten(0, 1) for name, readings in windows.observation.items()}
     embeddings = embed(model, frames).view(len(actions), -1, model.embed_dim)
-    future = embeddings[:, model.context_length :]
-    predicted = imagine(model, embeddings, actions)
-    shuffled = imagine(model, embeddings, actions.roll(1, dims=0))[:, -1:]
-    newest = embeddings[:, model.context_length - 1, None]
-    error_last = prediction_loss(predicted[:, -1:], future[:, -1:], model.blocks)
-    metrics = {
-        "error_first": float(prediction_loss(predicted[:, :1], future[:, :1], model.blocks)),
-        "error_last": float(error_last),
-        "copy_error": float(prediction_loss(newest, future[:, -1:], model.blocks)),
-        "action_sensitivity": float(prediction_loss(shuffled, future[:, -1:], model.blocks) / error_last - 1),
-    }
+    metrics = measure_dynamics(model, embeddings, actions)
     for name, block in model.blocks.items():
         first = embeddings[:, 0, block]
         metrics[f"std/{name}"] = float(first.std(dim=0).mean())
@@ -55,6 +73,8 @@ def measure(model: JEPA, windows: Windows) -> dict[str, float]:
             metrics[f"rank_possible/{name}"] = min(float(first.shape[1]), effective_rank(readings))
     return metrics
 
+
+_LOG = logging.getLogger(__name__)
 
 LONGEST_UNJUDGED = 500
 """Steps. So short a training shows that everything runs, and has no time to learn; a longer one is always judged."""
@@ -72,18 +92,25 @@ class Alarm:
         min_std: Least standard deviation of a block; a healthy one is near 1.
         min_rank_share: Least effective rank of a block, as a share of what it could be.
         min_action_sensitivity: Least rise of the prediction error when actions are shuffled.
+        max_unexplained_error: Largest error where more than the robot moves, as a share of that motion; it is told, and
+            stops nothing.
+        max_unexplained_drift: The same where nothing but the robot moves.
     """
 
     grace_steps: int
     min_std: float
     min_rank_share: float
     min_action_sensitivity: float
+    max_unexplained_error: float
+    max_unexplained_drift: float
 
     def __post_init__(self) -> None:
         check_count("training.alarm.grace_steps", self.grace_steps, least=0)
         check_number("training.alarm.min_std", self.min_std, least=0)
         check_number("training.alarm.min_rank_share", self.min_rank_share, least=0, most=1)
         check_number("training.alarm.min_action_sensitivity", self.min_action_sensitivity)
+        check_number("training.alarm.max_unexplained_error", self.max_unexplained_error, above=0)
+        check_number("training.alarm.max_unexplained_drift", self.max_unexplained_drift, above=0)
 
     @classmethod
     def from_config(cls, values: Mapping[str, Any]) -> "Alarm":
@@ -127,3 +154,20 @@ class Alarm:
                 f"{sensitivity:.1%}, at least {self.min_action_sensitivity:.0%} is expected; are the actions of the "
                 "dataset what moves the sensors?"
             )
+
+    def tell_of_contact(self, metrics: Mapping[str, float]) -> None:
+        """Warns of dynamics by which a plan could move things from afar, as `ContactWindows` found at the end."""
+        for kind, limit, where in (
+            ("error", self.max_unexplained_error, "where things are moved"),
+            ("drift", self.max_unexplained_drift, "where nothing is touched"),
+        ):
+            share = metrics.get(f"contact/unexplained_{kind}", 0.0)
+            if share > limit:
+                _LOG.warning(
+                    "plans may move things from afar: %s, the squared error of what is imagined is %.2g of what "
+                    "contact changes, at most %.2g is expected: let the dynamics go on alone (dynamics_training), or "
+                    "gate their changes (predictor=gated_mlp)",
+                    where,
+                    share,
+                    limit,
+                )

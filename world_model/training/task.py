@@ -28,6 +28,8 @@ from world_model.training.data import (
     sensor_moments,
     split_episodes,
 )
+from world_model.training.dynamics_settings import DynamicsSettings
+from world_model.training.dynamics_task import SECTION, DynamicsTask
 from world_model.training.embedded import embed_rows
 from world_model.training.monitors import Alarm, measure
 from world_model.training.prefetch import Prefetch
@@ -35,9 +37,6 @@ from world_model.training.probed_frames import ProbedFrames
 from world_model.training.randomness import DROPOUT, SPLIT, TRAIN, VALIDATION, rng_of
 from world_model.training.settings import TrainingSettings
 from world_model.types import Windows, is_image
-
-SECTION = "world_model"
-"""Of a checkpoint."""
 
 _LOG = logging.getLogger(__name__)
 _PACKAGES = ("jepa-mpc", "numpy", "safetensors", "torch")
@@ -71,6 +70,7 @@ class WorldModelTask:
         dataset: What it learns from.
         settings: How, without "auto".
         configs: For the checkpoint's metadata.
+        is_last_stage: Whether the dynamics do not go on alone when this is done.
         seed: Of all randomness.
     """
 
@@ -82,8 +82,10 @@ class WorldModelTask:
         dataset: EpisodeDataset,
         settings: TrainingSettings,
         configs: Mapping[str, Any],
+        is_last_stage: bool,
         seed: int,
     ) -> None:
+        self._is_last_stage = is_last_stage
         self._model, self._dataset, self._settings, self._seed = model, dataset, settings, seed
         self._device = torch.device(settings.device)
         self._alarm = Alarm.from_config(settings.alarm)
@@ -92,6 +94,7 @@ class WorldModelTask:
         learned, held_out = split_of_training(
             dataset, num_steps=num_steps, validation_fraction=settings.validation_fraction, seed=seed
         )
+        self._learned, self._held_out = learned, held_out
         if num_skipped := dataset.num_episodes - len(learned) - len(held_out):
             _LOG.warning(
                 "%d of %d episodes are shorter than the %d control steps of a window: nothing is learned from them",
@@ -135,10 +138,11 @@ class WorldModelTask:
             for side in (learned, held_out)
         )
         model.fit_normalizer(*moments)
+        self._block_weights = dict.fromkeys(numbers, settings.proprioception_weight)
         self.module = JointEmbeddingObjective(
             model=model,
             regularizer=regularizer,
-            block_weights=dict.fromkeys(numbers, settings.proprioception_weight),
+            block_weights=self._block_weights,
             inverse_dynamics_weight=settings.inverse_dynamics_weight,
             inverse_dynamics_dim=settings.inverse_dynamics_dim,
             straightening_weight=settings.straightening_weight,
@@ -194,11 +198,36 @@ class WorldModelTask:
         """Raises `TrainingStopped` if the model has collapsed, or is deaf to actions."""
         if self._alarm.is_due(step, self._settings.num_steps):
             self._alarm.check(step, monitors)
+            if step == self._settings.num_steps and self._is_last_stage:
+                self._alarm.tell_of_contact(monitors)
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the model and what is to be said of it."""
         metadata = replace(self._metadata, training_step=step)
         return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
+
+    def dynamics_task(self, embeddings: Tensor, settings: DynamicsSettings) -> DynamicsTask:
+        """Returns what the dynamics learn alone when this is done, on the same episodes.
+
+        Args:
+            embeddings: `[num_frames, embed_dim]`, of every frame of the dataset.
+            settings: How.
+        """
+        return DynamicsTask(
+            model=self._model,
+            embeddings=embeddings,
+            dataset=self._dataset,
+            learned=self._learned,
+            held_out=self._held_out,
+            settings=settings,
+            num_validation_windows=self._settings.num_validation_windows,
+            block_weights=self._block_weights,
+            probes=self._probes,
+            contact=self._contact,
+            alarm=self._alarm,
+            metadata=self._metadata,
+            seed=self._seed,
+        )
 
     def _fetch(self, step: int) -> tuple[Windows, np.random.Generator]:
         """Returns the windows of a step, where they are needed, and what draws all else at that step."""

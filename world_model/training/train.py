@@ -10,10 +10,16 @@ from envs.episodes.episode import EpisodeDataset
 from world_model.building import building
 from world_model.jepa import JEPA
 from world_model.objectives.base import Regularizer
+from world_model.training.checkpoint import section_sha256
+from world_model.training.dynamics_settings import DynamicsSettings
+from world_model.training.embedded import embed_dataset
 from world_model.training.fit import fit
 from world_model.training.randomness import INITIAL, rng_of
 from world_model.training.settings import TrainingSettings
 from world_model.training.task import WorldModelTask
+
+ENCODERS_FOLDER = "encoders"
+"""Where encoders and dynamics learn together, if the dynamics go on alone."""
 
 
 def train_world_model(
@@ -22,20 +28,26 @@ def train_world_model(
     regularizer: Regularizer,
     dataset: EpisodeDataset,
     settings: TrainingSettings,
+    dynamics_settings: DynamicsSettings,
     configs: Mapping[str, Any],
     seed: int,
     output: Path,
+    cache: Path | None,
 ) -> Path:
     """Trains a world model, or goes on with an interrupted training: on a CPU to the same bytes.
+
+    Encoders and dynamics learn together; then the dynamics go on alone, on embeddings, if they are told to.
 
     Args:
         build_model: Builds it; its first weights are drawn from `seed`.
         regularizer: Keeps it from collapsing.
         dataset: What it learns from.
         settings: How.
+        dynamics_settings: How the dynamics go on alone.
         configs: Config group to `{"name", "values"}`, plain JSON: what the checkpoint says the model was built from.
         seed: Of all randomness.
-        output: Folder of all that is written.
+        output: Folder of all that is written; what comes before a last stage lies in `ENCODERS_FOLDER` below it.
+        cache: File in which embeddings are kept, or None; see `embed_dataset`.
 
     Returns:
         The path of the last checkpoint.
@@ -46,10 +58,10 @@ def train_world_model(
         CheckpointError: The folder holds another training, or a damaged one.
         OSError: Something cannot be written.
     """
-    settings = settings.on_this_machine()
+    settings, goes_on = settings.on_this_machine(), dynamics_settings.num_steps > 0
+    common = {"seed": seed, "data": dataset.fingerprint}
     identity = {
-        "seed": seed,
-        "data": dataset.fingerprint,
+        **common,
         "configs": configs,
         "training": settings.identity,
         "regularizer": repr(regularizer),
@@ -61,6 +73,15 @@ def train_world_model(
             dataset=dataset,
             settings=settings,
             configs=configs,
+            is_last_stage=not goes_on,
             seed=seed,
         )
-    return fit(task, settings=settings, identity=identity, output=output, description="training")
+    folder = output / ENCODERS_FOLDER if goes_on else output
+    path = fit(task, settings=settings, identity=identity, output=folder, description="training")
+    if not goes_on:
+        return path
+    task.model.eval()
+    parent = section_sha256(task.model.state_dict())
+    dynamics_task = task.dynamics_task(embed_dataset(task.model, dataset, cache=cache), dynamics_settings)
+    identity = {**common, "world_model": parent, "dynamics_training": dynamics_settings.identity}
+    return fit(dynamics_task, settings=dynamics_settings, identity=identity, output=output, description="dynamics")

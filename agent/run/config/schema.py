@@ -53,6 +53,7 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
             "predictor",
             "regularizer",
             "training",
+            "dynamics_training",
             "learning",
             "policy",
             "pictures",

@@ -1,6 +1,7 @@
 """All that the agent learns from recorded episodes, stage by stage; each goes on where it was interrupted.
 
-training/           the world model
+training/           the world model; its encoders lie below, where its dynamics go on alone
+embeddings.safetensors  what a camera saw, embedded
 critic/NAME/        each critic, on the frozen world model
 policy/             the reactive policy, and the plans of mode 2 that it imitates
 policy/refined/     the same, refined in imagination
@@ -57,6 +58,7 @@ TRAINING_FOLDER = "training"
 CRITIC_FOLDER = "critic"
 POLICY_FOLDER = "policy"
 REFINED_FOLDER = "refined"
+EMBEDDINGS_FILE = "embeddings.safetensors"
 PLANS_FILE = "plans.safetensors"
 
 _NUM_STATISTICS = 20_000
@@ -80,7 +82,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
     _take_over(modules.world_model, checkpoint, WORLD_MODEL)
     modules.world_model.to(build(config.values.training).on_this_machine().device)
-    experience = embed_episodes(modules.world_model, dataset)
+    experience = embed_episodes(modules.world_model, dataset, cache=_embeddings_file(dataset, output))
     modules.world_model.cpu()  # all else is small
     later = _LaterStages(
         config=config,
@@ -109,11 +111,19 @@ def _learn_world_model(config: Config, dataset: EpisodeDataset, output: Path) ->
         regularizer=build(values.regularizer),
         dataset=dataset,
         settings=build(values.training),
+        dynamics_settings=build(values.dynamics_training),
         configs=configs,
         seed=values.seed,
         output=output / TRAINING_FOLDER,
+        cache=_embeddings_file(dataset, output),
     )
     return load_checkpoint(path)
+
+
+def _embeddings_file(dataset: EpisodeDataset, output: Path) -> Path | None:
+    """Returns where embeddings are kept; numbers are embedded in no time, and are not."""
+    spec = dataset.manifest.env
+    return output / EMBEDDINGS_FILE if any(spec.sensors[name].is_image for name in spec.perceived) else None
 
 
 @dataclass(frozen=True)

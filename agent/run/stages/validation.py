@@ -35,6 +35,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
             f"training.augmentation.max_shift must be below observation.image_size={size}, else nothing is left of a "
             f"picture, got {max_shift}"
         )
+    build(values.dynamics_training)
     build(values.learning)
     build(values.online)
     build(values.pictures)
@@ -116,13 +117,15 @@ def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
     with refusals():
         build(values.training).on_this_machine()
     repeat, horizon = values.world_model.action_repeat, values.configurator.horizon
-    rollout, context = values.training.rollout_length, values.world_model.context_length
-    window = (context + rollout - 1) * repeat
-    if window > longest:
-        raise ConfigError(
-            f"training.rollout_length={rollout} and world_model.context_length={context} take {window} control steps, "
-            f"and the longest episode has {longest}: imagine fewer steps, or record longer episodes"
-        )
+    context = values.world_model.context_length
+    for stage in ("training", "dynamics_training"):
+        rollout = values[stage].rollout_length if values[stage].num_steps else 1
+        window = (context + rollout - 1) * repeat
+        if window > longest:
+            raise ConfigError(
+                f"{stage}.rollout_length={rollout} and world_model.context_length={context} take {window} control "
+                f"steps, and the longest episode has {longest}: imagine fewer steps, or record longer episodes"
+            )
     if values.policy is not None and values.policy.learning.num_imitated > horizon:
         raise ConfigError(
             f"policy.learning.num_imitated must be at most configurator.horizon={horizon}, the steps of a plan, "

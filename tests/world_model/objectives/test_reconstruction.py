@@ -207,7 +207,7 @@ def watched(record, tmp_path_factory):
 
 
 @pytest.fixture
-def train(build_model, settings, watched):
+def train(build_model, settings, dynamics_settings, watched):
     """Trains a model that sees, beside the decoders of a regulariser."""
 
     def run(output, regularizer):
@@ -216,9 +216,11 @@ def train(build_model, settings, watched):
             regularizer=regularizer,
             dataset=watched,
             settings=settings(num_steps=20),
+            dynamics_settings=dynamics_settings(num_steps=0),
             configs={},
             seed=0,
             output=output,
+            cache=None,
         )
 
     return run

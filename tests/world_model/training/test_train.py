@@ -39,18 +39,20 @@ def sigreg(weight=0.02):
 
 
 @pytest.fixture(scope="session")
-def train(build_model, settings, linear):
+def train(build_model, settings, dynamics_settings, linear):
     """Trains a small model, of what a test changes in it."""
 
-    def run(output, *, dataset=linear, regularizer=None, seed=0, build=build_model, **changes):
+    def run(output, *, dataset=linear, regularizer=None, seed=0, build=build_model, alone=None, cache=None, **changes):
         return train_world_model(
             build_model=build,
             regularizer=sigreg() if regularizer is None else regularizer,
             dataset=dataset,
             settings=settings(**changes),
+            dynamics_settings=dynamics_settings(**(alone or {"num_steps": 0})),
             configs={"encoder": {"name": "mlp", "values": {"hidden_dim": 16}}},
             seed=seed,
             output=output,
+            cache=cache,
         )
 
     return run
@@ -155,6 +157,7 @@ from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.objectives.sigreg import SIGReg
+from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.settings import TrainingSettings
 from world_model.training.train import train_world_model
 
@@ -168,18 +171,21 @@ train_world_model(
     regularizer=SIGReg(weight=0.02, num_projections=8),
     dataset=open_dataset(Path(sys.argv[1])),
     settings=TrainingSettings(**eval(sys.argv[3])),
+    dynamics_settings=DynamicsSettings(**eval(sys.argv[4])),
     configs={"encoder": {"name": "mlp", "values": {"hidden_dim": 16}}},
     seed=0,
     output=Path(sys.argv[2]),
+    cache=None,
 )
 """
 
 
-def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings, linear, tmp_path):
+def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings, dynamics_settings, linear, tmp_path):
     changes = {"num_steps": 600, "keep_every": 200}
     train(tmp_path / "whole", **changes)
     parts = tmp_path / "parts"
     arguments = [sys.executable, "-c", KILLED, str(linear.folder), str(parts), repr(vars(settings(**changes)))]
+    arguments.append(repr(vars(dynamics_settings(num_steps=0))))
     killed = subprocess.Popen(arguments)
     while not (parts / "training_state.safetensors").exists() and killed.poll() is None:
         time.sleep(0.001)
@@ -283,7 +289,14 @@ def test_the_learning_rate_rises_falls_as_a_cosine_and_may_stay(settings):
     assert {staying.learning_rate_at(step) for step in range(1, 1001)} == {1.0}
 
 
-ALARM = {"grace_steps": 200, "min_std": 0.1, "min_rank_share": 0.6, "min_action_sensitivity": 0.1}
+ALARM = {
+    "grace_steps": 200,
+    "min_std": 0.1,
+    "min_rank_share": 0.6,
+    "min_action_sensitivity": 0.1,
+    "max_unexplained_error": 0.5,
+    "max_unexplained_drift": 0.1,
+}
 LONGER = {"num_steps": 500, "validation_every": 100, "checkpoint_every": 500, "keep_every": 500, "alarm": ALARM}
 
 
@@ -410,7 +423,13 @@ def make_task(settings, dataset, model, **changes):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return WorldModelTask(
-            model=model, regularizer=sigreg(), dataset=dataset, settings=settings(**changes), configs={}, seed=0
+            model=model,
+            regularizer=sigreg(),
+            dataset=dataset,
+            settings=settings(**changes),
+            configs={},
+            is_last_stage=True,
+            seed=0,
         )
 
 
@@ -440,9 +459,8 @@ def test_what_is_learned_validated_and_normalised_by_comes_from_the_right_side(
         torch.testing.assert_close(normalizer.std, torch.full((2,), float(learned.std())))
     steps = range(1, 30)
     assert episodes_seen(model, lambda: [task.losses(step) for step in steps], monkeypatch) == set(learned.tolist())
-    monkeypatch.setattr(
-        task, "_probes", SimpleNamespace(fit=lambda _: {}, judge=lambda *_: {})
-    )  # those are fitted on learned ones
+    no_probes = SimpleNamespace(fit=lambda _: {}, judge=lambda *_: {})  # which are fitted on learned episodes
+    monkeypatch.setattr(task, "_probes", no_probes)
     assert episodes_seen(model, lambda: task.validate(1), monkeypatch) == set(held_out.tolist())
 
 
@@ -705,6 +723,7 @@ def test_pictures_that_are_validated_on_are_as_they_were_recorded(filmed, build_
             dataset=filmed,
             settings=settings(**changes),
             configs={},
+            is_last_stage=True,
             seed=0,
         )
         return task.validate(0)
@@ -762,6 +781,7 @@ def test_all_of_a_step_happens_on_the_device_of_the_training(monkeypatch, filmed
         dataset=filmed,
         settings=settings(device="meta", inverse_dynamics_weight=1.0, straightening_weight=0.0, **AUGMENTED),
         configs={},
+        is_last_stage=True,
         seed=0,
     )
     losses = task.losses(1)

@@ -1,0 +1,176 @@
+"""Dynamics that go on alone: nothing that sees is moved, and no byte depends on an interruption."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from world_model.objectives.sigreg import SIGReg
+from world_model.training.checkpoint import CheckpointError, load_checkpoint
+from world_model.training.embedded import embed_dataset
+from world_model.training.embedded_windows import EmbeddedWindows
+from world_model.training.fit import train_step
+from world_model.training.task import WorldModelTask
+from world_model.training.train import train_world_model
+
+
+@pytest.fixture
+def train(build_model, settings, dynamics_settings, linear):
+    def run(output, *, seed=0, dataset=linear, cache=None, build=build_model, alone=None, **changes):
+        return train_world_model(
+            build_model=build,
+            regularizer=SIGReg(weight=0.02, num_projections=8),
+            dataset=dataset,
+            settings=settings(**changes),
+            dynamics_settings=dynamics_settings(**(alone or {})),
+            configs={},
+            seed=seed,
+            output=output,
+            cache=cache,
+        )
+
+    return run
+
+
+def weights(path):
+    return load_checkpoint(path).sections["world_model"]
+
+
+def content(folder):
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix in (".jsonl", ".safetensors")
+    }
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_encoders_stay_to_the_last_bit_and_dynamics_do_not(train, tmp_path):
+    after = weights(train(tmp_path))
+    before = weights(tmp_path / "encoders" / "last.safetensors")
+    assert after.keys() == before.keys()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved == {name for name in after if name.startswith("dynamics.")}
+
+
+def test_they_imagine_farther_than_before(train, tmp_path):
+    train(tmp_path, alone={"num_steps": 400, "rollout_length": 6})
+    validated = [line for line in lines(tmp_path) if "validation/loss" in line]
+    assert validated[-1]["validation/loss"] < 0.5 * validated[0]["validation/loss"]
+    assert validated[-1]["validation/error_last"] < 0.5 * validated[0]["validation/error_last"]
+
+
+def test_without_a_step_a_training_is_what_it_was(train, tmp_path):
+    train(tmp_path, alone={"num_steps": 0})
+    assert not (tmp_path / "encoders").exists()
+    assert lines(tmp_path)[-1]["step"] == 40
+
+
+@pytest.mark.parametrize("stops_after", [25, 55])
+def test_an_interrupted_training_ends_with_the_same_bytes(train, tmp_path, monkeypatch, stops_after):
+    train(tmp_path / "whole")
+    steps, step = [], train_step
+
+    def stop(*arguments):
+        if len(steps) == stops_after:
+            raise KeyboardInterrupt
+        steps.append(arguments)
+        return step(*arguments)
+
+    monkeypatch.setattr("world_model.training.fit.train_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts")
+    monkeypatch.undo()
+    train(tmp_path / "parts")
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_what_was_embedded_is_kept_and_no_frame_is_embedded_again(train, tmp_path, monkeypatch, build_model, linear):
+    cache = tmp_path / "embeddings.safetensors"
+    train(tmp_path / "run", cache=cache, alone={"num_steps": 10})
+    model = build_model()
+    model.load_state_dict(weights(tmp_path / "run" / "last.safetensors"))
+    model.eval()
+    fresh = embed_dataset(model, linear)
+    monkeypatch.setattr(type(model), "encode", None)
+    assert torch.equal(embed_dataset(model, linear, cache=cache), fresh)
+
+
+def test_embeddings_of_other_encoders_are_not_taken_for_ones_own(tmp_path, build_model, linear):
+    cache, models = tmp_path / "embeddings.safetensors", []
+    for seed in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            models.append(build_model().eval())
+    first, second = (embed_dataset(model, linear, cache=cache) for model in models)
+    assert not torch.equal(first, second)
+    assert torch.equal(second, embed_dataset(models[1], linear))
+    cache.write_bytes(b"damaged")
+    assert torch.equal(second, embed_dataset(models[1], linear, cache=cache))
+
+
+def test_on_other_encoders_they_do_not_go_on(train, tmp_path):
+    train(tmp_path)
+    for path in (tmp_path / "encoders").iterdir():
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(CheckpointError, match="holds a training with world_model="):
+        train(tmp_path, num_steps=41, validation_every=41, checkpoint_every=41, keep_every=41)
+
+
+def test_contact_has_its_share(build_model, record, tmp_path):
+    """A ball rests, but in the last of 20 episodes, where every step moves it."""
+    rng = np.random.default_rng(0)
+    done = [rng.uniform(-1, 1, (10, 2)) for _ in range(20)]
+    hands = [np.concatenate([rng.normal(size=(1, 2)), it]).cumsum(axis=0) for it in done]
+    balls = [np.zeros((11, 2)) + rng.normal(size=2) for _ in range(20)]
+    balls[-1] += np.concatenate([np.zeros((1, 2)), rng.normal(size=(10, 2))]).cumsum(axis=0)
+    readings = [{"position": hand, "velocity": ball} for hand, ball in zip(hands, balls, strict=True)]
+    dataset = record(tmp_path, readings, done)
+    model = build_model().eval()
+    embeddings = torch.cat([torch.from_numpy(np.hstack(pair)) for pair in zip(hands, balls, strict=True)]).float()
+
+    def share_of_last(contact_share):
+        windows = EmbeddedWindows(
+            embeddings,
+            dataset=dataset,
+            episodes=np.arange(20),
+            model=model,
+            num_frames=3,
+            contact_share=contact_share,
+            rng=np.random.default_rng(1),
+        )
+        drawn, actions = windows.sample(2000, np.random.default_rng(2))
+        assert drawn.shape == (2000, 3, 4)
+        assert actions.shape == (2000, 2, 2)
+        return float((drawn[:, 0, 2:] != drawn[:, 1, 2:]).any(dim=1).float().mean())
+
+    assert share_of_last(0.0) == pytest.approx(1 / 20, abs=0.02)
+    assert share_of_last(0.5) == pytest.approx(0.5 * 1 / 20 + 0.5 * 1 / 4, abs=0.04)  # a fifth and more are of contact
+
+
+def test_a_warning_tells_of_dynamics_with_which_one_should_not_plan(caplog, build_model, settings, linear):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task = WorldModelTask(
+            model=build_model(),
+            regularizer=SIGReg(weight=0.02, num_projections=8),
+            dataset=linear,
+            settings=settings(num_steps=2000),
+            configs={},
+            is_last_stage=True,
+            seed=0,
+        )
+    healthy = {"action_sensitivity": 1.0, "contact/unexplained_error": 0.4, "contact/unexplained_drift": 0.05}
+    task.judge(2000, healthy)
+    assert not caplog.records
+    task.judge(1500, healthy | {"contact/unexplained_error": 0.6})
+    assert not caplog.records
+    task.judge(2000, healthy | {"contact/unexplained_error": 0.6})
+    assert "0.6 of what contact changes, at most 0.5" in caplog.text
+    task.judge(2000, healthy | {"contact/unexplained_drift": 0.2})
+    assert "where nothing is touched" in caplog.text

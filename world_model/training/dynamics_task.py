@@ -1,0 +1,129 @@
+"""What dynamics learn alone, on the embeddings of a frozen encoder: no picture is drawn or encoded again."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from envs.episodes.episode import EpisodeDataset
+from world_model.jepa import JEPA
+from world_model.objectives.prediction import prediction_loss, predictions
+from world_model.training.checkpoint import Checkpoint, Metadata
+from world_model.training.contact import ContactWindows
+from world_model.training.dynamics_settings import DynamicsSettings
+from world_model.training.embedded_windows import EmbeddedWindows
+from world_model.training.monitors import Alarm, measure_dynamics
+from world_model.training.probed_frames import ProbedFrames
+from world_model.training.randomness import DROPOUT, TRAIN, VALIDATION, rng_of
+
+SECTION = "world_model"
+"""Of a checkpoint."""
+
+
+class DynamicsTask:
+    """The losses and monitors of dynamics that go on alone, as `world_model.training.fit` trains them.
+
+    Args:
+        model: Whose encoders are frozen.
+        embeddings: `[num_frames, embed_dim]`, of every frame of the dataset.
+        dataset: What was recorded.
+        learned: Episodes that are learned from, `[num_learned]`.
+        held_out: Episodes that are validated on, `[num_held_out]`.
+        settings: How.
+        num_validation_windows: The same at every validation.
+        block_weights: Sensor name to the weight of predicting its block; 1 where it is not named.
+        probes: Tell people what an embedding knows.
+        contact: Judges contact.
+        alarm: Tells of dynamics with which one should not plan.
+        metadata: Of the checkpoint.
+        seed: Of all randomness.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: JEPA,
+        embeddings: Tensor,
+        dataset: EpisodeDataset,
+        learned: NDArray[np.int64],
+        held_out: NDArray[np.int64],
+        settings: DynamicsSettings,
+        num_validation_windows: int,
+        block_weights: Mapping[str, float],
+        probes: ProbedFrames,
+        contact: ContactWindows,
+        alarm: Alarm,
+        metadata: Metadata,
+        seed: int,
+    ) -> None:
+        self._model, self._embeddings, self._settings, self._seed = model, embeddings, settings, seed
+        self._block_weights, self._contact, self._alarm = dict(block_weights), contact, alarm
+        self._metadata = metadata
+        self._train, validation = (
+            EmbeddedWindows(
+                embeddings,
+                dataset=dataset,
+                episodes=episodes,
+                model=model,
+                num_frames=model.context_length + settings.rollout_length,
+                contact_share=share,
+                rng=rng_of(seed, VALIDATION, 4),
+            )
+            for episodes, share in ((learned, settings.contact_share), (held_out, 0.0))
+        )
+        self._validation = validation.sample(num_validation_windows, rng_of(seed, VALIDATION, 5))
+        self._probes = probes.fit(self._embed)
+
+    @property
+    def module(self) -> nn.Module:
+        """What is trained: the dynamics, and nothing of the encoders."""
+        return self._model.dynamics
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        """Returns the loss on a new batch."""
+        self._model.eval()
+        self.module.train()
+        windows = self._train.sample(self._settings.batch_size, rng_of(self._seed, TRAIN, step))
+        device = self._model.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # of dropout
+            torch.manual_seed(int(rng_of(self._seed, DROPOUT, step).integers(2**63)))
+            return {"loss": self._loss(windows)}
+
+    def finish_step(self) -> None:
+        """Follows a step of the optimiser: nothing does."""
+
+    @torch.no_grad()
+    def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
+        """Returns losses and monitors on held-out windows."""
+        self.module.eval()
+        embeddings, actions = (part.to(self._model.device) for part in self._validation)
+        return {
+            "loss": float(self._loss(self._validation)),
+            **measure_dynamics(self._model, embeddings, actions),
+            **self._contact.measure(self._model, self._embed, self._probes),
+        }
+
+    def judge(self, step: int, monitors: Mapping[str, float]) -> None:
+        """Tells at the end of dynamics with which one should not plan."""
+        if step == self._settings.num_steps:
+            self._alarm.tell_of_contact(monitors)
+
+    def checkpoint(self, step: int) -> Checkpoint:
+        """Returns the whole world model."""
+        return Checkpoint(
+            sections={SECTION: self._model.state_dict()}, metadata=replace(self._metadata, training_step=step)
+        )
+
+    def _loss(self, windows: tuple[Tensor, Tensor]) -> Tensor:
+        embeddings, actions = (part.to(self._model.device) for part in windows)
+        predicted = predictions(self._model, embeddings, actions)
+        return prediction_loss(
+            predicted, embeddings[:, -predicted.shape[1] :], self._model.blocks, weights=self._block_weights
+        )
+
+    def _embed(self, rows: NDArray[np.int64]) -> Tensor:
+        """Looks the embeddings of recorded frames up."""
+        return self._embeddings[torch.from_numpy(rows)]
