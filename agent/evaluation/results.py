@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode, judged
+from agent.evaluation.episodes import NUM_END_STEPS, EpisodeRecord, EvaluatedEpisode, judged
 from agent.evaluation.statistics import percentiles, success_rate
 from jepa_mpc.files import write_whole
 
@@ -27,6 +27,8 @@ _OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
     """Returns what the results file holds of one agent: every record, both success rates, and what was changed.
 
+    Of what a task has to report beside success, it holds the means over the episodes that count.
+
     Episodes whose start was solved already are recorded and counted, but in no rate. What its guardrails changed is the
     number of control steps by name, over all episodes.
     """
@@ -39,8 +41,14 @@ def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
         "solved_at_start": len(episodes) - len(records),
         "interventions": dict(interventions),
+        "measures": {name: float(np.mean([it.measures[name] for it in records])) for name in _measured(records)},
         "episodes": [_plain(episode) for episode in episodes],
     }
+
+
+def _measured(records: Sequence[EpisodeRecord]) -> Sequence[str]:
+    """Returns the names of what a task has to report."""
+    return list(records[0].measures) if records else []
 
 
 def _plain(episode: EvaluatedEpisode) -> dict[str, Any]:
@@ -151,6 +159,11 @@ def format_results(results: Mapping[str, Any]) -> str:
     if solved := {name: it["solved_at_start"] for name, it in results["agents"].items() if it["solved_at_start"]}:
         counts = ", ".join(f"{name} {number}" for name, number in solved.items())
         lines.append(f"solved before anything was done, and so in no rate: {counts}")
+    lines += [
+        f"{name.replace('_', ' ')}, mean of an episode: "
+        + ", ".join(f"{agent} {it['measures'][name]:.3g}" for agent, it in results["agents"].items() if it["measures"])
+        for name in results["agents"]["actor"]["measures"]
+    ]
     if results["note"] is not None:
         lines.append(f"note: {results['note']}")
     lines += [f"not reproducible: {reason}" for reason in results["not_reproducible"]]
