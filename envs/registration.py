@@ -6,7 +6,6 @@ file first.
 
 import gymnasium
 
-
 TASKS = {
     "jepa-mpc/Reach-v0": ("envs.arm.reach:ReachEnv", 50),
     "jepa-mpc/ReachGate-v0": ("envs.arm.reach_gate:ReachGateEnv", 60),

@@ -27,7 +27,7 @@ _OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
     """Returns what the results file holds of one agent: every record, both success rates, and what was changed.
 
-    Of what a task has to report beside success, it holds the means over the episodes that count.
+    Where a task has more to report than success, it holds the means over the episodes that count, as "measures".
 
     Episodes whose start was solved already are recorded and counted, but in no rate. What its guardrails changed is the
     number of control steps by name, over all episodes.
@@ -41,19 +41,26 @@ def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
         "solved_at_start": len(episodes) - len(records),
         "interventions": dict(interventions),
-        "measures": {name: float(np.mean([it.measures[name] for it in records])) for name in _measured(records)},
+        **_mean_measures(records),
         "episodes": [_plain(episode) for episode in episodes],
     }
 
 
-def _measured(records: Sequence[EpisodeRecord]) -> Sequence[str]:
-    """Returns the names of what a task has to report."""
-    return list(records[0].measures) if records else []
+def _mean_measures(records: Sequence[EpisodeRecord]) -> dict[str, dict[str, float]]:
+    """Returns the means of what a task has to report beside success, or nothing."""
+    names = records[0].measures if records else ()
+    means = {name: float(np.mean([record.measures[name] for record in records])) for name in names}
+    return {"measures": means} if means else {}
 
 
 def _plain(episode: EvaluatedEpisode) -> dict[str, Any]:
-    """Returns a record with its distances by name, and those in m and rad under a key of their own."""
+    """Returns a record with its distances by name, and those in m and rad under a key of their own.
+
+    A task that has nothing to report beside success leaves no key of it.
+    """
     record, units = asdict(episode.record), episode.units
+    if not record["measures"]:
+        del record["measures"]
     first = {
         unit: record["final_distances"][name] for name, unit in reversed(list(units.items())) if unit in _OF_ONE_UNIT
     }
@@ -161,8 +168,8 @@ def format_results(results: Mapping[str, Any]) -> str:
         lines.append(f"solved before anything was done, and so in no rate: {counts}")
     lines += [
         f"{name.replace('_', ' ')}, mean of an episode: "
-        + ", ".join(f"{agent} {it['measures'][name]:.3g}" for agent, it in results["agents"].items() if it["measures"])
-        for name in results["agents"]["actor"]["measures"]
+        + ", ".join(f"{who} {it['measures'][name]:.3g}" for who, it in results["agents"].items() if "measures" in it)
+        for name in results["agents"]["actor"].get("measures", ())
     ]
     if results["note"] is not None:
         lines.append(f"note: {results['note']}")

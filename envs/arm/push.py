@@ -83,7 +83,7 @@ class PushEnv(MujocoEnv):
 
     def expert(self) -> Expert:
         """Returns a controller that goes behind the block and pushes it to the goal."""
-        return PushExpert(max_displacement=MAX_DISPLACEMENT)
+        return PushExpert(max_displacement=MAX_DISPLACEMENT, pushing_angle=PUSHING_ANGLE)
 
     def block_position(self) -> NDArray[np.float64]:
         """Returns where the block's centre is, `[3]`, m."""
@@ -147,10 +147,12 @@ class PushExpert:
 
     Args:
         max_displacement: Longest way of the tip in one control step, m.
+        pushing_angle: It pushes when the tip is behind the block to within this, rad.
     """
 
-    def __init__(self, *, max_displacement: float) -> None:
+    def __init__(self, *, max_displacement: float, pushing_angle: float) -> None:
         self._max_displacement = max_displacement
+        self._pushing_angle = pushing_angle
         self._goal = np.zeros(2)
 
     def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002
@@ -167,7 +169,7 @@ class PushExpert:
             return np.zeros(2, np.float32)
         direction = way / distance
         angle = _angle(tip, -direction)
-        if abs(angle) > PUSHING_ANGLE:
+        if abs(angle) > self._pushing_angle:
             displacement = self._around(tip, angle)
         else:
             lateral = tip - (tip @ direction) * direction

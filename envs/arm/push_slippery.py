@@ -6,22 +6,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.arm.mujoco_env import ASSETS, FlatSensor, Readings
-from envs.arm.push import PushEnv
+from envs.arm.mujoco_env import ASSETS, MAX_DISPLACEMENT, Expert, FlatSensor, Readings
+from envs.arm.push import PushEnv, PushExpert
 from envs.vision import Vision
 
 MIN_FACTOR, MAX_FACTOR = 0.3, 3.0
 """Between which the factor on the block's friction is drawn, evenly on a logarithmic scale."""
+
+PUSHING_ANGLE = 0.25
+"""The expert pushes when the tip is behind the block to within this, rad: a rough block drifts sideways sooner."""
 
 SLIDING = [0, 1, 5]
 """Of the six directions of the block's free joint, those in which it slides on the table: x, y and yaw."""
 
 
 class PushSlipperyEnv(PushEnv):
-    """Push, where each episode draws a factor on the friction between table and block, and on the drag that resists it.
+    """Push, where each episode draws a factor on the friction of the block's surface, and on the drag that resists it.
 
-    The faster a block is let go, or the farther from its centre it is pushed, the more the factor shows in its way. It
-    is recorded as `block_friction_factor` for those who judge, and it is part of the state.
+    The faster the block is let go, or the farther from its centre it is pushed, the more the factor shows in its way.
+    It is recorded as `block_friction_factor` for those who judge, and it is part of the state. It holds for finger and
+    table alike: rough on the table alone, a block would tip over.
     """
 
     env_id = "jepa-mpc/PushSlippery-v0"
@@ -35,11 +39,12 @@ class PushSlipperyEnv(PushEnv):
         first = self.model.joint("block").dofadr[0]
         self._sliding = [first + direction for direction in SLIDING]
         self._drag = self.model.dof_damping[self._sliding].copy()
-        block, table = self._block, self.model.geom("table_top").id
-        pairs = zip(self.model.pair_geom1, self.model.pair_geom2, strict=True)
-        self._support = next(index for index, pair in enumerate(pairs) if set(pair) == {block, table})
-        self._friction = self.model.pair_friction[self._support].copy()
+        self._friction = self.model.pair_friction.copy()
         self.set_friction_factor(1.0)
+
+    def expert(self) -> Expert:
+        """Returns a controller that goes behind the block and pushes it to the goal."""
+        return PushExpert(max_displacement=MAX_DISPLACEMENT, pushing_angle=PUSHING_ANGLE)
 
     @property
     def friction_factor(self) -> float:
@@ -56,7 +61,7 @@ class PushSlipperyEnv(PushEnv):
             raise ValueError(f"the factor on the friction must be in [{MIN_FACTOR}, {MAX_FACTOR}], got {factor}")
         self.data.userdata[0] = factor
         self.model.dof_damping[self._sliding] = factor * self._drag
-        self.model.pair_friction[self._support] = factor * self._friction
+        self.model.pair_friction[:] = factor * self._friction
 
     def set_state(self, state: NDArray[np.float64]) -> None:
         """Puts the simulator exactly where `get_state` found it, the friction too; the goal stays."""

@@ -31,9 +31,9 @@ PLACES = ("block_position", "second_block_position")
 class PushTwoEnv(PushEnv):
     """Push with two blocks, where a goal asks for the first, for the second, or for both, as often as each other.
 
-    It is reached when each block that it asks for is within 5 cm of its place; the other may lie anywhere. The flat goal
-    is the place of the first block and that of the second, where (0, 0) stands for a block that is not asked for. What
-    is left to a goal is the distance of the farthest block that it asks for.
+    It is reached when each block that it asks for is within 5 cm of its place; the other may lie anywhere. The flat
+    goal is the place of the first block and that of the second, where (0, 0) stands for a block that is not asked for.
+    What is left to a goal is the distance of the farthest block that it asks for.
     """
 
     env_id = "jepa-mpc/PushTwo-v0"
@@ -89,8 +89,7 @@ class PushTwoEnv(PushEnv):
 
     def block_position(self) -> NDArray[np.float64]:
         """Returns where the centre of the first block that is asked for is, `[3]`, m."""
-        position: NDArray[np.float64] = self._asked_pose()[:3].copy()
-        return position
+        return self._asked_pose()[:3].copy()
 
     def displace_block(self, displacement: NDArray[np.float64]) -> None:
         """Moves the first block that is asked for along the table in no time, by `[2]`, m."""
@@ -103,7 +102,8 @@ class PushTwoEnv(PushEnv):
         return min(float(mujoco.mj_geomDistance(self.model, self.data, *pair, 1.0, None)) for pair in pairs)
 
     def _asked_pose(self) -> NDArray[np.float64]:
-        return self._block_pose if _asked(_places(self.desired_goal))[0] else self._second_pose
+        pose: NDArray[np.float64] = self._block_pose if _asked(_places(self.desired_goal))[0] else self._second_pose
+        return pose
 
     def _make_goal_space(self) -> gymnasium.spaces.Box:
         space = super()._make_goal_space()
@@ -123,9 +123,9 @@ class PushTwoEnv(PushEnv):
         checked = super()._checked_goal(goal)
         places = _places(checked)
         asked = _asked(places)
-        low, high = np.float32(BLOCK_AREA.low[:2]), np.float32(BLOCK_AREA.high[:2])
-        inside = ((low <= places) & (places <= high)).all(-1)
-        if not asked.any() or not inside[asked].all() or (asked.all() and math.dist(*places) < MIN_SPACING):
+        low, high = (np.array(corner[:2], np.float32) for corner in (BLOCK_AREA.low, BLOCK_AREA.high))
+        outside = (places != places.clip(low, high)).any(-1)
+        if not asked.any() or outside[asked].any() or (asked.all() and math.dist(*places) < MIN_SPACING):
             raise ValueError(
                 f"a goal of {self.env_id} is a place for each block, between {low} and {high} and {MIN_SPACING} m "
                 f"apart, or (0, 0) for one block that is not asked for, got {goal}"
@@ -153,7 +153,8 @@ class PushTwoEnv(PushEnv):
     def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
         """Puts the blocks that are asked for to their goals, turned as they are.
 
-        What would be in their way, the other block or the tip, goes to where there is room: where a block was, if it can.
+        What would be in their way, the other block or the tip, goes to where there is room: where a block was, if that
+        will do.
         """
         goals = _places(desired_goal)
         asked = _asked(goals)

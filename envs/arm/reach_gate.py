@@ -25,7 +25,7 @@ GOAL_AREA = Box(low=(0.40, 0.14, TIP_HEIGHT), high=(0.56, 0.26, TIP_HEIGHT))
 """Where goals lie, beyond it, m."""
 
 TRIGGER_DISTANCE = 0.075
-"""The bar swings when the tip is this near to its hinge, m: too late for a tip at full speed, early enough for a slow one."""
+"""The bar swings when the tip is this near to its hinge, m: too late for a fast tip, early enough for a slow one."""
 
 SWING = math.pi / 2
 """To either side, rad."""
@@ -43,9 +43,9 @@ SIDE, ANGLE, TOUCH = range(3)
 class ReachGateEnv(ReachEnv):
     """The tip, at a fixed height, starts before a wall, and the goal lies beyond it.
 
-    The wall has two gaps. When the tip first comes near the bar between them, the bar swings into one of them, and stays:
-    which one is even odds, drawn with the start, and nothing tells before. A tip in its way stops it until it makes room.
-    Around the far end of the wall there is a longer way on which nothing happens.
+    The wall has two gaps. When the tip first comes near the bar between them, the bar swings into one of them, and
+    stays: which one is even odds, drawn with the start, and nothing tells before. A finger in its way slows it until
+    it makes room. Around the far end of the wall there is a longer way on which nothing happens.
 
     Sensors beside the arm's: the angle of the bar, rad, 0 before it swings, positive towards the gap near the robot's
     base; and touch, the share of the last control step in which the finger touched wall or bar.

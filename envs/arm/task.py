@@ -156,7 +156,7 @@ class PushTask(ArmTask):
         return False
 
     def measures(self, observations: Readings) -> dict[str, float]:
-        """Returns the share of steps in which a block moves, and whether the centre of one left the area of the goals."""
+        """Returns the share of steps in which a block moves, and whether the centre of one left the goals' area."""
         moves, left = [], False
         for name, area in self.spec.goal.items():
             if self.spec.sensors[name].unit != "m":

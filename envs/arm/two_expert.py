@@ -76,7 +76,7 @@ class TwoExpert:
         return (gap + distance) * direction - 1.5 * lateral
 
     def _behind(self, tip: Vectors, block: Vectors, angle: float, other: Vectors) -> Vectors:
-        """Returns the displacement along a circle about a block that shortens `angle`, rad, or lengthens it if it must."""
+        """Returns the displacement on a circle about a block that shortens `angle`, rad, or else goes the other way."""
         outward = (tip - block) / math.dist(tip, block)
         other_way = angle - math.copysign(2 * math.pi, angle)
         if not self._fits(block, outward, angle, other) and self._fits(block, outward, other_way, other):

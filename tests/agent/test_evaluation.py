@@ -274,6 +274,8 @@ def test_what_success_is_and_what_the_end_is_stand_in_results_and_table():
     [
         ("Reach", "tip within 2 cm of its goal"),
         ("Push", "block position within 5 cm of its goal"),
+        ("PushTwo", "each block that is asked for within 5 cm of its goal"),
+        ("ReachGate", "tip within 2 cm of its goal"),
         ("PushOriented", "block position within 5 cm of its goal, turned to within 10 degrees of it"),
     ],
 )
