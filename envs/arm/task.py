@@ -188,13 +188,18 @@ class ReachGateTask(ArmTask):
     """An environment with a gate, at which a way can end."""
 
     def measures(self, observations: Readings) -> dict[str, float]:
-        """Returns whether the bar swung and whether anything was touched, for how many steps, and the tip's way, m."""
+        """Returns whether the bar swung, whether anything was touched and in how many steps, and the tip's way, m.
+
+        The way ends where the goal is first reached, or with the episode.
+        """
         touch, tip = observations["touch"][:, 0], observations["tip"].astype(np.float64)
+        reached = np.linalg.norm(tip - self.wish()["tip"], axis=1) <= self.env.success_radius
+        steps = np.linalg.norm(np.diff(tip, axis=0), axis=1)
         return {
             "bar_swung": float(observations["bar_angle"][-1, 0] != 0),
             "collided": float((touch > 0).any()),
             "touching_steps": float((touch > 0).sum()),
-            "way": float(np.linalg.norm(np.diff(tip, axis=0), axis=1).sum()),
+            "way": float(steps[: int(reached.argmax()) if reached.any() else None].sum()),
         }
 
 

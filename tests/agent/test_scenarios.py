@@ -117,6 +117,38 @@ def test_the_second_episode_is_hidden_as_the_first_was(push):
         assert ["tip" in seen for seen in witness.seen] == [True, True, False, False, True]
 
 
+@pytest.mark.parametrize("near", ["block_position", "second_block_position"])
+def test_a_block_is_hidden_from_when_the_tip_comes_to_it_or_to_the_other(near):
+    task = make_task(env_id="jepa-mpc/PushTwo-v0", vision=None, film_size=None)
+    scenario = HiddenSensors(task.spec, sensors=BLOCK_SENSORS, start=0.5, duration=0.5, near=near, near_distance=0.07)
+    num_hidden = 0
+    for seed in range(6):
+        witness = Witness(Seeing(task))
+        episode = run(scenario, task, witness, seed)
+        tip, block = (episode.observations[name][:-1] for name in ("tip", near))
+        is_near = np.linalg.norm(tip - block, axis=1) <= 0.07
+        is_near[:10] = False  # before the start
+        begin = int(is_near.argmax()) if is_near.any() else len(is_near)
+        hidden = [step for step, seen in enumerate(witness.seen) if "block_position" not in seen]
+        assert hidden == list(range(begin, min(begin + 10, len(is_near))))
+        num_hidden += bool(hidden)
+        assert all("second_block_position" in seen for seen in witness.seen)
+    assert num_hidden >= 2
+
+
+class Seeing:
+    """An expert that sees everything, whatever is hidden from others."""
+
+    def __init__(self, task):
+        self._task, self._expert = task, task.expert()
+
+    def reset(self, goal, *, seed):
+        self._expert.reset(goal, seed=seed)
+
+    def act(self, observation):
+        return self._expert.act(self._task.look())
+
+
 def test_the_block_is_displaced_once_by_exactly_five_centimetres(push, monkeypatch):
     scenario = Shove(push.spec, start=2.5, distance=0.05)
     for seed in range(20):
@@ -282,6 +314,16 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
         (
             lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02, **ANY_TIME),
             "one control step of 0.05 s",
+        ),
+        (
+            lambda spec: HiddenSensors(
+                spec, sensors=["tip"], start=1.0, duration=1.0, near="joint_position", near_distance=0.1
+            ),
+            r"near must be null, or name a place of jepa-mpc/Reach-v0 .*, one of \['tip'\], got 'joint_position'",
+        ),
+        (
+            lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=1.0, near="tip", near_distance=0.0),
+            "near_distance must be above 0 and finite, got 0.0",
         ),
         (lambda spec: Shove(spec, start=1.0, distance=0.0), "distance must be above 0 and finite, got 0.0"),
         (lambda spec: Tour(spec, **{**TOUR, "num_targets": 0}), "num_targets must be at least 1"),

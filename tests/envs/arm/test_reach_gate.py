@@ -164,6 +164,15 @@ def test_the_way_around_is_longer_than_the_way_through(task):
     assert 1.1 < np.mean(around) / np.mean(through) < 1.4
 
 
+def test_the_way_ends_where_the_goal_is_reached(task):
+    episode, measures = go(task, 1, task.expert(), num_steps=60)
+    shorter, same = go(task, 1, task.expert(), num_steps=30)
+    assert shorter.is_success[-5:].all() and same["way"] == measures["way"]
+    tip = episode.observations["tip"].astype(float)
+    assert np.linalg.norm(np.diff(tip, axis=0), axis=1).sum() > measures["way"] + 0.005
+    assert go(task, 1, Through(FAR_GAP, pace=1.0, last=False))[1]["way"] > 0.2  # it never gets there
+
+
 def test_the_task_has_the_promised_size():
     env = gymnasium.make("envs:jepa-mpc/ReachGate-v0").unwrapped
     assert isinstance(env, ReachGateEnv)
