@@ -33,7 +33,7 @@ SWING = math.pi / 2
 SWING_STEP = SWING / (2 * NUM_SUBSTEPS)
 """In one time step of the simulation, rad: the bar needs two control steps."""
 
-WAY_AROUND = (0.615, 0.03)
+WAY_AROUND = (0.62, 0.04)
 """Where the expert passes the far end of the wall: along it, m, and how far before and behind it, m."""
 
 SIDE, ANGLE, TOUCH = range(3)
