@@ -77,6 +77,16 @@ def test_the_bar_swings_once_when_the_tip_comes_near_and_stays(task):
         assert (np.diff(np.abs(angle)) >= 0).all() and np.abs(angle).max() <= SWING + 1e-6
 
 
+def test_the_bar_swings_to_the_end_when_the_tip_has_left(task):
+    task.reset(0)
+    task.env.control.place(np.array([0.46, -0.06, 0.05]))
+    task.env.control.refresh()
+    assert 0 < abs(task.step(np.zeros(2, np.float32)).readings["bar_angle"][0]) < SWING - 0.1
+    task.env.control.place(np.array([0.46, -0.2, 0.05]))
+    task.env.control.refresh()
+    assert abs(task.step(np.zeros(2, np.float32)).readings["bar_angle"][0]) == pytest.approx(SWING)
+
+
 def test_a_tip_that_stays_away_sees_no_swing(task):
     episode, measures = go(task, 0, Zero(task.spec))
     assert (episode.observations["bar_angle"] == 0).all()
