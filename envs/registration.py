@@ -6,13 +6,19 @@ file first.
 
 import gymnasium
 
+TASKS = {
+    "jepa-mpc/Reach-v0": ("envs.arm.reach:ReachEnv", 50),
+    "jepa-mpc/ReachGate-v0": ("envs.arm.reach_gate:ReachGateEnv", 60),
+    "jepa-mpc/Push-v0": ("envs.arm.push:PushEnv", 100),
+    "jepa-mpc/PushOriented-v0": ("envs.arm.push_oriented:PushOrientedEnv", 100),
+    "jepa-mpc/PushSlippery-v0": ("envs.arm.push_slippery:PushSlipperyEnv", 100),
+    "jepa-mpc/PushTwo-v0": ("envs.arm.push_two:PushTwoEnv", 150),
+}
+"""Id to the class and the control steps of an episode."""
+
 
 def register_envs() -> None:
-    """Registers `jepa-mpc/Reach-v0`, `jepa-mpc/Push-v0` and `jepa-mpc/PushOriented-v0`, once."""
-    if "jepa-mpc/Reach-v0" in gymnasium.registry:
-        return
-    gymnasium.register("jepa-mpc/Reach-v0", entry_point="envs.arm.reach:ReachEnv", max_episode_steps=50)
-    gymnasium.register("jepa-mpc/Push-v0", entry_point="envs.arm.push:PushEnv", max_episode_steps=100)
-    gymnasium.register(
-        "jepa-mpc/PushOriented-v0", entry_point="envs.arm.push_oriented:PushOrientedEnv", max_episode_steps=100
-    )
+    """Registers `TASKS`, once."""
+    for env_id, (entry_point, num_steps) in TASKS.items():
+        if env_id not in gymnasium.registry:
+            gymnasium.register(env_id, entry_point=entry_point, max_episode_steps=num_steps)

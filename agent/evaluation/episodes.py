@@ -14,7 +14,7 @@ from agent.actor import Actor
 from agent.configurator.types import Choice
 from agent.evaluation.scenarios.types import Scenario
 from envs.episodes.rollout import rollout
-from envs.types import Policy, Task
+from envs.types import HasMeasures, Policy, Task
 
 NUM_END_STEPS = 5
 """Success at the end is success in each of so many last control steps."""
@@ -35,6 +35,7 @@ class EpisodeRecord:
         terminated: The environment ended it before its time, in success or in failure.
         solved_at_start: The goal was reached before anything was done: such an episode tells nothing, and counts in no
             rate.
+        measures: What else the task has to report of it, see `HasMeasures`; nothing of a task that has nothing.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class EpisodeRecord:
     num_steps: int
     terminated: bool
     solved_at_start: bool
+    measures: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def evaluate_episode(
         num_steps=len(successes),
         terminated=terminated,
         solved_at_start=bool(episode.is_success[0]),
+        measures=task.measures(episode.observations) if isinstance(task, HasMeasures) else {},
     )
     return EvaluatedEpisode(
         record=record,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.evaluation.episodes import NUM_END_STEPS, EvaluatedEpisode, judged
+from agent.evaluation.episodes import NUM_END_STEPS, EpisodeRecord, EvaluatedEpisode, judged
 from agent.evaluation.statistics import percentiles, success_rate
 from jepa_mpc.files import write_whole
 
@@ -27,6 +27,8 @@ _OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
 def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
     """Returns what the results file holds of one agent: every record, both success rates, and what was changed.
 
+    Where a task has more to report than success, it holds the means over the episodes that count, as "measures".
+
     Episodes whose start was solved already are recorded and counted, but in no rate. What its guardrails changed is the
     number of control steps by name, over all episodes.
     """
@@ -39,13 +41,26 @@ def summarize(episodes: Sequence[EvaluatedEpisode]) -> dict[str, Any]:
         "success_at_end": asdict(success_rate([record.success_at_end for record in records])),
         "solved_at_start": len(episodes) - len(records),
         "interventions": dict(interventions),
+        **_mean_measures(records),
         "episodes": [_plain(episode) for episode in episodes],
     }
 
 
+def _mean_measures(records: Sequence[EpisodeRecord]) -> dict[str, dict[str, float]]:
+    """Returns the means of what a task has to report beside success, or nothing."""
+    names = records[0].measures if records else ()
+    means = {name: float(np.mean([record.measures[name] for record in records])) for name in names}
+    return {"measures": means} if means else {}
+
+
 def _plain(episode: EvaluatedEpisode) -> dict[str, Any]:
-    """Returns a record with its distances by name, and those in m and rad under a key of their own."""
+    """Returns a record with its distances by name, and those in m and rad under a key of their own.
+
+    A task that has nothing to report beside success leaves no key of it.
+    """
     record, units = asdict(episode.record), episode.units
+    if not record["measures"]:
+        del record["measures"]
     first = {
         unit: record["final_distances"][name] for name, unit in reversed(list(units.items())) if unit in _OF_ONE_UNIT
     }
@@ -151,6 +166,11 @@ def format_results(results: Mapping[str, Any]) -> str:
     if solved := {name: it["solved_at_start"] for name, it in results["agents"].items() if it["solved_at_start"]}:
         counts = ", ".join(f"{name} {number}" for name, number in solved.items())
         lines.append(f"solved before anything was done, and so in no rate: {counts}")
+    lines += [
+        f"{name.replace('_', ' ')}, mean of an episode: "
+        + ", ".join(f"{who} {it['measures'][name]:.3g}" for who, it in results["agents"].items() if "measures" in it)
+        for name in results["agents"]["actor"].get("measures", ())
+    ]
     if results["note"] is not None:
         lines.append(f"note: {results['note']}")
     lines += [f"not reproducible: {reason}" for reason in results["not_reproducible"]]

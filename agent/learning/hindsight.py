@@ -23,14 +23,17 @@ class Hindsight:
         any_time_share: Share of goals from any time of the same episode, the past too: where things were moved since,
             such a goal is near and not reached. The others come from any episode.
         task_share: Share of goals that ask for the task's own sensors; the others ask for a random choice of sensors.
+        partial_share: Share of the former that ask for a random choice of the task's own sensors, and not for all of
+            them: for tasks whose goals are partial.
     """
 
     future_share: float
     any_time_share: float
     task_share: float
+    partial_share: float
 
     def __post_init__(self) -> None:
-        for name in ("future_share", "any_time_share", "task_share"):
+        for name in ("future_share", "any_time_share", "task_share", "partial_share"):
             check_number(f"learning.hindsight.{name}", getattr(self, name), least=0, most=1)
         if self.future_share + self.any_time_share > 1:
             raise ValueError(
@@ -106,7 +109,7 @@ class HindsightSampler:
         self._first_frame = experience.first_frame[episodes][long_enough]
         self._first_action = experience.first_action[episodes][long_enough]
         self._ends = (self._lengths - self._ahead + 1).cumsum(0)  # of the moments of each episode, in one count
-        self._task_mask = _mask(experience, task_sensors)
+        self._task_masks = torch.stack([_mask(experience, [name]) for name in task_sensors])
         self._block_masks = torch.stack([_mask(experience, [name]) for name in experience.blocks])
 
     def sample(self, batch_size: int, generator: Generator) -> Transitions:
@@ -157,13 +160,22 @@ class HindsightSampler:
 
     def _sample_masks(self, batch_size: int, generator: Generator) -> Tensor:
         """Draws what goals ask for: `[batch, embed_dim]`, never nothing."""
-        blocks = self._block_masks  # [num_sensors, embed_dim]
-        asked = torch.rand(batch_size, len(blocks), generator=generator, dtype=torch.float32) < 0.5
-        one = torch.randint(len(blocks), (batch_size, 1), generator=generator)
-        asked |= ~asked.any(dim=1, keepdim=True) & (torch.arange(len(blocks)) == one)  # who asks for nothing, for one
-        chosen = (asked[:, :, None] & blocks).any(dim=1)
+        chosen = _choose_blocks(self._block_masks, batch_size, generator)
         is_task = torch.rand(batch_size, generator=generator, dtype=torch.float32) < self._hindsight.task_share
-        return torch.where(is_task[:, None], self._task_mask, chosen)
+        task_mask = self._task_masks.any(dim=0)
+        if self._hindsight.partial_share > 0:
+            is_part = torch.rand(batch_size, generator=generator, dtype=torch.float32) < self._hindsight.partial_share
+            part = _choose_blocks(self._task_masks, batch_size, generator)
+            task_mask = torch.where(is_part[:, None], part, task_mask)
+        return torch.where(is_task[:, None], task_mask, chosen)
+
+
+def _choose_blocks(blocks: Tensor, batch_size: int, generator: Generator) -> Tensor:
+    """Draws choices of blocks, which are masks `[num_blocks, embed_dim]`: `[batch, embed_dim]`, never nothing."""
+    asked = torch.rand(batch_size, len(blocks), generator=generator, dtype=torch.float32) < 0.5
+    one = torch.randint(len(blocks), (batch_size, 1), generator=generator)
+    asked |= ~asked.any(dim=1, keepdim=True) & (torch.arange(len(blocks)) == one)  # who asks for nothing, for one
+    return (asked[:, :, None] & blocks).any(dim=1)
 
 
 def _mask(experience: Experience, sensors: Collection[str]) -> Tensor:

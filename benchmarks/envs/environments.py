@@ -74,11 +74,17 @@ def measure(contender: Contender, round_: int) -> float:
 
 
 def contenders() -> list[Contender]:
-    reach, push = (gymnasium.make(f"jepa-mpc/{task}-v0").unwrapped for task in ("Reach", "Push"))
+    reach, gate, push, slippery, two = (
+        gymnasium.make(f"jepa-mpc/{task}-v0").unwrapped
+        for task in ("Reach", "ReachGate", "Push", "PushSlippery", "PushTwo")
+    )
     assert isinstance(push, MujocoEnv)
     found = [
         Contender("reach, random actions", reach, 50, random_actions(reach)),
+        Contender("reach_gate, random actions", gate, 60, random_actions(gate)),
         Contender("push, random actions", push, 100, random_actions(push)),
+        Contender("push_slippery, random actions", slippery, 100, random_actions(slippery)),
+        Contender("push_two, random actions", two, 150, random_actions(two)),
         Contender("push, expert in contact", push, 100, expert_actions(push)),
     ]
     try:

@@ -88,12 +88,14 @@ class RandomPoints(Travelling):
 
 
 class ContactSeeking(Travelling):
-    """Now holds a random action, now goes to a point anywhere, now to a point at or around the block.
+    """Now holds a random action, now goes to a point anywhere, now to a point at or around a block.
 
     It brings the tip to the block, and draws the points evenly around it: it does not choose where the block goes.
+    Where there are several blocks, each is as likely as the others.
 
     Args:
-        spec: Of an environment with an effector and the sensor `block_position`.
+        spec: Of an environment with an effector and the sensor `block_position`; sensors whose names end so are blocks
+            too.
         min_hold: Fewest steps that a behaviour lasts, at least 1.
         max_hold: Most steps that it lasts, unless it goes to a point anywhere.
         max_travel: Most steps for a point anywhere, at least `min_hold`: enough to arrive, and to press on a wall.
@@ -126,6 +128,7 @@ class ContactSeeking(Travelling):
                 f"contact-seeking exploration needs the sensor block_position, {spec.task_id} has none: choose "
                 "random_points, held_random or smooth_noise"
             )
+        self._blocks = [name for name in spec.sensors if name.endswith("block_position")]
         if max_travel < min_hold:
             raise ValueError(f"max_travel must be at least min_hold={min_hold}, got {max_travel}")
         if not min(hold_share, block_share, 1 - hold_share - block_share) >= 0:
@@ -152,9 +155,13 @@ class ContactSeeking(Travelling):
             return self._hold(), self._max_hold
         point, longest = self._rng.uniform(self._low - self._margin, self._high + self._margin), self._max_travel
         if choice < self._hold_share + self._block_share:
-            point, longest = self._around(observation["block_position"]), self._max_hold
+            point, longest = self._around(observation[self._next_block()]), self._max_hold
         speed = self._pace(self._min_speed)
         return self._go_to(point, speed=speed, jitter=self._rng.uniform(0, self._max_jitter)), longest
+
+    def _next_block(self) -> str:
+        """Draws a block, if there is a choice."""
+        return self._blocks[0 if len(self._blocks) == 1 else self._rng.integers(len(self._blocks))]
 
     def _around(self, center: NDArray[Any]) -> NDArray[np.float64]:
         """Draws a point evenly from the disc around a centre, at any height that the workspace has."""

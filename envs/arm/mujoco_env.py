@@ -101,6 +101,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     never terminate.
 
     A flat goal joins the parts of `goal_parts`; the first of them is a place, whose distance is measured.
+    `distance_units` names what is left to a goal, the distance of the place first, each with its unit. What
+    `unseen_sensors` read is recorded for those who judge, and part of no observation.
 
     `reset` takes the options `goal` (a desired goal) and `state` (from `get_state`).
 
@@ -120,7 +122,9 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     model_file: ClassVar[str]
     sensors: ClassVar[Mapping[str, FlatSensor]]
     workspace: ClassVar[Box]
+    unseen_sensors: ClassVar[Mapping[str, FlatSensor]] = {}
     goal_parts: ClassVar[Mapping[str, GoalPart]]
+    distance_units: ClassVar[Mapping[str, str]]
     success_radius: ClassVar[float]
     simulated: ClassVar[tuple[str, ...]] = ("data", "control", "_tip", "_joint_position", "_joint_velocity")
 
@@ -148,16 +152,13 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._achieved = np.concatenate(
             [np.arange(start, start + part.size) for start, part in zip(starts, parts, strict=True)]
         )
-        self._place_sensor = next(iter(self.goal_parts))
+        self._place_distance = next(iter(self.distance_units))
         self._place = slice(next(iter(parts)).size)
 
         limits = np.concatenate([np.full(sensor.size, sensor.limit, np.float32) for sensor in self.sensors.values()])
         goal_limits = limits[self._achieved]
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (self._action_dim,), np.float32)
-        self._goal_space = gymnasium.spaces.Box(
-            low=np.concatenate([np.array(part.box.low[: part.size], np.float32) for part in parts]),
-            high=np.concatenate([np.array(part.box.high[: part.size], np.float32) for part in parts]),
-        )
+        self._goal_space = self._make_goal_space()
         spaces: dict[str, gymnasium.Space[Any]] = {
             "observation": gymnasium.spaces.Box(-limits, limits, dtype=np.float32),
             "achieved_goal": gymnasium.spaces.Box(-goal_limits, goal_limits, dtype=np.float32),
@@ -199,9 +200,9 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         assert num_steps is not None
         sensors = {
             name: Sensor(shape=(sensor.size,), kind="numbers", unit=sensor.unit)
-            for name, sensor in self.sensors.items()
+            for name, sensor in {**self.sensors, **self.unseen_sensors}.items()
         }
-        perceived, asked = tuple(sensors), tuple(self.goal_parts)
+        perceived, asked = tuple(self.sensors), tuple(self.goal_parts)
         if self._vision is not None:
             asked = tuple(self.cameras)
             perceived = asked + (tuple(ARM_SENSORS) if self._vision.proprioception else ())
@@ -302,8 +303,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return np.where(reached, np.float32(0), np.float32(-1))
 
     def distances(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-        """Returns what is left between goals `[..., goal_dim]`: sensor to a distance, m, of a place, the first."""
-        return {self._place_sensor: self.distance_to_goal(achieved_goal, desired_goal)}
+        """Returns what is left between goals `[..., goal_dim]`: name to number, as `distance_units` says."""
+        return {self._place_distance: self.distance_to_goal(achieved_goal, desired_goal)}
 
     def distance_to_goal(self, achieved_goal: NDArray[Any], desired_goal: NDArray[Any]) -> NDArray[np.float32]:
         """Returns the distance, m, between the places of goals `[..., goal_dim]`."""
@@ -313,8 +314,8 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         return distance
 
     def sensor_readings(self, state: Mapping[str, NDArray[Any]]) -> Readings:
-        """Names all sensors of what `reset` or `step` returned, cameras included."""
-        readings = self.split_observation(state["observation"])
+        """Names all sensors of what `reset` or `step` just returned, cameras included."""
+        readings = self.split_observation(state["observation"]) | self._unseen_readings()
         for name in self.cameras:
             readings[name] = state[name]
         return readings
@@ -341,7 +342,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def readings(self) -> Readings:
         """Returns what all sensors read now, cameras included."""
-        return {**self.split_observation(self._observe()), **self.frames()}
+        return {**self.split_observation(self._observe()), **self._unseen_readings(), **self.frames()}
 
     def split_observation(self, observation: NDArray[np.float32]) -> Readings:
         """Names the sensors of flat observations `[..., size]`: sensor to `[..., sensor_size]`."""
@@ -428,6 +429,13 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._place_start(self.desired_goal)
         self.control.refresh()
 
+    def _make_goal_space(self) -> gymnasium.spaces.Box:
+        parts = self.goal_parts.values()
+        return gymnasium.spaces.Box(
+            low=np.concatenate([np.array(part.box.low[: part.size], np.float32) for part in parts]),
+            high=np.concatenate([np.array(part.box.high[: part.size], np.float32) for part in parts]),
+        )
+
     def _sample_goal(self) -> NDArray[np.float32]:
         low, high = self._goal_space.low, self._goal_space.high
         return self.np_random.uniform(low, high).astype(np.float32).clip(low, high)
@@ -447,13 +455,17 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         self._read_objects(observation)
         return observation
 
+    def _unseen_readings(self) -> Readings:
+        """Returns what `unseen_sensors` read now."""
+        return {}
+
     def _judged(self, observation: NDArray[np.float32]) -> dict[str, Any]:
         distances = self.distances(observation[self._achieved], self.desired_goal)
         return {"is_success": bool(self._reached(distances)), "distances": distances}
 
     def _reached(self, distances: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:
         """Returns where so little is left that a goal counts as reached."""
-        near: NDArray[np.bool_] = distances[self._place_sensor] <= self.success_radius
+        near: NDArray[np.bool_] = distances[self._place_distance] <= self.success_radius
         return near
 
     def _complete(self, sensor: str, part: NDArray[np.float32]) -> NDArray[np.float32]:

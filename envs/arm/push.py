@@ -63,6 +63,7 @@ class PushEnv(MujocoEnv):
     }
     workspace = WORKSPACE
     goal_parts = {"block_position": GoalPart(BLOCK_AREA, 2)}
+    distance_units = {"block_position": "m"}
     success_radius = SUCCESS_RADIUS
     simulated = (*MujocoEnv.simulated, "_block_pose", "_block_velocity", "_block_rotation")
 
@@ -70,20 +71,19 @@ class PushEnv(MujocoEnv):
         self, *, vision: Vision | None = None, render_mode: str | None = None, width: int = 480, height: int = 480
     ) -> None:
         super().__init__(vision=vision, render_mode=render_mode, width=width, height=height)
-        joint = self.model.joint("block")
-        # The compiler knows one damping for all six directions of a free joint; the block needs them apart.
-        self.model.dof_damping[joint.dofadr[0] :] = self.model.numeric("block_drag").data
+        # The compiler knows one damping for all six directions of a free joint; a block needs them apart.
+        self.model.dof_damping[NUM_JOINTS:].reshape(-1, 6)[:] = self.model.numeric("block_drag").data
         self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
 
     def _simulate(self) -> None:
         super()._simulate()
-        self._block_pose = self.data.qpos[NUM_JOINTS:]
-        self._block_velocity = self.data.qvel[NUM_JOINTS:]
+        self._block_pose = self.data.qpos[NUM_JOINTS : NUM_JOINTS + 7]
+        self._block_velocity = self.data.qvel[NUM_JOINTS : NUM_JOINTS + 6]
         self._block_rotation = self.data.xmat[self.model.body("block").id].reshape(3, 3)
 
     def expert(self) -> Expert:
         """Returns a controller that goes behind the block and pushes it to the goal."""
-        return PushExpert(max_displacement=MAX_DISPLACEMENT)
+        return PushExpert(max_displacement=MAX_DISPLACEMENT, pushing_angle=PUSHING_ANGLE)
 
     def block_position(self) -> NDArray[np.float64]:
         """Returns where the block's centre is, `[3]`, m."""
@@ -125,11 +125,21 @@ class PushEnv(MujocoEnv):
         return self.np_random.uniform(-math.pi, math.pi)
 
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
-        observation[17:20] = self._block_pose[:3]
-        observation[20:23] = self._block_rotation[:, 0]
-        observation[23:26] = self._block_rotation[:, 1]
-        observation[26:29] = self._block_velocity[:3]
-        observation[29:32] = self._block_rotation @ self._block_velocity[3:]  # measured in the block's own frame
+        read_block(observation[17:32], self._block_pose, self._block_velocity, self._block_rotation)
+
+
+def read_block(
+    reading: NDArray[np.float32],
+    pose: NDArray[np.float64],
+    velocity: NDArray[np.float64],
+    rotation: NDArray[np.float64],
+) -> None:
+    """Fills in what a block's sensors read, `[15]`: position, orientation and velocity."""
+    reading[:3] = pose[:3]
+    reading[3:6] = rotation[:, 0]
+    reading[6:9] = rotation[:, 1]
+    reading[9:12] = velocity[:3]
+    reading[12:15] = rotation @ velocity[3:]  # measured in the block's own frame
 
 
 class PushExpert:
@@ -137,10 +147,12 @@ class PushExpert:
 
     Args:
         max_displacement: Longest way of the tip in one control step, m.
+        pushing_angle: It pushes when the tip is behind the block to within this, rad.
     """
 
-    def __init__(self, *, max_displacement: float) -> None:
+    def __init__(self, *, max_displacement: float, pushing_angle: float) -> None:
         self._max_displacement = max_displacement
+        self._pushing_angle = pushing_angle
         self._goal = np.zeros(2)
 
     def reset(self, goal: Mapping[str, NDArray[np.float32]], *, seed: int) -> None:  # noqa: ARG002
@@ -157,7 +169,7 @@ class PushExpert:
             return np.zeros(2, np.float32)
         direction = way / distance
         angle = _angle(tip, -direction)
-        if abs(angle) > PUSHING_ANGLE:
+        if abs(angle) > self._pushing_angle:
             displacement = self._around(tip, angle)
         else:
             lateral = tip - (tip @ direction) * direction

@@ -36,6 +36,7 @@ class PushOrientedEnv(PushEnv):
         **PushEnv.goal_parts,
         "block_orientation": GoalPart(Box(low=(-1.0,) * 6, high=(1.0,) * 6), 2),
     }
+    distance_units = {**PushEnv.distance_units, "block_orientation": "rad"}
 
     @property
     def criterion(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.arm.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, GoalPart, MujocoEnv
+from envs.arm.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, Expert, GoalPart, MujocoEnv
 from envs.spec import Box
 
 WORKSPACE = Box(low=(0.35, -0.25, 0.05), high=(0.65, 0.25, 0.30))
@@ -26,9 +26,10 @@ class ReachEnv(MujocoEnv):
     sensors = ARM_SENSORS
     workspace = WORKSPACE
     goal_parts = {"tip": GoalPart(WORKSPACE, 3)}
+    distance_units = {"tip": "m"}
     success_radius = SUCCESS_RADIUS
 
-    def expert(self) -> "ReachExpert":
+    def expert(self) -> Expert:
         """Returns a controller that goes straight to the goal."""
         return ReachExpert(max_displacement=MAX_DISPLACEMENT)
 

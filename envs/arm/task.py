@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from envs.arm.mujoco_env import Expert, MujocoEnv
 from envs.arm.push import PushEnv
+from envs.arm.push_two import PushTwoEnv
+from envs.arm.reach_gate import ReachGateEnv
 from envs.rendering.lens import Lens
 from envs.spec import TaskSpec
 from envs.types import Frame, Readings, Verdict
@@ -40,7 +42,7 @@ def make_task(*, env_id: str, vision: Vision | None, film_size: int | None) -> "
         raise UserError(f"env.env_id must be a registered task, got {env_id}: {' '.join(str(error).split())}") from None
     if not isinstance(env, MujocoEnv):
         raise UserError(f"env.env_id must be a task of the arm, got {env_id}: envs.adapters.gymnasium takes any other")
-    return PushTask(env) if isinstance(env, PushEnv) else ArmTask(env)
+    return next(task for kind, task in _TASKS if isinstance(env, kind))(env)
 
 
 class ArmTask:
@@ -55,8 +57,6 @@ class ArmTask:
         self.env = env
         self._original = original
         self._goal: Readings = {}
-        place, *turned = env.goal_parts
-        self._units = {place: "m", **dict.fromkeys(turned, "rad")}
 
     @property
     def spec(self) -> TaskSpec:
@@ -132,7 +132,7 @@ class ArmTask:
         return self.env.readings_at(self.env.flat_goal(wish))
 
     def _frame(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any], num_redrawn: int = 0) -> Frame:
-        distances = {name: (float(left), self._units[name]) for name, left in info["distances"].items()}
+        distances = {name: (float(left), self.env.distance_units[name]) for name, left in info["distances"].items()}
         return Frame(
             readings=self.env.sensor_readings(state),
             goal=self._goal,
@@ -156,19 +156,57 @@ class PushTask(ArmTask):
         return False
 
     def measures(self, observations: Readings) -> dict[str, float]:
-        """Returns the share of steps in which the block moves, and whether its centre left the area of the goals."""
-        area = self.spec.goal["block_position"]
-        planar = np.less(area.low, area.high)
-        position = observations["block_position"][:, planar].astype(np.float64)
-        low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
-        moves = np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE
-        return {
-            "block_moving": float(moves.mean()),
-            "block_left": float(((position < low) | (position > high)).any()),
-        }
+        """Returns the share of steps in which a block moves, and whether the centre of one left the goals' area."""
+        moves, left = [], False
+        for name, area in self.spec.goal.items():
+            if self.spec.sensors[name].unit != "m":
+                continue
+            planar = np.less(area.low, area.high)
+            position = observations[name][:, planar].astype(np.float64)
+            low, high = np.asarray(area.low)[planar], np.asarray(area.high)[planar]
+            moves.append(np.linalg.norm(np.diff(position, axis=0), axis=1) > MIN_MOVE)
+            left = left or bool(((position < low) | (position > high)).any())
+        return {"block_moving": float(np.any(moves, axis=0).mean()), "block_left": float(left)}
 
     def _outside(self) -> float:
         """Returns how far the block's centre is outside its area, m."""
         area, block = self.spec.goal["block_position"], self.env.block_position()[:2]
         low, high = np.array(area.low[:2]), np.array(area.high[:2])
         return float(np.linalg.norm(np.maximum(0, np.maximum(low - block, block - high))))
+
+
+class PushTwoTask(PushTask):
+    """An environment with two blocks, of which somebody may shove the first that is asked for."""
+
+    def measures(self, observations: Readings) -> dict[str, float]:
+        """Returns what pushing has to report, and which blocks the episode's goal asks for: 1 for each that it does."""
+        asked = self.wish()
+        return super().measures(observations) | {f"{name}_asked": float(name in asked) for name in self.spec.goal}
+
+
+class ReachGateTask(ArmTask):
+    """An environment with a gate, at which a way can end."""
+
+    def measures(self, observations: Readings) -> dict[str, float]:
+        """Returns whether the bar swung, whether anything was touched and in how many steps, and the tip's way, m.
+
+        The way ends where the goal is first reached, or with the episode.
+        """
+        touch, tip = observations["touch"][:, 0], observations["tip"].astype(np.float64)
+        reached = np.linalg.norm(tip - self.wish()["tip"], axis=1) <= self.env.success_radius
+        steps = np.linalg.norm(np.diff(tip, axis=0), axis=1)
+        return {
+            "bar_swung": float(observations["bar_angle"][-1, 0] != 0),
+            "collided": float((touch > 0).any()),
+            "touching_steps": float((touch > 0).sum()),
+            "way": float(steps[: int(reached.argmax()) if reached.any() else None].sum()),
+        }
+
+
+_TASKS: tuple[tuple[type[MujocoEnv], type[ArmTask]], ...] = (
+    (ReachGateEnv, ReachGateTask),
+    (PushTwoEnv, PushTwoTask),
+    (PushEnv, PushTask),
+    (MujocoEnv, ArmTask),
+)
+"""Kinds of environments, the special ones first, and what makes tasks of them."""

@@ -244,7 +244,9 @@ def learning_settings():
             "refinement_batch_size": 32,
             "refinement_horizon": 3,
             "refinement_learning_rate": 1e-2,
-            "hindsight": Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share),
+            "hindsight": Hindsight(
+                any_time_share=0.0, future_share=future_share, task_share=task_share, partial_share=0.0
+            ),
         }
         return LearningSettings(**(values | changes))
 

@@ -41,7 +41,7 @@ def test_pairs_that_succeed_together_are_told_apart_more_sharply_than_pairs_that
 
 def episode(seed, *, success, spent, latency, mode="planning"):
     distances = {"tip": 0.01 if success else 0.2}
-    record = EpisodeRecord(seed, success, success, 3 if success else None, distances, 4, False, False)
+    record = EpisodeRecord(seed, success, success, 3 if success else None, distances, 4, False, False, {})
     return EvaluatedEpisode(
         record,
         units={"tip": "m"},

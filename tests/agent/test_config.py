@@ -97,7 +97,11 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("planer.num_samples=1", "no config key 'planer.num_samples', did you mean 'planner.num_samples'"),
         ("num_samples=1", "did you mean 'planner.num_samples'"),
         ("planner=cemm", "no planner 'cemm', did you mean 'cem'"),
-        ("env=ant", "no env 'ant'.*there are fetch_reach, pointmaze_umaze, push, push_oriented, reach, reacher"),
+        (
+            "env=ant",
+            "no env 'ant'.*there are fetch_reach, pointmaze_umaze, push, push_oriented, "
+            "push_slippery, push_two, reach, reach_gate, reacher",
+        ),
         ("planner.num_samples=many", "planner.num_samples must be a whole number, got many"),
         ("planner.num_samples=0.5", "must be a whole number"),
         ("planner.return_mean=1", "must be true or false"),

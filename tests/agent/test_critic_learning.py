@@ -152,7 +152,7 @@ def draw(experience, *, num_ahead=1, future_share=0.5, task_share=1.0, batch_siz
     sampler = HindsightSampler(
         experience,
         episodes=torch.arange(len(experience.lengths)),
-        hindsight=Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share),
+        hindsight=Hindsight(any_time_share=0.0, future_share=future_share, task_share=task_share, partial_share=0.0),
         task_sensors=["position"],
         num_ahead=num_ahead,
     )

@@ -249,6 +249,25 @@ def test_distances_have_their_names_and_units_and_metres_and_radians_a_key_of_th
     assert "25.0 cm" in table and ("29°" in table, " turn " in table) == (shown, shown)
 
 
+def test_what_a_task_has_to_report_stands_in_records_and_means_and_leaves_no_key_where_it_has_nothing():
+    task = make_task(env_id="jepa-mpc/ReachGate-v0", vision=None, film_size=None)
+    episodes = [evaluate_episode(task, Zero(task.spec), seed=seed, num_steps=3) for seed in range(2)]
+    report = {"bar_swung": 0.0, "collided": 0.0, "touching_steps": 0.0}
+    for episode in episodes:
+        assert report.items() <= episode.record.measures.items()
+    other = replace(episodes[1], record=replace(episodes[1].record, measures={**report, "collided": 1.0, "way": 0.3}))
+    results = make_results(DESCRIPTION, {"actor": [episodes[0], other]}, **SUMMARY)
+    actor = results["agents"]["actor"]
+    assert actor["measures"]["collided"] == 0.5
+    assert actor["episodes"][1]["measures"]["way"] == 0.3
+    assert "collided, mean of an episode: actor 0.5" in format_results(results)
+    plain = evaluate_episode(ScriptedTask({1}), Deciding(), seed=0, num_steps=20)
+    results = make_results(DESCRIPTION, {"actor": [plain]}, **SUMMARY)
+    actor = results["agents"]["actor"]
+    assert "measures" not in actor and "measures" not in actor["episodes"][0]
+    assert "mean of an episode" not in format_results(results)
+
+
 def test_a_distance_that_is_neither_metres_nor_radians_is_told_in_its_own_unit():
     episode = evaluate_episode(ScriptedTask({1}), Deciding(), seed=0, num_steps=20)
     record = replace(episode.record, final_distances={"force": 12.345, "score": 2.0})
@@ -274,6 +293,8 @@ def test_what_success_is_and_what_the_end_is_stand_in_results_and_table():
     [
         ("Reach", "tip within 2 cm of its goal"),
         ("Push", "block position within 5 cm of its goal"),
+        ("PushTwo", "each block that is asked for within 5 cm of its goal"),
+        ("ReachGate", "tip within 2 cm of its goal"),
         ("PushOriented", "block position within 5 cm of its goal, turned to within 10 degrees of it"),
     ],
 )

@@ -22,6 +22,7 @@ def make_sampler(remember):
         future_share=1.0,
         any_time_share=0.0,
         task_share=1.0,
+        partial_share=0.0,
     ):
         frames = [
             torch.tensor([[episode + 1.0, time + 1.0, 1.0, 1.0] for time in range(length + 1)])
@@ -33,7 +34,12 @@ def make_sampler(remember):
         return HindsightSampler(
             remember(frames, actions=actions, blocks=BLOCKS, action_repeat=action_repeat),
             episodes=torch.arange(len(lengths)) if episodes is None else torch.tensor(episodes),
-            hindsight=Hindsight(future_share=future_share, any_time_share=any_time_share, task_share=task_share),
+            hindsight=Hindsight(
+                future_share=future_share,
+                any_time_share=any_time_share,
+                task_share=task_share,
+                partial_share=partial_share,
+            ),
             task_sensors=list(task_sensors),
             num_ahead=num_ahead,
         )
@@ -88,7 +94,7 @@ def test_steps_are_counted_to_the_first_state_that_is_at_the_goal(remember):
         sampler = HindsightSampler(
             experience,
             episodes=torch.arange(1),
-            hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0),
+            hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0, partial_share=0.0),
             task_sensors=sensors,
             num_ahead=1,
             reached_distance=0.1,
@@ -105,7 +111,7 @@ def test_the_steps_to_a_goal_from_elsewhere_stay_unknown_if_they_are_counted(rem
     sampler = HindsightSampler(
         remember([torch.arange(5.0)[:, None], torch.arange(5.0)[:, None]]),
         episodes=torch.arange(2),
-        hindsight=Hindsight(any_time_share=0.0, future_share=0.5, task_share=1.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=0.5, task_share=1.0, partial_share=0.0),
         task_sensors=["position"],
         num_ahead=1,
         reached_distance=0.1,
@@ -119,7 +125,7 @@ def test_a_batch_of_none_is_empty(remember, reached_distance):
     sampler = HindsightSampler(
         remember([torch.rand(5, 2)]),
         episodes=torch.arange(1),
-        hindsight=Hindsight(future_share=1.0, any_time_share=0.0, task_share=1.0),
+        hindsight=Hindsight(future_share=1.0, any_time_share=0.0, task_share=1.0, partial_share=0.0),
         task_sensors=["position"],
         num_ahead=1,
         reached_distance=reached_distance,
@@ -194,7 +200,7 @@ def test_a_goal_always_asks_for_something_and_says_nothing_of_the_rest(make_samp
 
 
 def test_the_share_of_the_tasks_own_goals_is_as_asked_and_the_others_ask_for_every_choice_of_sensors(make_sampler):
-    drawn = draw(make_sampler(task_share=0.0), 21_000)
+    drawn = draw(make_sampler(task_share=0.0, partial_share=0.0), 21_000)
     choices, counts = drawn.goal.mask.unique(dim=0, return_counts=True)
     thing = choices[:, 2]
     assert torch.equal(choices[:, 3], thing)  # a sensor is asked for as a whole
@@ -207,6 +213,18 @@ def test_the_share_of_the_tasks_own_goals_is_as_asked_and_the_others_ask_for_eve
         assert float(is_task) == pytest.approx(share + (1 - share) / 6, abs=0.02)
 
 
+def test_partial_goals_ask_for_every_choice_of_the_tasks_own_sensors_and_for_no_other(make_sampler):
+    whole = torch.tensor([True, True, False, False])
+    mask = draw(make_sampler(partial_share=0.6), 20_000).goal.mask
+    choices, counts = mask.unique(dim=0, return_counts=True)
+    shares = {tuple(choice.tolist()): int(count) / 20_000 for choice, count in zip(choices, counts, strict=True)}
+    expected = {(True, True): 0.4 + 0.6 / 4, (True, False): 0.6 * 3 / 8, (False, True): 0.6 * 3 / 8}
+    assert shares.keys() == {(*asked, False, False) for asked in expected}
+    for asked, share in expected.items():
+        assert shares[(*asked, False, False)] == pytest.approx(share, abs=0.02)
+    assert (draw(make_sampler(partial_share=0.0), 500).goal.mask == whole).all()
+
+
 def test_forty_sensors_are_as_good_as_three(remember):
     experience = remember(
         [torch.ones(4, 40)], blocks={f"sensor{index}": slice(index, index + 1) for index in range(40)}
@@ -214,7 +232,7 @@ def test_forty_sensors_are_as_good_as_three(remember):
     sampler = HindsightSampler(
         experience,
         episodes=torch.arange(1),
-        hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=0.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=0.0, partial_share=0.0),
         task_sensors=["sensor0"],
         num_ahead=1,
     )
@@ -231,7 +249,7 @@ def test_a_task_whose_goals_ask_for_nothing_that_is_perceived_is_refused(make_sa
 
 
 def test_the_same_generator_draws_the_same_and_another_one_others(make_sampler):
-    sampler = make_sampler(future_share=0.5, task_share=0.5)
+    sampler = make_sampler(future_share=0.5, task_share=0.5, partial_share=0.0)
     first, again, other = draw(sampler), draw(sampler), draw(sampler, seed=1)
     for name in ("embedding", "action", "later", "steps_to_goal"):
         assert torch.equal(getattr(first, name), getattr(again, name))
@@ -239,15 +257,15 @@ def test_the_same_generator_draws_the_same_and_another_one_others(make_sampler):
     assert torch.equal(first.goal.embedding, again.goal.embedding) and torch.equal(first.goal.mask, again.goal.mask)
 
 
-@pytest.mark.parametrize("name", ["future_share", "any_time_share", "task_share"])
+@pytest.mark.parametrize("name", ["future_share", "any_time_share", "task_share", "partial_share"])
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), True, "half"])
 def test_a_share_is_refused_outside_of_0_to_1(name, share):
     with pytest.raises(
         ValueError, match=rf"learning.hindsight.{name} must be at least 0 and at most 1 .* got {share!r}"
     ):
-        Hindsight(**{"future_share": 0.5, "any_time_share": 0.0, "task_share": 0.5, name: share})
+        Hindsight(**{"future_share": 0.5, "any_time_share": 0.0, "task_share": 0.5, "partial_share": 0.0, name: share})
 
 
 def test_shares_of_the_same_episode_must_not_exceed_1():
     with pytest.raises(ValueError, match=r"must sum to at most 1, got 0.7 and 0.4"):
-        Hindsight(future_share=0.7, any_time_share=0.4, task_share=0.5)
+        Hindsight(future_share=0.7, any_time_share=0.4, task_share=0.5, partial_share=0.0)

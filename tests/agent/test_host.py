@@ -88,7 +88,7 @@ def learner_of(critic):
         blocks={"position": slice(0, 3), "clock": slice(3, 5)},
         action_dim=3,
         task_sensors=["position"],
-        hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0, partial_share=0.0),
         settings=OnlineSettings(
             num_steps=3,
             batch_size=8,

@@ -34,7 +34,7 @@ SETTINGS = {
     "pursued_share": 0.5,
     "num_episodes": 100,
 }
-HINDSIGHT = Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0)
+HINDSIGHT = Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0, partial_share=0.0)
 TEMPORAL_DIFFERENCES = ExpectileTD(discount=0.97, expectile=0.9, reached_distance=0.05, target_decay=0.9)
 
 

@@ -38,7 +38,7 @@ def sampler(remember):
     return HindsightSampler(
         experience,
         episodes=torch.arange(40),
-        hindsight=Hindsight(any_time_share=0.0, future_share=0.5, task_share=1.0),
+        hindsight=Hindsight(any_time_share=0.0, future_share=0.5, task_share=1.0, partial_share=0.0),
         task_sensors=["position"],
         num_ahead=1,
     )

@@ -22,6 +22,8 @@ from envs.vision import Vision
 BLOCK_SENSORS = ["block_position", "block_orientation", "block_velocity"]
 TOUR = {"num_targets": 3, "touch_radius": 0.02, "min_spacing": 0.1, "block_clearance": 0.09, "steps_per_target": 20}
 
+ANY_TIME = {"near": None, "near_distance": 0.07}
+
 PIXELS = Vision(cameras=("fixed",), image_size=16, proprioception=False, backends=("raycast",))
 
 
@@ -94,7 +96,7 @@ def test_an_undisturbed_episode_is_the_episode_as_it_is(push):
 
 
 def test_sensors_are_hidden_for_exactly_so_long_and_nothing_else_changes(push):
-    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5, **ANY_TIME)
     witness, whole = Witness(UniformRandom(push.spec)), Witness(UniformRandom(push.spec))
     disturbed = run(scenario, push, witness, 4)
     assert_same(disturbed, run(Undisturbed(push.spec), push, whole, 4))
@@ -107,12 +109,44 @@ def test_sensors_are_hidden_for_exactly_so_long_and_nothing_else_changes(push):
 
 
 def test_the_second_episode_is_hidden_as_the_first_was(push):
-    scenario = HiddenSensors(push.spec, sensors=["tip"], start=0.1, duration=0.1)
+    scenario = HiddenSensors(push.spec, sensors=["tip"], start=0.1, duration=0.1, **ANY_TIME)
     witness = Witness(Zero(push.spec))
     env, policy = scenario.stage(push, witness, seed=0)
     for seed in range(2):
         rollout(env, policy, seed=seed, num_steps=5)
         assert ["tip" in seen for seen in witness.seen] == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("near", ["block_position", "second_block_position"])
+def test_a_block_is_hidden_from_when_the_tip_comes_to_it_or_to_the_other(near):
+    task = make_task(env_id="jepa-mpc/PushTwo-v0", vision=None, film_size=None)
+    scenario = HiddenSensors(task.spec, sensors=BLOCK_SENSORS, start=0.5, duration=0.5, near=near, near_distance=0.07)
+    num_hidden = 0
+    for seed in range(6):
+        witness = Witness(Seeing(task))
+        episode = run(scenario, task, witness, seed)
+        tip, block = (episode.observations[name][:-1] for name in ("tip", near))
+        is_near = np.linalg.norm(tip - block, axis=1) <= 0.07
+        is_near[:10] = False  # before the start
+        begin = int(is_near.argmax()) if is_near.any() else len(is_near)
+        hidden = [step for step, seen in enumerate(witness.seen) if "block_position" not in seen]
+        assert hidden == list(range(begin, min(begin + 10, len(is_near))))
+        num_hidden += bool(hidden)
+        assert all("second_block_position" in seen for seen in witness.seen)
+    assert num_hidden >= 2
+
+
+class Seeing:
+    """An expert that sees everything, whatever is hidden from others."""
+
+    def __init__(self, task):
+        self._task, self._expert = task, task.expert()
+
+    def reset(self, goal, *, seed):
+        self._expert.reset(goal, seed=seed)
+
+    def act(self, observation):
+        return self._expert.act(self._task.look())
 
 
 def test_the_block_is_displaced_once_by_exactly_five_centimetres(push, monkeypatch):
@@ -249,7 +283,7 @@ def test_who_knows_but_one_goal_gets_the_tasks_own(push):
 
 
 def test_a_baseline_sees_what_is_hidden_from_an_actor(push):
-    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5)
+    scenario = HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=1.0, duration=0.5, **ANY_TIME)
     plain = rollout(push, push.expert(), seed=3, num_steps=100)
     assert_same(run(scenario, push, push.expert(), 3), plain)
 
@@ -266,12 +300,31 @@ def test_an_actor_gets_the_targets_in_order_and_the_goal_last(push):
     ("make", "message"),
     [
         (
-            lambda spec: HiddenSensors(spec, sensors=["camera"], start=1.0, duration=0.5),
+            lambda spec: HiddenSensors(spec, sensors=["camera"], start=1.0, duration=0.5, **ANY_TIME),
             r"the agent sees .*'tip'\] of jepa-mpc/Reach-v0, so \['camera'\] cannot be hidden",
         ),
-        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5), "before the end .* at 2.5 s"),
-        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5), "at least 0 .*, got -1.0 s"),
-        (lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02), "one control step of 0.05 s"),
+        (
+            lambda spec: HiddenSensors(spec, sensors=["tip"], start=2.5, duration=0.5, **ANY_TIME),
+            "before the end .* at 2.5 s",
+        ),
+        (
+            lambda spec: HiddenSensors(spec, sensors=["tip"], start=-1.0, duration=0.5, **ANY_TIME),
+            "at least 0 .*, got -1.0 s",
+        ),
+        (
+            lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=0.02, **ANY_TIME),
+            "one control step of 0.05 s",
+        ),
+        (
+            lambda spec: HiddenSensors(
+                spec, sensors=["tip"], start=1.0, duration=1.0, near="joint_position", near_distance=0.1
+            ),
+            r"near must be null, or name a place of jepa-mpc/Reach-v0 .*, one of \['tip'\], got 'joint_position'",
+        ),
+        (
+            lambda spec: HiddenSensors(spec, sensors=["tip"], start=1.0, duration=1.0, near="tip", near_distance=0.0),
+            "near_distance must be above 0 and finite, got 0.0",
+        ),
         (lambda spec: Shove(spec, start=1.0, distance=0.0), "distance must be above 0 and finite, got 0.0"),
         (lambda spec: Tour(spec, **{**TOUR, "num_targets": 0}), "num_targets must be at least 1"),
         (lambda spec: Tour(spec, **{**TOUR, "touch_radius": 0.05}), "min_spacing must be above"),
@@ -286,7 +339,7 @@ def test_a_mistake_gives_one_clear_sentence(reach, make, message):
     ("make", "message"),
     [
         (
-            lambda spec: HiddenSensors(spec, sensors=["block_position"], start=1.0, duration=0.5),
+            lambda spec: HiddenSensors(spec, sensors=["block_position"], start=1.0, duration=0.5, **ANY_TIME),
             r"the agent sees \['fixed_camera'\] of jepa-mpc/Push-v0, so \['block_position'\] cannot be hidden",
         ),
         (lambda spec: Tour(spec, **TOUR), r"the agent must feel where it is, .* and it sees \['fixed_camera'\]"),
@@ -297,14 +350,14 @@ def test_what_an_agent_does_not_see_is_neither_hidden_from_it_nor_its_goal(make,
         make(make_task(env_id="jepa-mpc/Push-v0", vision=PIXELS, film_size=None).spec)
     felt = make_task(env_id="jepa-mpc/Push-v0", vision=replace(PIXELS, proprioception=True), film_size=None).spec
     Tour(felt, **TOUR)
-    HiddenSensors(felt, sensors=["fixed_camera", "tip"], start=1.0, duration=0.5)
+    HiddenSensors(felt, sensors=["fixed_camera", "tip"], start=1.0, duration=0.5, **ANY_TIME)
 
 
 def test_scenarios_show_camera_frames_and_goals_that_are_pictures():
     env = make_task(env_id="jepa-mpc/Push-v0", vision=PIXELS, film_size=None)
     spec, actor = env.spec, Witness(UniformRandom(env.spec))
     plain = run(Undisturbed(spec), env, UniformRandom(spec), seed=3)
-    hidden = run(HiddenSensors(spec, sensors=["fixed_camera"], start=1.0, duration=0.5), env, actor, seed=3)
+    hidden = run(HiddenSensors(spec, sensors=["fixed_camera"], start=1.0, duration=0.5, **ANY_TIME), env, actor, seed=3)
     assert_same(hidden, plain)
     assert actor.goal.keys() == {"fixed_camera"} and actor.goal["fixed_camera"].shape == (16, 16, 3)
     lacking = [step for step, seen in enumerate(actor.seen) if "fixed_camera" not in seen]
@@ -321,18 +374,18 @@ def test_a_shove_in_another_environment_is_one_sentence(push, reach):
 
 
 def test_what_begins_just_before_the_end_begins_and_what_is_shorter_than_a_step_is_refused(push):
-    scenario = HiddenSensors(push.spec, sensors=["tip"], start=4.99, duration=0.05)
+    scenario = HiddenSensors(push.spec, sensors=["tip"], start=4.99, duration=0.05, **ANY_TIME)
     witness = Witness(Zero(push.spec))
     run(scenario, push, witness, 0)
     assert ["tip" in seen for seen in witness.seen] == [True] * 99 + [False]
     with pytest.raises(ValueError, match=r"duration must be at least one control step of 0.05 s, got 0.049 s"):
-        HiddenSensors(push.spec, sensors=["tip"], start=1.0, duration=0.049)
+        HiddenSensors(push.spec, sensors=["tip"], start=1.0, duration=0.049, **ANY_TIME)
 
 
 @pytest.mark.parametrize("start", [0.0, 0.02, 0.049])
 def test_sensors_cannot_be_hidden_before_they_were_seen_once(push, start):
     with pytest.raises(ValueError, match=r"start must be at least one control step of 0.05 s, .*, got 0.0"):
-        HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=start, duration=0.5)
+        HiddenSensors(push.spec, sensors=BLOCK_SENSORS, start=start, duration=0.5, **ANY_TIME)
 
 
 def test_a_shove_needs_a_distance(push):

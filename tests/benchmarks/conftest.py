@@ -19,6 +19,7 @@ def make_episode():
                 num_steps=2 * len(spent),
                 terminated=False,
                 solved_at_start=False,
+                measures={},
             ),
             units={"tip": "m"},
             redrawn=0,

@@ -14,7 +14,7 @@ from envs.arm.task import make_task
 from envs.episodes.exploration import UniformRandom
 
 
-@pytest.fixture(scope="module", params=["jepa-mpc/Push-v0", "jepa-mpc/PushOriented-v0"])
+@pytest.fixture(scope="module", params=["jepa-mpc/Push-v0", "jepa-mpc/PushOriented-v0", "jepa-mpc/PushTwo-v0"])
 def task(request):
     return make_task(env_id=f"envs:{request.param}", vision=None, film_size=None)
 

@@ -69,7 +69,8 @@ def map_distances(
     """
     shown = task.told(wish)
     latent_goal = world_model.encode_goal(make_goal(shown, spec, sensors=world_model.blocks))
-    sensor, box = next(iter(spec.goal.items()))
+    sensor = next(iter(wish))
+    box = spec.goal[sensor]
     x, y = (_places(low, high) for low, high in zip(box.low[:2], box.high[:2], strict=True))
     places = np.tile(wish[sensor], (len(x), len(y), 1))
     places[..., 0], places[..., 1] = np.meshgrid(x, y, indexing="ij")

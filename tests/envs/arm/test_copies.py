@@ -10,7 +10,7 @@ import pytest
 from envs.arm.task import make_task
 from envs.vision import Vision
 
-IDS = ["Reach-v0", "Push-v0", "PushOriented-v0"]
+IDS = ["Reach-v0", "Push-v0", "PushOriented-v0", "PushSlippery-v0", "PushTwo-v0", "ReachGate-v0"]
 COPIES = {
     "deepcopy": copy.deepcopy,
     "copy": copy.copy,

@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 from envs.spec import TaskSpec
 
 
-@pytest.fixture(params=["Reach-v0", "Push-v0", "PushOriented-v0"])
+@pytest.fixture(params=["Reach-v0", "Push-v0", "PushOriented-v0", "PushSlippery-v0", "PushTwo-v0", "ReachGate-v0"])
 def env(request):
     made = gymnasium.make(f"envs:jepa-mpc/{request.param}").unwrapped
     yield made
@@ -48,7 +48,7 @@ def test_the_goal_is_a_partial_observation(env):
     observation, _ = env.reset(seed=0)
     goal = env.goal_observation(observation["desired_goal"])
     sensors = env.split_observation(observation["observation"])
-    assert set(goal) < set(sensors) == set(env.description.sensors)
+    assert set(goal) < set(sensors) == set(env.description.perceived)
     for name, reading in goal.items():
         box = env.description.goal[name]
         assert reading.shape == sensors[name].shape
