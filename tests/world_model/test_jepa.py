@@ -5,6 +5,7 @@ import torch
 
 from world_model.action_encoders import DiscreteActionEncoder
 from world_model.dynamics.gru import GRUDynamics
+from world_model.dynamics.memory import MemoryDynamics
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.dynamics.transformer import TransformerDynamics
 from world_model.encoders.keypoints import KeypointEncoder
@@ -92,6 +93,7 @@ def test_what_a_partial_goal_does_not_ask_for_is_masked_and_zero(model):
 DYNAMICS = {
     "residual_mlp": partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
     "gru": partial(GRUDynamics, hidden_dim=16, num_layers=2),
+    "memory": partial(MemoryDynamics, num_slots=3, key_dim=4, value_dim=5, hidden_dim=16, num_layers=2),
     "transformer": partial(TransformerDynamics, num_layers=2, width=8, num_heads=2, mlp_ratio=2, dropout=0.1),
 }
 
@@ -248,7 +250,7 @@ def test_wrong_observations_goals_and_rollouts_are_refused(model):
         model.encode_goal(Goal(observation={"elbow": torch.zeros(3, 2)}, asked={"elbow": asked["position"]}))
     with pytest.raises(ValueError, match=r"shape \[3, 2\], got \[3, 4\]"):
         model.encode_goal(Goal(observation={"position": torch.zeros(3, 4)}, asked=asked))
-    with pytest.raises(ValueError, match="context of 1 frames and actions of 2 numbers, got 1 and 3"):
+    with pytest.raises(ValueError, match="context of at least 1 frames and actions of 2 numbers, got 1 and 3"):
         model.rollout(context_of(model), torch.zeros(3, 5, 4, 3))
 
 
