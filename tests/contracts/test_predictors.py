@@ -145,6 +145,14 @@ def test_what_is_foreseen_of_its_own_predictions_is_a_rollout(config, context_le
     torch.testing.assert_close(foreseen[:, -5:], imagined)
 
 
+def test_what_is_saved_predicts_the_same_when_it_is_loaded(config):
+    dynamics, (embeddings, actions) = make(config, 3), inputs(3)
+    loaded = make_untrained(config, 3).eval()
+    loaded.load_state_dict(dynamics.state_dict())
+    predictions = (predict(it, embeddings, actions, actions[:, 0]) for it in (dynamics, loaded))
+    assert torch.equal(*predictions)
+
+
 def test_its_gradient_is_that_of_finite_differences(config, context_length):
     dynamics = make(config, context_length).double()
     arguments = [tensor.requires_grad_() for tensor in inputs(context_length, rows=2, dtype=torch.float64)]
