@@ -246,9 +246,8 @@ class JEPA(nn.Module):
             ValueError: The context has too few frames, or the actions another size.
         """
         state = tuple(part.repeat_interleave(actions.shape[1], dim=0) for part in self._state(context, actions))
-        foreseen = self.dynamics.foresee(
-            state, self.action_encoder(actions.flatten(0, 1)), states[:, :, :-1].flatten(0, 1)
-        )
+        encoded = self.action_encoder(actions.flatten(0, 1))
+        _, foreseen = self.dynamics.foresee(state, encoded, states.flatten(0, 1))
         return foreseen.view(states.shape)
 
     def _state(self, context: LatentContext, actions: Tensor) -> State:

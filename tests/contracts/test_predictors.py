@@ -65,7 +65,8 @@ def foresee(dynamics, embeddings, actions):
     """Returns what each action leads to, from as few frames on as will do."""
     first = dynamics.least_context
     state = dynamics.begin(embeddings[:, :first], actions[:, : first - 1])
-    return dynamics.foresee(state, actions[:, first - 1 :], embeddings[:, first:])
+    after = torch.cat([embeddings[:, first:], torch.full_like(embeddings[:, :1], torch.nan)], dim=1)  # not known yet
+    return dynamics.foresee(state, actions[:, first - 1 :], after)[1]
 
 
 def test_untrained_it_predicts_that_nothing_changes(config, context_length):
@@ -125,6 +126,10 @@ def test_to_follow_is_to_begin_with_a_longer_past(config, context_length):
         begun = dynamics.begin(embeddings[:, : past + 1], actions[:, :past])
         for followed, expected in zip(state, begun, strict=True):
             torch.testing.assert_close(followed, expected)
+    first = dynamics.begin(embeddings[:, :context_length], actions[:, : context_length - 1])
+    at_once, _ = dynamics.foresee(first, actions[:, context_length - 1 : 7], embeddings[:, context_length:])
+    for followed, expected in zip(at_once, state, strict=True):
+        torch.testing.assert_close(followed, expected)
 
 
 def test_to_step_is_to_follow_what_was_predicted(config, context_length):

@@ -56,14 +56,14 @@ class Dynamics(nn.Module, ABC):
         """
 
     @abstractmethod
-    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> Tensor:
-        """Returns what each action leads to where the embeddings come, all at once: each is followed, then stepped.
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
+        """Follows actions and what came of them, all at once, and tells of each what it would have been.
 
         Args:
             state: Of `begin`, `follow` or `step`.
             actions: `[rows, time, action_dim]`.
-            embeddings: `[rows, time - 1, embed_dim]`, what all actions but the last led to.
+            embeddings: `[rows, time, embed_dim]`, what they led to.
 
         Returns:
-            `[rows, time, embed_dim]`.
+            The state after the last, and what was predicted of each before it came, `[rows, time, embed_dim]`.
         """

@@ -64,10 +64,10 @@ class GRUDynamics(Dynamics):
         prediction = newest + self.change(output[:, 0])
         return (prediction, last.transpose(0, 1)), prediction
 
-    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
         newest, hidden = state
         frames = torch.cat([newest[:, None], embeddings], dim=1)
-        outputs, _ = self.memory(torch.cat([frames, actions], dim=2), hidden.transpose(0, 1).contiguous())
-        predictions: Tensor = frames + self.change(outputs)
-        return predictions
+        before = frames[:, :-1]
+        outputs, last = self.memory(torch.cat([before, actions], dim=2), hidden.transpose(0, 1).contiguous())
+        return (frames[:, -1], last.transpose(0, 1)), before + self.change(outputs)

@@ -91,8 +91,8 @@ class MemoryDynamics(Dynamics):
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
         """Keeps the newest embedding, and the values after what is older, `[rows, num_slots, value_dim]`."""
         state: State = embeddings[:, 0], self.first_values.expand(len(embeddings), -1, -1)
-        for action, embedding in zip(actions.unbind(dim=1), embeddings[:, 1:].unbind(dim=1), strict=True):
-            state = self.follow(state, action, embedding)
+        if actions.shape[1]:
+            state, _ = self.foresee(state, actions, embeddings[:, 1:])
         return state
 
     def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
@@ -105,14 +105,14 @@ class MemoryDynamics(Dynamics):
         attention, features, prediction = self._consider(state, action)
         return self._write(state, attention, features, prediction, prediction), prediction
 
-    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame, one after the other; see `Dynamics.foresee`."""
         predictions = []
-        for action, embedding in zip(actions[:, :-1].unbind(dim=1), embeddings.unbind(dim=1), strict=True):
+        for action, embedding in zip(actions.unbind(dim=1), embeddings.unbind(dim=1), strict=True):
             attention, features, prediction = self._consider(state, action)
             state = self._write(state, attention, features, prediction, embedding)
             predictions.append(prediction)
-        return torch.stack([*predictions, self._consider(state, actions[:, -1])[2]], dim=1)
+        return state, torch.stack(predictions, dim=1)
 
     def contents(self, state: State, action: Tensor) -> MemoryContents:
         """Returns what the memory holds, and where it is read for an action.

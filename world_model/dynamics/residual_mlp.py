@@ -64,13 +64,13 @@ class ResidualMLPDynamics(Dynamics):
         prediction = embeddings[:, -1] + self.change(torch.cat([embeddings.flatten(1), actions, action], dim=1))
         return self.follow(state, action, prediction), prediction
 
-    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts from every stretch that is as long as the context; see `Dynamics.foresee`."""
         frames = torch.cat([state[0], embeddings], dim=1)
         past = state[1].reshape(len(actions), self._context_length - 1, actions.shape[2])
         done = torch.cat([past, actions], dim=1)
         stretches = [
-            values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2) for values in (frames, done)
+            values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2) for values in (frames[:, :-1], done)
         ]  # each [rows, time, context * size]
-        predictions: Tensor = frames[:, self._context_length - 1 :] + self.change(torch.cat(stretches, dim=2))
-        return predictions
+        predictions = frames[:, self._context_length - 1 : -1] + self.change(torch.cat(stretches, dim=2))
+        return self.begin(frames, done), predictions

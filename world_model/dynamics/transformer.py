@@ -81,12 +81,13 @@ class TransformerDynamics(Dynamics):
         prediction = newest + changes[:, 0]
         return (prediction, *caches), prediction
 
-    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
         newest, *caches = state
         frames = torch.cat([newest[:, None], embeddings], dim=1)
-        changes, _ = self._read(frames, actions, caches)
-        return frames + changes
+        before = frames[:, :-1]
+        changes, caches = self._read(before, actions, caches)
+        return (frames[:, -1], *caches), before + changes
 
     def _read(self, embeddings: Tensor, actions: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Returns the change behind each of the next frames `[rows, time, embed_dim]`, and the caches after them."""

@@ -44,12 +44,19 @@ def predictions(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     Returns:
         `[batch, predicted, embed_dim]`, of the last `predicted` frames.
     """
-    imagined, first, last = imagine(model, embeddings, actions), model.least_context, model.context_length
-    if first == last:
-        return imagined
-    encoded = model.action_encoder(actions[:, : last - 1])
+    first, seen = model.least_context, model.context_length
+    if first == seen:
+        return imagine(model, embeddings, actions)
+    encoded = model.action_encoder(actions[:, : seen - 1])
     state = model.dynamics.begin(embeddings[:, :first], encoded[:, : first - 1])
-    foreseen = model.dynamics.foresee(state, encoded[:, first - 1 :], embeddings[:, first : last - 1])
+    state, foreseen = model.dynamics.foresee(state, encoded[:, first - 1 :], embeddings[:, first:seen])
+    context = LatentContext(
+        embeddings=embeddings[:, seen - 1, None],
+        actions=actions[:, :0],
+        previous_action=actions[:, seen - 2],
+        state=state,
+    )
+    imagined = model.rollout(context, actions[:, None, seen - 1 :]).embeddings[:, 0]
     return torch.cat([foreseen, imagined], dim=1)
 
 
