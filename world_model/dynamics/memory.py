@@ -145,7 +145,7 @@ class MemoryDynamics(Dynamics):
 
 def read(values: Tensor, attention: Tensor) -> Tensor:
     """Returns the mean of the values by attention, `[rows, value_dim]`; see `update`."""
-    return (attention[:, :, None] * values).sum(dim=1)
+    return torch.bmm(attention[:, None], values)[:, 0]
 
 
 def update(values: Tensor, attention: Tensor, written: Tensor) -> Tensor:
@@ -156,8 +156,7 @@ def update(values: Tensor, attention: Tensor, written: Tensor) -> Tensor:
         attention: c, `[rows, num_slots]`, from 0 to 1.
         written: r, `[rows, value_dim]`.
     """
-    share = attention[:, :, None]
-    return share * written[:, None] + (1 - share) * values
+    return torch.lerp(values, written[:, None], attention[:, :, None])
 
 
 def _perceptron(input_dim: int, hidden_dim: int, *, num_layers: int, output_dim: int | None) -> nn.Sequential:
