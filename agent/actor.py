@@ -24,8 +24,9 @@ from agent.policy import ReactivePolicy
 from agent.proposal import imagine_policy
 from agent.pursuit import Pursuit
 from envs.spec import TaskSpec
+from jepa_mpc.ranges import check_count
 from planners.types import Plan, Planner
-from world_model.types import LatentGoal, WorldModel
+from world_model.types import LatentContext, LatentGoal, WorldModel
 
 
 class Actor:
@@ -44,8 +45,7 @@ class Actor:
         critic: Says how far the goal is, or None where the configurator does without.
         spec: The task that the world model was trained on.
         action_repeat: Control steps of a model step; an action is held for so long.
-        memory_capacity: Moments that short-term memory keeps, at least the context of the world model; of choices, the
-            newest as many are kept.
+        memory_capacity: Moments that short-term memory keeps; of choices, the newest as many are kept.
 
     Raises:
         ValueError: The parts do not fit together.
@@ -64,11 +64,7 @@ class Actor:
         action_repeat: int,
         memory_capacity: int,
     ) -> None:
-        if memory_capacity < world_model.context_length:
-            raise ValueError(
-                f"memory_capacity must be at least the world model's context of {world_model.context_length}, "
-                f"got {memory_capacity}"
-            )
+        check_count("memory_capacity", memory_capacity, least=1)
         if missing := sorted(set(spec.asked) - set(world_model.blocks)):
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
@@ -138,6 +134,7 @@ class Actor:
             goals=latent_goals,
             pursuit=Pursuit(),
             percept=None,
+            context=None,
             memory=ShortTermMemory(capacity=self._memory_capacity),
             planner_state=None,
             plan=None,
@@ -185,14 +182,15 @@ class Actor:
 
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
-        if state.percept is None or state.attention is None:
+        if state.percept is None or state.attention is None or state.context is None:
             previous_action = torch.from_numpy(state.command).repeat(self._action_repeat)  # which is still
             percept = self._perception.begin(readings)
+            context = LatentContext.at_rest(
+                percept.embedding[None], context_length=self.world_model.least_context, still=previous_action
+            )
         else:
             previous_action = torch.from_numpy(state.executed.reshape(-1))
-            foreseen = self.world_model.rollout(
-                state.memory.context(self.world_model.context_length), previous_action[None, None, None]
-            ).embeddings[0, 0, 0]
+            foreseen = self.world_model.rollout(state.context, previous_action[None, None, None]).embeddings[0, 0, 0]
             percept = self._perception.perceive(
                 readings,
                 attention=state.attention,
@@ -200,6 +198,7 @@ class Actor:
                 foreseen=foreseen,
                 told=self._idle is None or bool((state.executed != self._idle).any()),
             )
+            context = self.world_model.follow(state.context, previous_action[None], percept.embedding[None])
         moment = Moment(
             time=state.step // self._action_repeat,
             embedding=percept.embedding,
@@ -209,7 +208,13 @@ class Actor:
             surprise=percept.surprise,
             block_surprises=percept.block_surprises,
         )
-        return replace(state, memory=state.memory.record(moment), executed=state.executed[:0], percept=percept)
+        return replace(
+            state,
+            memory=state.memory.record(moment),
+            executed=state.executed[:0],
+            percept=percept,
+            context=context,
+        )
 
     def _decide(self, state: ActorState) -> ActorState:
         """Sets what is pursued, how, what is held for the next model step, and what is looked at after it."""
@@ -264,7 +269,8 @@ class Actor:
 
     def _plan(self, state: ActorState, configuration: Configuration) -> tuple[Plan, Any]:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
-        context = state.memory.context(self.world_model.context_length)
+        context = state.context
+        assert context is not None
         objective = ImaginedCost(
             world_model=self.world_model,
             cost=configuration.cost,

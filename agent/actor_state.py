@@ -12,7 +12,7 @@ from agent.memory import ShortTermMemory
 from agent.perception import Attention, Percept
 from agent.pursuit import Pursuit
 from planners.types import Plan
-from world_model.types import LatentGoal
+from world_model.types import LatentContext, LatentGoal
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class ActorState:
         goals: What is pursued, one after the other.
         pursuit: How far that has come.
         percept: What was perceived at the newest model step, or None before the first.
+        context: What the world model knows of the episode so far: where imagination starts; None before the first model
+            step.
         memory: What was perceived, done and foreseen.
         planner_state: What the planner carries on, or None where it knows nothing of this goal.
         plan: The newest plan, or None before the first.
@@ -40,6 +42,7 @@ class ActorState:
     goals: tuple[LatentGoal, ...]
     pursuit: Pursuit
     percept: Percept | None
+    context: LatentContext | None
     memory: ShortTermMemory
     planner_state: Any
     plan: Plan | None

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from planners.types import is_whole
 from world_model.training.tensor_file import CheckpointError, read_tensors, write_tensors
-from world_model.types import LatentContext, LatentGoal
+from world_model.types import LatentGoal
 
 SCHEMA = 1
 _HEADER = {"memory_schema", "capacity", "sensors"}
@@ -72,22 +72,6 @@ class ShortTermMemory:
     def record(self, moment: Moment) -> "ShortTermMemory":
         """Returns a memory that also holds `moment`, and has forgotten the oldest where it was full."""
         return replace(self, moments=(*self.moments, moment)[-self.capacity :])
-
-    def context(self, length: int) -> LatentContext:
-        """Returns the last `length` moments of one problem; the first is repeated where there are fewer.
-
-        Raises:
-            ValueError: Nothing is remembered yet.
-        """
-        if not self.moments:
-            raise ValueError("an empty memory has no context: record a moment first")
-        moments = self.moments[-length:]
-        moments = moments[:1] * (length - len(moments)) + moments
-        return LatentContext(
-            embeddings=torch.stack([moment.embedding for moment in moments])[None],
-            actions=torch.stack([moment.previous_action for moment in moments])[None, 1:],
-            previous_action=moments[-1].previous_action[None],
-        )
 
     def triples(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns what a critic learns from: times, states and intrinsic costs (LeCun 2022, section 3.2).

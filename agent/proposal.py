@@ -43,9 +43,5 @@ def imagine_policy(
         model_action = actions[:, -1:].repeat(1, 1, action_repeat)  # [batch, 1, model_action_dim]
         embedding = world_model.rollout(context, model_action[:, None]).embeddings[:, 0]
         embeddings.append(embedding)
-        context = LatentContext(
-            embeddings=torch.cat([context.embeddings, embedding], dim=1)[:, 1:],
-            actions=torch.cat([context.actions, model_action], dim=1)[:, 1:],
-            previous_action=model_action[:, 0],
-        )
+        context = world_model.follow(context, model_action[:, 0], embedding[:, 0])
     return actions, torch.cat(embeddings, dim=1)

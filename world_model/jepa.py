@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.action_encoders import ActionEncoder
 from world_model.building import DEVICE_TYPES
-from world_model.dynamics.base import Dynamics
+from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
 from world_model.normalizer import Moments, Normalizer, PixelScale
 from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
@@ -46,7 +46,8 @@ class JEPA(nn.Module):
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
         action_encoder: Builds the encoder of actions from `action_dim` (of a control action) and `action_repeat`.
         dynamics: Builds the dynamics from `layout`, `action_dim` (of a model step) and `context_length`.
-        context_length: Frames that the dynamics begin with.
+        context_length: Frames of a recorded window that the dynamics begin with, and all that those see which have no
+            state of their own.
         action_dim: Size of a control action.
         action_repeat: Control steps of a model step; a model action is the concatenation of their actions.
 
@@ -106,8 +107,13 @@ class JEPA(nn.Module):
 
     @property
     def context_length(self) -> int:
-        """How many frames the dynamics begin with."""
+        """How many frames of a recorded window the dynamics begin with."""
         return self._context_length
+
+    @property
+    def least_context(self) -> int:
+        """The fewest frames that the dynamics can begin with, as at the start of an episode."""
+        return self.dynamics.least_context
 
     @property
     def blocks(self) -> Mapping[str, slice]:
@@ -187,19 +193,38 @@ class JEPA(nn.Module):
         return LatentGoal(embedding=embedding, mask=mask)
 
     @_in_its_own_precision
+    def follow(self, context: LatentContext, action: Tensor, embedding: Tensor) -> LatentContext:
+        """Returns the context one model step later: the dynamics take in what was really perceived.
+
+        Args:
+            context: Before; see `rollout`.
+            action: `[batch, action_dim]`, what was done, in the units of the recorded actions.
+            embedding: `[batch, embed_dim]`, what was perceived after it.
+
+        Raises:
+            ValueError: The context has too few frames, or the action another size.
+        """
+        encoded = self.action_encoder(action[:, None])[:, 0]
+        return LatentContext(
+            embeddings=embedding[:, None],
+            actions=context.actions[:, :0],
+            previous_action=action,
+            state=self.dynamics.follow(self._state(context, action), encoded, embedding),
+        )
+
+    @_in_its_own_precision
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 
         Args:
-            context: Of `context_length` frames.
+            context: Of at least `least_context` frames, or of one with a state.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
 
         Raises:
-            ValueError: The context has another number of frames, or the actions another size.
+            ValueError: The context has too few frames, or the actions another size.
         """
-        self._check_imaginable(context, actions)
+        state = self._state(context, actions)
         batch, num_samples, horizon, action_dim = actions.shape
-        state = self.dynamics.begin(context.embeddings, self.action_encoder(context.actions))
         if num_samples > 1:
             state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
         encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
@@ -219,7 +244,7 @@ class JEPA(nn.Module):
         """Returns where each action leads from the embeddings given before it, all at once.
 
         Args:
-            context: Of `context_length` frames.
+            context: Of at least `least_context` frames, or of one with a state.
             states: `[batch, num_samples, horizon, embed_dim]`, behind each action.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
 
@@ -227,23 +252,25 @@ class JEPA(nn.Module):
             `[batch, num_samples, horizon, embed_dim]`.
 
         Raises:
-            ValueError: The context has another number of frames, or the actions another size.
+            ValueError: The context has too few frames, or the actions another size.
         """
-        self._check_imaginable(context, actions)
-        num_samples, horizon = actions.shape[1:3]
-        past, past_actions = (
-            values[:, None].expand(-1, num_samples, -1, -1) for values in (context.embeddings, context.actions)
-        )
-        embeddings = torch.cat([past, states[:, :, :-1]], dim=2).flatten(0, 1)  # [rows, context + horizon - 1, ...]
-        encoded = self.action_encoder(torch.cat([past_actions, actions], dim=2).flatten(0, 1))
-        return self.dynamics.foresee(embeddings, encoded)[:, -horizon:].view(states.shape)
+        state = tuple(part.repeat_interleave(actions.shape[1], dim=0) for part in self._state(context, actions))
+        encoded = self.action_encoder(actions.flatten(0, 1))
+        _, foreseen = self.dynamics.foresee(state, encoded, states.flatten(0, 1))
+        return foreseen.view(states.shape)
 
-    def _check_imaginable(self, context: LatentContext, actions: Tensor) -> None:
-        if context.embeddings.shape[1] != self._context_length or actions.shape[3] != self.action_dim:
+    def _state(self, context: LatentContext, actions: Tensor) -> State:
+        """Returns what the dynamics know of the past, before actions `[..., action_dim]`."""
+        num_frames = context.embeddings.shape[1]
+        short = context.state is None and num_frames < self.least_context
+        if short or actions.shape[-1] != self.action_dim:
             raise ValueError(
-                f"a rollout needs a context of {self._context_length} frames and actions of {self.action_dim} numbers, "
-                f"got {context.embeddings.shape[1]} and {actions.shape[3]}"
+                f"imagination needs a context of at least {self.least_context} frames and actions of "
+                f"{self.action_dim} numbers, got {num_frames} and {actions.shape[-1]}"
             )
+        if context.state is not None:
+            return context.state
+        return self.dynamics.begin(context.embeddings, self.action_encoder(context.actions))
 
     def normalizer(self, sensor: str) -> nn.Module:
         """Returns what makes the readings of a sensor the numbers that its encoder takes."""

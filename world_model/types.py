@@ -86,17 +86,20 @@ class LatentContext:
     """The past that imagination begins with.
 
     Attributes:
-        embeddings: `[batch, context, embed_dim]`, the newest last.
+        embeddings: `[batch, context, embed_dim]`, the newest last; with a `state` the newest alone.
         actions: `[batch, context - 1, action_dim]`, those between them: `actions[:, t]` is executed after
             `embeddings[:, t]` and leads to `embeddings[:, t + 1]`; the still action where nothing was executed
             yet.
         previous_action: `[batch, action_dim]`, what led to the newest embedding, whether or not the embedding before it
             is in the context; the still action at the start of an episode. Costs of imagined actions begin with it.
+        state: What the dynamics know of the past, the newest embedding included, rows first: it is made by
+            `WorldModel.follow`, and holds what was seen long ago too. None where they begin with the embeddings.
     """
 
     embeddings: Tensor
     actions: Tensor
     previous_action: Tensor
+    state: tuple[Tensor, ...] | None = None
 
     @classmethod
     def at_rest(cls, embedding: Tensor, *, context_length: int, still: Tensor) -> "LatentContext":
@@ -141,8 +144,8 @@ class WorldModel(Protocol):
         ...
 
     @property
-    def context_length(self) -> int:
-        """How many frames the dynamics begin with."""
+    def least_context(self) -> int:
+        """The fewest frames that imagination can begin with, as at the start of an episode."""
         ...
 
     @property
@@ -158,11 +161,21 @@ class WorldModel(Protocol):
         """Embeds what a goal asks for."""
         ...
 
+    def follow(self, context: LatentContext, action: Tensor, embedding: Tensor) -> LatentContext:
+        """Returns the context one model step later.
+
+        Args:
+            context: Before.
+            action: `[batch, action_dim]`, what was done.
+            embedding: `[batch, embed_dim]`, what was perceived after it.
+        """
+        ...
+
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 
         Args:
-            context: Of `context_length` frames.
+            context: Of at least `least_context` frames, or of one with a state.
             actions: `[batch, num_samples, horizon, action_dim]`.
         """
         ...
@@ -173,7 +186,7 @@ class WorldModel(Protocol):
         `foresee(context, rollout(context, actions).embeddings, actions)` are the embeddings of that rollout.
 
         Args:
-            context: Of `context_length` frames.
+            context: Of at least `least_context` frames, or of one with a state.
             states: `[batch, num_samples, horizon, embed_dim]`, behind each action; what stands behind the last one
                 changes nothing.
             actions: `[batch, num_samples, horizon, action_dim]`.

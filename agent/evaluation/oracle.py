@@ -41,9 +41,9 @@ class OracleModel:
         return self._world_model.embed_dim
 
     @property
-    def context_length(self) -> int:
-        """How many frames the replaced predictor sees."""
-        return self._world_model.context_length
+    def least_context(self) -> int:
+        """The fewest frames that the replaced predictor can begin with."""
+        return self._world_model.least_context
 
     @property
     def blocks(self) -> Mapping[str, slice]:
@@ -57,6 +57,10 @@ class OracleModel:
     def encode_goal(self, goal: Goal) -> LatentGoal:
         """Embeds as the world model does."""
         return self._world_model.encode_goal(goal)
+
+    def follow(self, context: LatentContext, action: Tensor, embedding: Tensor) -> LatentContext:
+        """Goes on as the world model does; what its dynamics carry is of no use here."""
+        return self._world_model.follow(context, action, embedding)
 
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         """Simulates each candidate from the present state of the environment.

@@ -110,7 +110,7 @@ def practise(
             moments = sampler.sample(size, generator)
             context = LatentContext.at_rest(
                 moments.embedding,
-                context_length=world_model.context_length,
+                context_length=world_model.least_context,
                 still=still.repeat(world_model.action_repeat),
             )
             objective = ImaginedCost(

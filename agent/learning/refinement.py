@@ -53,7 +53,7 @@ class RefinementTask(LearningTask):
         """Returns the mean cost of following the policy, each time as if an episode began there, and its violations."""
         model = self._world_model
         context = LatentContext.at_rest(
-            transitions.embedding, context_length=model.context_length, still=self._still.repeat(model.action_repeat)
+            transitions.embedding, context_length=model.least_context, still=self._still.repeat(model.action_repeat)
         )
         actions, embeddings = imagine_policy(
             self.module,

@@ -194,7 +194,7 @@ def price_imagined(way: Way, cost: Cost, model: JEPA, *, horizon: int) -> tuple[
 
 
 def _context(way: Way, times: Tensor, *, length: int, action_repeat: int) -> LatentContext:
-    """Returns what an actor would remember; the first moment is repeated, at rest, where there are fewer."""
+    """Returns the newest moments; the first is repeated, at rest, where there are fewer."""
     past = (times[:, None] - action_repeat * torch.arange(length - 1, -1, -1)).clamp(min=0)  # [num_moments, length]
     led_there = (past[:, :, None] - action_repeat + torch.arange(action_repeat)).clamp(min=0)
     actions = way.actions[led_there].flatten(2) * (past > 0)[:, :, None]

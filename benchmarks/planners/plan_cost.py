@@ -30,8 +30,6 @@ from tqdm import tqdm
 
 from agent import load_agent
 from agent.evaluation.seeds import episode_seeds
-from agent.goal import goal_distance
-from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
@@ -42,7 +40,7 @@ from benchmarks.planners.shipped import build, build_to_spend, evaluations, gene
 from benchmarks.tables import table
 from planners.types import ActionBounds, Budget, Planner, Score, TrajectoryObjective
 from world_model.jepa import JEPA
-from world_model.types import LatentGoal
+from world_model.types import LatentContext, LatentGoal
 
 SETTINGS = {"run": "???", "split": "evaluation", "num_problems": 100, "planners": None, "change": {}}
 PEER_EVALUATIONS = SWM_SAMPLES * SWM_ITERATIONS
@@ -62,13 +60,13 @@ class Situation:
     Attributes:
         seed: Of the episode.
         physics: The simulator's state.
-        memory: What the agent has perceived.
+        context: What the agent's world model knows of the episode so far.
         goal: What it pursues.
     """
 
     seed: int
     physics: NDArray[np.float64]
-    memory: ShortTermMemory
+    context: LatentContext
     goal: LatentGoal
 
 
@@ -110,7 +108,8 @@ class Lab:
         for _ in range(num_steps * self._model.action_repeat):
             frame = task.step(action)
             action = agent.act(frame.readings)
-        return Situation(seed=seed, physics=task.save(), memory=agent.state.memory, goal=agent.state.goal)
+        assert agent.state.context is not None
+        return Situation(seed=seed, physics=task.save(), context=agent.state.context, goal=agent.state.goal)
 
     @torch.no_grad()
     def after(self, situation: Situation, action: Tensor) -> Situation:
@@ -119,24 +118,16 @@ class Lab:
         for _ in range(self._model.action_repeat):
             observed = self._task.step(action.numpy()).readings
         sensors = {name: torch.from_numpy(observed[name])[None, None] for name in self._model.blocks}
-        embedding = self._model.encode(sensors)[0, 0]
-        moment = Moment(
-            time=situation.memory.moments[-1].time + 1,
-            embedding=embedding,
-            previous_action=action.repeat(self._model.action_repeat),
-            goal=situation.goal,
-            intrinsic_cost=float(goal_distance(embedding[None], situation.goal)),
-            surprise=0.0,
-            block_surprises=dict.fromkeys(self._model.blocks, 0.0),
-        )
-        return replace(situation, physics=self._task.save(), memory=situation.memory.record(moment))
+        done = action.repeat(self._model.action_repeat)
+        context = self._model.follow(situation.context, done[None], self._model.encode(sensors)[:, 0])
+        return replace(situation, physics=self._task.save(), context=context)
 
     def objective(self, situation: Situation) -> ImaginedCost:
         """Returns what the agent would minimise there."""
         return ImaginedCost(
             world_model=self._model,
             cost=self._configuration.cost,
-            context=situation.memory.context(self._model.context_length),
+            context=situation.context,
             goal=situation.goal,
             action_repeat=self._model.action_repeat,
         )

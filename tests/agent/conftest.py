@@ -31,7 +31,7 @@ class IntegratorModel:
     """A perfect world model of a point that moves by a tenth of the sum of its control actions."""
 
     embed_dim = 5
-    context_length = 1
+    least_context = 1
     blocks: Mapping[str, slice] = {"position": slice(0, 3), "clock": slice(3, 5)}
 
     def encode(self, observation: Observation) -> Tensor:
@@ -43,6 +43,14 @@ class IntegratorModel:
             embedding[:, self.blocks[name]] = value
             mask[:, self.blocks[name]] = goal.asked[name][:, None]
         return LatentGoal(embedding=embedding, mask=mask)
+
+    def follow(self, context: LatentContext, action: Tensor, embedding: Tensor) -> LatentContext:
+        length = context.embeddings.shape[1]
+        return LatentContext(
+            embeddings=torch.cat([context.embeddings, embedding[:, None]], dim=1)[:, -length:],
+            actions=torch.cat([context.actions, action[:, None]], dim=1)[:, 1:],
+            previous_action=action,
+        )
 
     def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
         moves = STEP * actions.unflatten(3, (-1, 3)).sum(dim=3).cumsum(dim=2)

@@ -220,10 +220,10 @@ def test_a_plan_starts_warm_from_what_is_left_of_the_last_one(make_actor, monkey
 def test_what_led_to_the_beginning_is_the_still_action_and_nothing_that_the_robot_lacks(
     make_actor, spec, integrator, actions, still
 ):
-    integrator.context_length = 3
+    integrator.least_context = 3
     actor = make_actor(spec=replace(spec, actions=actions), action_repeat=2, workspace=None)
     actor.reset({"position": [0.5, -0.3, 0.2]}, seed=0)
     actor.act(observe([0.0, 0.0, 0.0]))
-    context = actor.state.memory.context(3)
+    context = actor.state.context
     assert context.previous_action.tolist() == [still * 2]
     assert context.actions.tolist() == [[still * 2] * 2]

@@ -40,7 +40,6 @@ class Walk:
     """The embedding is the tip; each control action in a model action moves it."""
 
     blocks = {"fixed_camera": slice(0, 3)}
-    context_length = 1
 
     def rollout(self, context, actions):
         moves = actions.unflatten(3, (-1, 3)).sum(dim=3).cumsum(dim=2)
@@ -62,19 +61,16 @@ INTERPRETER = SimpleNamespace(
 
 def make_actor(env, tip, *, num_evaluations=8, filled=(), step=0, horizon=3):
     """An actor that has just decided to rise by 2 cm in each of two control steps of a model step."""
-    memory = SimpleNamespace(
-        context=lambda length: LatentContext(
-            embeddings=torch.tensor(tip, dtype=torch.float32)[None, None],
-            actions=torch.zeros(1, 0, 6),
-            previous_action=torch.zeros(1, 6),
-        ),
-        moments=[SimpleNamespace(previous_action=torch.zeros(6))],
-    )
     state = SimpleNamespace(
         step=step + 1,
         choices=[SimpleNamespace(step=0, num_evaluations=num_evaluations)],
         plan=SimpleNamespace(actions=torch.tensor([0.0, 0.0, 0.02]).expand(1, horizon, 3)),
-        memory=memory,
+        context=LatentContext(
+            embeddings=torch.tensor(tip, dtype=torch.float32)[None, None],
+            actions=torch.zeros(1, 0, 6),
+            previous_action=torch.zeros(1, 6),
+        ),
+        memory=SimpleNamespace(moments=[SimpleNamespace(previous_action=torch.zeros(6))]),
         percept=SimpleNamespace(filled=dict.fromkeys(filled, "missing")),
     )
     return SimpleNamespace(world_model=Walk(), spec=env.spec, state=state)

@@ -28,19 +28,6 @@ def remember(*values, capacity=10):
     return memory
 
 
-def test_the_context_is_the_newest_moments_in_order():
-    context = remember(1.0, 2.0, 3.0).context(2)
-    assert context.embeddings[0, :, 0].tolist() == [2.0, 3.0]
-    assert context.actions[0, :, 0].tolist() == [3.0]
-    assert context.previous_action[0, 0].tolist() == 3.0
-
-
-def test_at_the_start_the_first_moment_is_repeated_at_rest():
-    context = remember(7.0, 2.0).context(4)
-    assert context.embeddings[0, :, 0].tolist() == [7.0, 7.0, 7.0, 2.0]
-    assert context.actions[0, :, 0].tolist() == [7.0, 7.0, 2.0]
-
-
 def test_memory_forgets_the_oldest():
     assert [m.time for m in remember(1.0, 2.0, 3.0, capacity=2).moments] == [2, 3]
 
@@ -49,11 +36,6 @@ def test_recording_leaves_the_old_memory_as_it_was():
     memory = remember(1.0)
     memory.record(moment(2.0))
     assert len(memory.moments) == 1
-
-
-def test_an_empty_memory_has_no_context():
-    with pytest.raises(ValueError, match="empty memory"):
-        ShortTermMemory(capacity=2).context(1)
 
 
 def test_the_triples_are_time_state_and_intrinsic_cost_of_what_is_remembered():

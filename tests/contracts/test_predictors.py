@@ -63,6 +63,14 @@ def predict(dynamics, embeddings, actions, *further):
     return torch.stack(predictions, dim=1)
 
 
+def foresee(dynamics, embeddings, actions):
+    """Returns what each action leads to, from as few frames on as will do."""
+    first = dynamics.least_context
+    state = dynamics.begin(embeddings[:, :first], actions[:, : first - 1])
+    after = torch.cat([embeddings[:, first:], torch.full_like(embeddings[:, :1], torch.nan)], dim=1)  # not known yet
+    return dynamics.foresee(state, actions[:, first - 1 :], after)[1]
+
+
 def test_untrained_it_predicts_that_nothing_changes(config, context_length):
     embeddings, actions = inputs(context_length)
     predictions = predict(make_untrained(config, context_length).eval(), embeddings, actions, actions[:, 0])
@@ -104,11 +112,35 @@ def test_a_state_is_tensors_of_a_row_each_that_no_step_changes(config, context_l
 
 def test_what_is_foreseen_from_true_frames_is_what_a_context_of_them_leads_to(config, context_length):
     dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(7, dtype=torch.float64)
-    foreseen = dynamics.foresee(embeddings, actions)
-    first = foreseen.shape[1] - 8 + context_length  # where the first whole context ends
-    alone = predict(dynamics, embeddings[:, :context_length], actions[:, :context_length])
-    torch.testing.assert_close(foreseen[:, first, None], alone)
-    torch.testing.assert_close(dynamics.foresee(embeddings[:, :-1], actions[:, :-1]), foreseen[:, :-1])
+    foreseen = foresee(dynamics, embeddings, actions)
+    assert foreseen.shape == (6, 8 - dynamics.least_context, EMBED_DIM)
+    for index in range(foreseen.shape[1]):
+        past = dynamics.least_context + index
+        alone = predict(dynamics, embeddings[:, :past], actions[:, :past])
+        torch.testing.assert_close(foreseen[:, index, None], alone)
+
+
+def test_to_follow_is_to_begin_with_a_longer_past(config, context_length):
+    dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(8, dtype=torch.float64)
+    state = dynamics.begin(embeddings[:, :context_length], actions[:, : context_length - 1])
+    for past in range(context_length, 8):
+        state = dynamics.follow(state, actions[:, past - 1], embeddings[:, past])
+        begun = dynamics.begin(embeddings[:, : past + 1], actions[:, :past])
+        for followed, expected in zip(state, begun, strict=True):
+            torch.testing.assert_close(followed, expected)
+    first = dynamics.begin(embeddings[:, :context_length], actions[:, : context_length - 1])
+    at_once, _ = dynamics.foresee(first, actions[:, context_length - 1 : 7], embeddings[:, context_length:])
+    for followed, expected in zip(at_once, state, strict=True):
+        torch.testing.assert_close(followed, expected)
+
+
+def test_to_step_is_to_follow_what_was_predicted(config, context_length):
+    dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(3, dtype=torch.float64)
+    state = dynamics.begin(embeddings, actions[:, :-1])
+    stepped, prediction = dynamics.step(state, actions[:, -1])
+    followed = dynamics.follow(state, actions[:, -1], prediction)
+    for ours, theirs in zip(stepped, followed, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_what_is_foreseen_of_its_own_predictions_is_a_rollout(config, context_length):
@@ -116,8 +148,16 @@ def test_what_is_foreseen_of_its_own_predictions_is_a_rollout(config, context_le
     further = inputs(4, dtype=torch.float64)[1]
     imagined = predict(dynamics, embeddings, actions, *further.unbind(dim=1))
     frames = torch.cat([embeddings, imagined[:, :-1]], dim=1)
-    foreseen = dynamics.foresee(frames, torch.cat([actions, further], dim=1))
+    foreseen = foresee(dynamics, frames, torch.cat([actions, further], dim=1))
     torch.testing.assert_close(foreseen[:, -5:], imagined)
+
+
+def test_what_is_saved_predicts_the_same_when_it_is_loaded(config):
+    dynamics, (embeddings, actions) = make(config, 3), inputs(3)
+    loaded = make_untrained(config, 3).eval()
+    loaded.load_state_dict(dynamics.state_dict())
+    predictions = (predict(it, embeddings, actions, actions[:, 0]) for it in (dynamics, loaded))
+    assert torch.equal(*predictions)
 
 
 def test_its_gradient_is_that_of_finite_differences(config, context_length):

@@ -121,6 +121,12 @@ def complaint(capsys, arguments):
         ([*PIXELS, "training.augmentation.max_shift=64"], "must be below observation.image_size=64"),
         ([*PIXELS, "image_encoder.channels=0"], "image_encoder: channels must be at least 1, got 0"),
         (["run", "predictor.hidden_dim=0", "output=out"], "hidden_dim must be at least 1, got 0"),
+        (["run", "predictor=memory", "predictor.num_slots=0", "output=out"], "num_slots must be at least 1, got 0"),
+        (
+            ["run", "predictor=memory", "predictor.num_slots=100000", "output=out"],
+            "num_slots * value_dim must be at most 65536, as each candidate of a planner carries a memory of its own, "
+            "got 100000 * 16",
+        ),
         (["run", "regularizer=infonce", "regularizer.weight=0", "output=out"], "regularizer.weight must be above 0"),
         (
             [*PIXELS, "regularizer=reconstruction", "regularizer.channels=[8,8,8,8,8,8,8,8]"],

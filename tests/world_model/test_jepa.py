@@ -5,6 +5,7 @@ import torch
 
 from world_model.action_encoders import DiscreteActionEncoder
 from world_model.dynamics.gru import GRUDynamics
+from world_model.dynamics.memory import MemoryDynamics
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.dynamics.transformer import TransformerDynamics
 from world_model.encoders.keypoints import KeypointEncoder
@@ -92,6 +93,7 @@ def test_what_a_partial_goal_does_not_ask_for_is_masked_and_zero(model):
 DYNAMICS = {
     "residual_mlp": partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
     "gru": partial(GRUDynamics, hidden_dim=16, num_layers=2),
+    "memory": partial(MemoryDynamics, num_slots=3, key_dim=4, value_dim=5, hidden_dim=16, num_layers=2),
     "transformer": partial(TransformerDynamics, num_layers=2, width=8, num_heads=2, mlp_ratio=2, dropout=0.1),
 }
 
@@ -135,6 +137,51 @@ def test_what_is_foreseen_of_a_rollout_is_that_rollout_and_looks_at_no_later_sta
         moved[:, :, step] += 1
         differs = (model.foresee(context, moved, actions) - states).abs().amax(dim=(0, 1, 3)) > 1e-9
         assert not differs[: step + 1].any() and differs[step + 1 : step + 2].all()
+
+
+def recorded(model, time=7):
+    generator = torch.Generator().manual_seed(5)
+    frames = torch.randn(3, time, model.embed_dim, generator=generator, dtype=torch.float64)
+    return frames, torch.randn(3, time - 1, model.action_dim, generator=generator, dtype=torch.float64)
+
+
+def followed(model, frames, actions):
+    """Returns the context at the newest frame of an episode that the model has followed from its beginning."""
+    first = model.least_context
+    context = LatentContext(frames[:, :first], actions[:, : first - 1], previous_action=torch.zeros_like(actions[:, 0]))
+    for time in range(first, frames.shape[1]):
+        context = model.follow(context, actions[:, time - 1], frames[:, time])
+    return context
+
+
+@pytest.mark.parametrize("context_length", [1, 3])
+def test_a_context_that_is_carried_is_the_whole_past(build_model, dynamics, context_length):
+    model = with_random_weights(build_model(context_length=context_length, dynamics=dynamics)).double()
+    frames, actions = recorded(model)
+    carried, future = followed(model, frames, actions), candidates(model, dtype=torch.float64)
+    imagined = model.rollout(carried, future)
+    whole = model.rollout(LatentContext(frames, actions, previous_action=actions[:, -1]), future)
+    torch.testing.assert_close(imagined.embeddings, whole.embeddings)
+    assert torch.equal(imagined.start, frames[:, -1]) and torch.equal(imagined.previous_action, actions[:, -1])
+    torch.testing.assert_close(model.foresee(carried, imagined.embeddings, future), imagined.embeddings)
+    assert carried.embeddings.shape[1] == 1
+
+
+@pytest.mark.parametrize(("kind", "remembers"), [("residual_mlp", False), ("gru", True), ("memory", True)])
+def test_what_was_long_ago_counts_where_there_is_a_state_for_it(build_model, kind, remembers):
+    model = with_random_weights(build_model(context_length=2, dynamics=DYNAMICS[kind])).double()
+    (frames, actions), future = recorded(model), candidates(model, dtype=torch.float64)
+    before = model.rollout(followed(model, frames, actions), future).embeddings
+    frames[:, 0] += 1
+    differs = (model.rollout(followed(model, frames, actions), future).embeddings - before).abs() > 1e-12
+    assert bool(differs.any()) == remembers
+
+
+def test_a_context_of_too_few_frames_is_refused(build_model):
+    model = build_model(context_length=3)
+    frames, actions = torch.zeros(3, 2, 4), torch.zeros(3, 1, 2)
+    with pytest.raises(ValueError, match="context of at least 3 frames and actions of 2 numbers, got 2 and 2"):
+        model.follow(LatentContext(frames, actions, actions[:, 0]), actions[:, 0], frames[:, 0])
 
 
 def test_a_context_is_taken_in_once_whatever_is_imagined(build_model, dynamics, monkeypatch):
@@ -248,7 +295,7 @@ def test_wrong_observations_goals_and_rollouts_are_refused(model):
         model.encode_goal(Goal(observation={"elbow": torch.zeros(3, 2)}, asked={"elbow": asked["position"]}))
     with pytest.raises(ValueError, match=r"shape \[3, 2\], got \[3, 4\]"):
         model.encode_goal(Goal(observation={"position": torch.zeros(3, 4)}, asked=asked))
-    with pytest.raises(ValueError, match="context of 1 frames and actions of 2 numbers, got 1 and 3"):
+    with pytest.raises(ValueError, match="context of at least 1 frames and actions of 2 numbers, got 1 and 3"):
         model.rollout(context_of(model), torch.zeros(3, 5, 4, 3))
 
 

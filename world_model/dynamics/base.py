@@ -13,15 +13,34 @@ class Dynamics(nn.Module, ABC):
 
     Time: `actions[:, t]` is executed after `embeddings[:, t]` and leads to `embeddings[:, t + 1]`. Actions come as the
     world model's action encoder gives them.
+
+    To follow is to begin with a longer past: `follow(begin(embeddings[:, :t + 1], actions[:, :t]), actions[:, t],
+    embeddings[:, t + 1])` is `begin(embeddings[:, :t + 2], actions[:, :t + 1])`, and to step is to follow what was
+    predicted. So a state can be carried through an episode of any length.
     """
+
+    @property
+    @abstractmethod
+    def least_context(self) -> int:
+        """The fewest frames that `begin` takes."""
 
     @abstractmethod
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
-        """Takes in a context.
+        """Takes in a past.
 
         Args:
-            embeddings: `[rows, context, embed_dim]`, the newest last.
+            embeddings: `[rows, context, embed_dim]`, the newest last; at least `least_context` of them.
             actions: `[rows, context - 1, action_dim]`, those between them.
+        """
+
+    @abstractmethod
+    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
+        """Goes on by one action and what really came of it.
+
+        Args:
+            state: Of `begin`, `follow` or `step`.
+            action: `[rows, action_dim]`.
+            embedding: `[rows, embed_dim]`, what it led to.
         """
 
     @abstractmethod
@@ -29,7 +48,7 @@ class Dynamics(nn.Module, ABC):
         """Goes on by one action, as if what it predicted before had come.
 
         Args:
-            state: Of `begin`, or of the step before.
+            state: Of `begin`, `follow` or `step`.
             action: `[rows, action_dim]`.
 
         Returns:
@@ -37,14 +56,14 @@ class Dynamics(nn.Module, ABC):
         """
 
     @abstractmethod
-    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
-        """Returns what each action leads to from the true embeddings before it, all at once.
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
+        """Follows actions and what came of them, all at once, and tells of each what it would have been.
 
         Args:
-            embeddings: `[rows, time, embed_dim]`.
+            state: Of `begin`, `follow` or `step`.
             actions: `[rows, time, action_dim]`.
+            embeddings: `[rows, time, embed_dim]`, what they led to.
 
         Returns:
-            `[rows, foreseen, embed_dim]`, of the last `foreseen` actions: those with a context that is long enough,
-            which for a causal dynamics are all, and else `max(time + 1 - context, 0)`.
+            The state after the last, and what was predicted of each before it came, `[rows, time, embed_dim]`.
         """

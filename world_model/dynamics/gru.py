@@ -11,7 +11,7 @@ from world_model.layout import Layout
 class GRUDynamics(Dynamics):
     """Predicts the change of the embedding by a recurrent network; untrained, it predicts that nothing changes.
 
-    Its hidden state begins at 0 with the oldest frame of the context, and is carried on through what is imagined.
+    Its hidden state begins at 0 with the oldest frame, and is carried on through what is seen and what is imagined.
 
     Args:
         layout: How an embedding is divided.
@@ -39,6 +39,11 @@ class GRUDynamics(Dynamics):
         nn.init.zeros_(self.change.weight)
         nn.init.zeros_(self.change.bias)
 
+    @property
+    def least_context(self) -> int:
+        """The fewest frames that it begins with."""
+        return 1
+
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
         """Keeps the newest embedding, and the hidden state after what is older, `[rows, num_layers, hidden_dim]`."""
         shape = (len(embeddings), self.memory.num_layers, self.memory.hidden_size)
@@ -48,6 +53,11 @@ class GRUDynamics(Dynamics):
             hidden = last.transpose(0, 1)
         return embeddings[:, -1], hidden
 
+    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
+        """Goes on by what came; see `Dynamics.follow`."""
+        (_, hidden), _ = self.step(state, action)
+        return embedding, hidden
+
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Goes on by one action; see `Dynamics.step`."""
         newest, hidden = state
@@ -56,8 +66,12 @@ class GRUDynamics(Dynamics):
         prediction = newest + self.change(output[:, 0])
         return (prediction, last.transpose(0, 1)), prediction
 
-    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
-        outputs, _ = self.memory(torch.cat([self._layout.seen(embeddings), actions], dim=2))
-        predictions: Tensor = embeddings + self.change(outputs)
-        return predictions
+        newest, hidden = state
+        frames = torch.cat([newest[:, None], embeddings], dim=1)
+        before = frames[:, :-1]
+        outputs, last = self.memory(
+            torch.cat([self._layout.seen(before), actions], dim=2), hidden.transpose(0, 1).contiguous()
+        )
+        return (frames[:, -1], last.transpose(0, 1)), before + self.change(outputs)

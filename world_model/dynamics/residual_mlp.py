@@ -44,9 +44,24 @@ class ResidualMLPDynamics(Dynamics):
         """Returns what makes a change `[..., embed_dim]` of what is known, from hidden layers and what follows them."""
         return nn.Sequential(*hidden, change)
 
+    @property
+    def least_context(self) -> int:
+        """As many frames as it sees."""
+        return self._context_length
+
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
-        """Keeps the embeddings, `[rows, context, embed_dim]`, and the actions between them, flat."""
-        return embeddings, actions.flatten(1)
+        """Keeps the newest embeddings, `[rows, context, embed_dim]`, and the actions between them, flat."""
+        older = embeddings.shape[1] - self._context_length
+        return embeddings[:, older:], actions[:, older:].flatten(1)
+
+    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
+        """Goes on by what came, and forgets the oldest frame; see `Dynamics.follow`."""
+        embeddings, actions = state
+        newest = embedding[:, None]
+        if self._context_length > 1:
+            newest = torch.cat([embeddings[:, 1:], newest], dim=1)
+            actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
+        return newest, actions
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Goes on by one action; see `Dynamics.step`."""
@@ -54,19 +69,16 @@ class ResidualMLPDynamics(Dynamics):
         prediction = embeddings[:, -1] + self.change(
             torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
         )
-        newest = prediction[:, None]
-        if self._context_length > 1:
-            newest = torch.cat([embeddings[:, 1:], newest], dim=1)
-            actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
-        return (newest, actions), prediction
+        return self.follow(state, action, prediction), prediction
 
-    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts from every stretch that is as long as the context; see `Dynamics.foresee`."""
-        if embeddings.shape[1] < self._context_length:
-            return embeddings[:, :0]
+        frames = torch.cat([state[0], embeddings], dim=1)
+        past = state[1].reshape(len(actions), self._context_length - 1, actions.shape[2])
+        done = torch.cat([past, actions], dim=1)
         stretches = [
             values.unfold(1, self._context_length, 1).transpose(2, 3).flatten(2)
-            for values in (self._layout.seen(embeddings), actions)
-        ]  # each [rows, foreseen, context * size]
-        predictions: Tensor = embeddings[:, self._context_length - 1 :] + self.change(torch.cat(stretches, dim=2))
-        return predictions
+            for values in (self._layout.seen(frames[:, :-1]), done)
+        ]  # each [rows, time, context * size]
+        predictions = frames[:, self._context_length - 1 : -1] + self.change(torch.cat(stretches, dim=2))
+        return self.begin(frames, done), predictions

@@ -1,5 +1,6 @@
 """Dynamics that attend to the frames before, told by the actions how to (DiT, Peebles & Xie 2023; LeWM 2026)."""
 
+import torch
 from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count, check_number
@@ -13,6 +14,7 @@ class TransformerDynamics(Dynamics):
 
     A token is a frame, and the action that follows it shifts, scales and gates what every layer does to it. Each layer
     attends to a frame and to as many before it as the context has; their keys and values are kept from step to step.
+    So it sees, through several layers, farther back than one context.
 
     Args:
         layout: How an embedding is divided.
@@ -57,12 +59,22 @@ class TransformerDynamics(Dynamics):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.change = _zero_linear(width, layout.embed_dim)
 
+    @property
+    def least_context(self) -> int:
+        """The fewest frames that it begins with."""
+        return 1
+
     def begin(self, embeddings: Tensor, actions: Tensor) -> State:
         """Keeps the newest embedding, and of every layer the keys and values of what is older."""
         caches = self._nothing(embeddings)
         if actions.shape[1]:
             _, caches = self._read(embeddings[:, :-1], actions, caches)
         return embeddings[:, -1], *caches
+
+    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
+        """Goes on by what came; see `Dynamics.follow`."""
+        (_, *caches), _ = self.step(state, action)
+        return embedding, *caches
 
     def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Goes on by one action; see `Dynamics.step`."""
@@ -71,10 +83,13 @@ class TransformerDynamics(Dynamics):
         prediction = newest + changes[:, 0]
         return (prediction, *caches), prediction
 
-    def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
+    def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""
-        changes, _ = self._read(embeddings, actions, self._nothing(embeddings))
-        return embeddings + changes
+        newest, *caches = state
+        frames = torch.cat([newest[:, None], embeddings], dim=1)
+        before = frames[:, :-1]
+        changes, caches = self._read(before, actions, caches)
+        return (frames[:, -1], *caches), before + changes
 
     def _read(self, embeddings: Tensor, actions: Tensor, caches: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Returns the change behind each of the next frames `[rows, time, embed_dim]`, and the caches after them."""

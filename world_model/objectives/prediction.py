@@ -33,7 +33,8 @@ def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
 def predictions(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     """Predicts all of recorded windows that a model can: what it imagines, and what it foresees within the context.
 
-    Causal dynamics learn from every frame so; others begin behind the context.
+    Dynamics that begin with a single frame learn from every frame so, and from a past of any length up to the context;
+    others begin behind the context.
 
     Args:
         model: Predicts.
@@ -43,10 +44,19 @@ def predictions(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     Returns:
         `[batch, predicted, embed_dim]`, of the last `predicted` frames.
     """
-    imagined, before = imagine(model, embeddings, actions), model.context_length - 1
-    if before == 0:
-        return imagined
-    foreseen = model.dynamics.foresee(embeddings[:, :before], model.action_encoder(actions[:, :before]))
+    first, seen = model.least_context, model.context_length
+    if first == seen:
+        return imagine(model, embeddings, actions)
+    encoded = model.action_encoder(actions[:, : seen - 1])
+    state = model.dynamics.begin(embeddings[:, :first], encoded[:, : first - 1])
+    state, foreseen = model.dynamics.foresee(state, encoded[:, first - 1 :], embeddings[:, first:seen])
+    context = LatentContext(
+        embeddings=embeddings[:, seen - 1, None],
+        actions=actions[:, :0],
+        previous_action=actions[:, seen - 2],
+        state=state,
+    )
+    imagined = model.rollout(context, actions[:, None, seen - 1 :]).embeddings[:, 0]
     return torch.cat([foreseen, imagined], dim=1)
 
 

@@ -90,8 +90,8 @@ class AgentView:
         if choice.step != state.step - 1:
             return
         self._future = None
-        if choice.num_evaluations and state.plan is not None:
-            context = state.memory.context(self._actor.world_model.context_length)
+        if choice.num_evaluations and state.plan is not None and state.context is not None:
+            context = state.context
             action_repeat = context.previous_action.shape[1] // state.plan.actions.shape[2]
             with torch.no_grad():
                 imagined = self._actor.world_model.rollout(

@@ -177,7 +177,7 @@ def build_actor(
             critic=None if judge is None else modules.critics[judge],
             spec=modules.spec,
             action_repeat=repeat,
-            memory_capacity=max(modules.spec.num_steps // repeat + 1, world_model.context_length),
+            memory_capacity=modules.spec.num_steps // repeat + 1,
         )
 
 

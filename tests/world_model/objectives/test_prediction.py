@@ -11,21 +11,32 @@ from world_model.objectives.prediction import imagine, prediction_loss, predicti
 class Adding(Dynamics):
     """Adds the newest action to the newest frame, and a hundredth of all that the context holds before them."""
 
+    least_context = 0
+
+    def __init__(self, context_length):
+        super().__init__()
+        self.least_context = context_length
+
     def begin(self, embeddings, actions):
         return embeddings, actions
+
+    def follow(self, state, action, embedding):
+        raise NotImplementedError
 
     def step(self, state, action):
         frames, done = state[0], torch.cat([state[1], action[:, None]], dim=1)
         prediction = frames[:, -1] + done[:, -1] + (frames[:, :-1] + done[:, :-1]).sum(dim=1) / 100
         return (torch.cat([frames[:, 1:], prediction[:, None]], dim=1), done[:, 1:]), prediction
 
-    def foresee(self, embeddings, actions):
-        return embeddings[:, :0]
+    def foresee(self, state, actions, embeddings):
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize("context_length", [1, 2, 3])
 def test_imagination_starts_from_the_first_frames_and_sees_its_own_predictions(build_model, context_length):
-    model = build_model(embed_dims={"position": 2}, context_length=context_length, dynamics=lambda **sizes: Adding())
+    model = build_model(
+        embed_dims={"position": 2}, context_length=context_length, dynamics=lambda **sizes: Adding(context_length)
+    )
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(4, 6, 2, generator=generator)
     actions = torch.randn(4, 5, 2, generator=generator)

@@ -46,7 +46,14 @@ class Wrong(Dynamics):
         prediction = state[0] + torch.cat([action, torch.full_like(action, DRIFT)], dim=1)
         return (prediction,), prediction
 
-    def foresee(self, embeddings, actions):
+    @property
+    def least_context(self):
+        return 1
+
+    def follow(self, state, action, embedding):
+        return (embedding,)
+
+    def foresee(self, state, actions, embeddings):
         raise NotImplementedError
 
 

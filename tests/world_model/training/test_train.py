@@ -572,8 +572,13 @@ def test_the_monitors_of_a_perfect_model_are_known(build_model, linear):
 class TrueDynamics(Dynamics):
     """The mass in the plane, in units of its sensors."""
 
+    least_context = 1
+
     def begin(self, embeddings, actions):
         return (embeddings[:, -1],)
+
+    def follow(self, state, action, embedding):
+        return (embedding,)
 
     def step(self, state, action):
         position, velocity = state[0].chunk(2, dim=1)
@@ -581,7 +586,7 @@ class TrueDynamics(Dynamics):
         prediction = torch.cat([position + velocity, velocity], dim=1)
         return (prediction,), prediction
 
-    def foresee(self, embeddings, actions):
+    def foresee(self, state, actions, embeddings):
         raise NotImplementedError
 
 
