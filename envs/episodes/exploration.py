@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from envs.spec import TaskSpec
 from envs.types import Readings
+from jepa_mpc.ranges import check_number
 
 Behaviour = Callable[[Readings], NDArray[Any]]
 """What to do as long as nothing new is taken up: named sensors to values in units of the actions, not yet clipped."""
@@ -188,3 +189,77 @@ class HeldRandom(Switching):
 
     def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:  # noqa: ARG002 - it is blind
         return self._hold(), self._max_hold
+
+
+class NearObject(Switching):
+    """Now holds a random action, now sends the robot's hand to a point around an object, at the object's height.
+
+    It is told what is the hand and what the object: a privilege, as a robot need not know either.
+
+    Args:
+        spec: Of a task in whose actions the first components displace the hand, each along an axis; further ones are
+            held at random.
+        hand: The sensor of the hand's place, m; None for the effector's.
+        thing: The sensor of the object's place, m, of as many numbers.
+        displacement: How far an action of 1 displaces the hand in a step, m, above 0.
+        radius: How far from the object the points may lie in the plane, m, above 0.
+        hold_share: Share of held actions among the behaviours, in [0, 1].
+        min_hold: Fewest steps that a behaviour lasts, at least 1.
+        max_hold: Most steps that it lasts.
+        max_jitter: Largest std of the noise on an action, at least 0; each way has its own.
+
+    Raises:
+        ValueError: The task has no such sensors, too few actions, or a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        *,
+        hand: str | None,
+        thing: str,
+        displacement: float,
+        radius: float,
+        hold_share: float,
+        min_hold: int,
+        max_hold: int,
+        max_jitter: float,
+    ) -> None:
+        super().__init__(spec, min_hold=min_hold, max_hold=max_hold)
+        if hand is None and spec.effector is not None:
+            hand = spec.effector.sensor
+        for what, name in (("hand", hand), ("thing", thing)):
+            if name not in spec.sensors:
+                raise ValueError(
+                    f"{what} must be a sensor of {spec.task_id}, one of {', '.join(sorted(spec.sensors))}, got {name}: "
+                    "choose held_random or smooth_noise where there is none"
+                )
+        assert hand is not None
+        if spec.sensors[hand].shape != spec.sensors[thing].shape or spec.sensors[hand].shape[0] < 2:
+            raise ValueError(
+                f"hand and thing must be two places of as many numbers, at least 2, got {spec.sensors[hand].shape} of "
+                f"'{hand}' and {spec.sensors[thing].shape} of '{thing}'"
+            )
+        check_number("displacement", displacement, above=0)
+        check_number("radius", radius, above=0)
+        check_number("hold_share", hold_share, least=0, most=1)
+        check_number("max_jitter", max_jitter, least=0)
+        self._hand, self._thing = hand, thing
+        self._displacement, self._radius = displacement, radius
+        self._hold_share, self._max_jitter = hold_share, max_jitter
+
+    def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
+        if self._rng.uniform() < self._hold_share:
+            return self._hold(), self._max_hold
+        point = observation[self._thing].astype(np.float64)
+        angle, radius = self._rng.uniform(0, 2 * np.pi), self._radius * np.sqrt(self._rng.uniform())
+        point[:2] += radius * np.array([np.cos(angle), np.sin(angle)])
+        held, jitter = self._hold()(observation), self._rng.uniform(0, self._max_jitter)
+
+        def go(seen: Readings) -> NDArray[np.float64]:
+            size = min(len(point), len(held))
+            way = (point - seen[self._hand])[:size] / self._displacement
+            moving = way / max(1.0, float(np.abs(way).max())) + self._rng.normal(0, jitter, size)
+            return np.concatenate([moving, held[size:]])
+
+        return go, self._max_hold

@@ -10,7 +10,7 @@ import configs
 from envs.arm.exploration import ContactSeeking, RandomPoints
 from envs.arm.task import make_task
 from envs.episodes.collection import measures
-from envs.episodes.exploration import ColouredNoise, HeldRandom, SmoothNoise, UniformRandom, Zero
+from envs.episodes.exploration import ColouredNoise, HeldRandom, NearObject, SmoothNoise, UniformRandom, Zero
 from envs.episodes.rollout import rollout
 from envs.spec import Box, BoxActions, DiscreteActions, Effector, Sensor, TaskSpec
 
@@ -61,8 +61,12 @@ def drive(policy, num_steps, *, seed=0, tip=(0.45, 0.0, 0.2), block=(0.45, 0.1, 
 def test_every_yaml_explores_or_says_why_it_cannot(path, env_id):
     env = make_task(env_id=env_id, vision=None, film_size=None)
     policy_class, values = read(path)
-    if path.stem == "contact_seeking" and env_id == "jepa-mpc/Reach-v0":
-        with pytest.raises(ValueError, match="Reach-v0 has none: choose random_points"):
+    refused = {
+        "contact_seeking": "Reach-v0 has none: choose random_points",
+        "near_object": "must be a sensor of .*Reach",
+    }
+    if path.stem in refused and env_id == "jepa-mpc/Reach-v0":
+        with pytest.raises(ValueError, match=refused[path.stem]):
             policy_class(env.spec, **values)
         return
     policy = policy_class(env.spec, **values)
@@ -95,6 +99,10 @@ OTHER_VALUES = {
     "hold_share": 0.0,
     "block_share": 0.3,
     "block_radius": 0.3,
+    "hand": "block_position",
+    "thing": "tip",
+    "displacement": 0.06,
+    "radius": 0.3,
 }
 
 
@@ -309,3 +317,32 @@ def test_values_without_meaning_are_refused(policy_class, changes, complaint):
     values = next(values for shipped_class, values in map(read, YAMLS) if shipped_class is policy_class)
     with pytest.raises(ValueError, match=complaint):
         policy_class(SPEC, **{**values, **changes})
+
+
+def near(**changes):
+    policy_class, values = shipped("near_object")
+    assert policy_class is NearObject
+    return policy_class(SPEC, **values | changes)
+
+
+def test_a_hand_is_brought_near_the_object_and_to_its_height():
+    block = np.array([0.5, 0.1, 0.08])
+    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03), 200, block=block)
+    assert np.linalg.norm(tips[30:, :2] - block[:2], axis=1).max() < 0.13
+    assert np.abs(tips[30:, 2] - block[2]).max() < 1e-3
+    assert len(np.unique(tips[30:, :2].round(2), axis=0)) > 20  # all around it
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thing": "wheel"}, "thing must be a sensor of test/Free-v0, one of block_position, tip, got wheel"),
+        ({"displacement": 0}, "displacement must be above 0"),
+        ({"radius": -1.0}, "radius must be above 0"),
+        ({"hold_share": 2.0}, "hold_share must be at least 0 and at most 1"),
+        ({"min_hold": 9}, "min_hold must be in 1..max_hold=8, got 9"),
+    ],
+)
+def test_what_makes_no_sense_near_an_object_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        near(**changes)
