@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from agent.pursuit import Pursuit
 from envs.spec import TaskSpec
 from planners.types import Plan, Planner
 from world_model.types import LatentGoal, WorldModel
+
+_FUTURES = 1
+"""Of the generator of futures, behind seed and step, so that a planner's noise is the same with and without them."""
 
 
 class Actor:
@@ -190,14 +194,16 @@ class Actor:
             percept = self._perception.begin(readings)
         else:
             previous_action = torch.from_numpy(state.executed.reshape(-1))
-            foreseen = self.world_model.rollout(
-                state.memory.context(self.world_model.context_length), previous_action[None, None, None]
-            ).embeddings[0, 0, 0]
+            context = state.memory.context(self.world_model.context_length)
+            foreseen = self.world_model.rollout(context, previous_action[None, None, None]).embeddings[0, 0, 0]
             percept = self._perception.perceive(
                 readings,
                 attention=state.attention,
                 last=state.percept,
                 foreseen=foreseen,
+                explain=partial(self.world_model.explain, context, previous_action[None])
+                if self.world_model.latent_dim
+                else None,
                 told=self._idle is None or bool((state.executed != self._idle).any()),
             )
         moment = Moment(
@@ -271,6 +277,11 @@ class Actor:
             context=context,
             goal=state.goal,
             action_repeat=self._action_repeat,
+            futures=configuration.futures.draw(
+                [_generator(state.seed, state.step, _FUTURES)],
+                horizon=configuration.horizon,
+                latent_dim=self.world_model.latent_dim,
+            ),
         )
         horizon, bounds = configuration.horizon, self._guardrails.bounds(state.guarded)
         proposals: tuple[Tensor, ...] = ()
@@ -296,8 +307,6 @@ class Actor:
         )
 
 
-def _generator(seed: int, step: int) -> Generator:
+def _generator(*key: int) -> Generator:
     """Returns a generator for one step of one episode, so that no generator is carried from step to step."""
-    return Generator().manual_seed(
-        int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    )
+    return Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)))

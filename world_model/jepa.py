@@ -7,14 +7,15 @@ from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from jepa_mpc.ranges import check_count
 from world_model.action_encoders import ActionEncoder
 from world_model.building import DEVICE_TYPES
 from world_model.dynamics.base import Dynamics
+from world_model.latent.base import Latent, Transition, squared_error
 from world_model.normalizer import Moments, Normalizer, PixelScale
-from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
+from world_model.types import Explanation, Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +44,8 @@ class JEPA(nn.Module):
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
         action_encoder: Builds the encoder of actions from `action_dim` (of a control action) and `action_repeat`.
         dynamics: Builds the dynamics from `embed_dim`, `action_dim` (of a model step) and `context_length`.
+        latent: Builds what tells several futures apart from `embed_dim`, `action_dim` (of a model step) and `blocks`;
+            returns None where there is one future.
         context_length: Frames that the dynamics begin with.
         action_dim: Size of a control action.
         action_repeat: Control steps of a model step; a model action is the concatenation of their actions.
@@ -59,6 +62,7 @@ class JEPA(nn.Module):
         encoder: Callable[..., nn.Module],
         action_encoder: Callable[..., ActionEncoder],
         dynamics: Callable[..., Dynamics],
+        latent: Callable[..., Latent | None],
         context_length: int,
         action_dim: int,
         action_repeat: int,
@@ -84,6 +88,7 @@ class JEPA(nn.Module):
             {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in self._sensors.items()}
         )
         self.dynamics = dynamics(embed_dim=self._embed_dim, action_dim=self.action_dim, context_length=context_length)
+        self.latent = latent(embed_dim=self._embed_dim, action_dim=self.action_dim, blocks=self._blocks)
         self.register_load_state_dict_post_hook(_check_loaded)  # type: ignore[no-untyped-call]
 
     @property
@@ -100,6 +105,11 @@ class JEPA(nn.Module):
     def context_length(self) -> int:
         """How many frames the dynamics begin with."""
         return self._context_length
+
+    @property
+    def latent_dim(self) -> int:
+        """How many quantiles tell which future a step has; 0 where there is one."""
+        return 0 if self.latent is None else self.latent.latent_dim
 
     @property
     def blocks(self) -> Mapping[str, slice]:
@@ -178,63 +188,148 @@ class JEPA(nn.Module):
         return LatentGoal(embedding=embedding, mask=mask)
 
     @_in_its_own_precision
-    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+    def rollout(self, context: LatentContext, actions: Tensor, latents: Tensor | None = None) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 
         Args:
             context: Of `context_length` frames.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+            latents: `[batch, num_samples, horizon, latent_dim]`, quantiles in 0..1 that tell which future each step
+                has, or None for the most probable ones.
 
         Raises:
-            ValueError: The context has another number of frames, or the actions another size.
+            ValueError: The context has another number of frames, or the actions or latents another size.
         """
-        self._check_imaginable(context, actions)
-        batch, num_samples, horizon, action_dim = actions.shape
-        state = self.dynamics.begin(context.embeddings, self.action_encoder(context.actions))
-        if num_samples > 1:
-            state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
-        encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
-        predictions = []
-        for action in encoded.unbind(dim=1):
-            state, prediction = self.dynamics.step(state, action)
-            predictions.append(prediction)
+        self._check_imaginable(context, actions, latents)
+
+        def complete(step: int, transition: Transition) -> Tensor:
+            assert self.latent is not None
+            return self.latent.imagine(transition, None if latents is None else latents[:, :, step].flatten(0, 1))
+
         return LatentTrajectory(
-            embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim),
+            embeddings=self._imagine(context, actions, complete),
             actions=actions,
             previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 
     @_in_its_own_precision
-    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:
+    def follow(
+        self, context: LatentContext, actions: Tensor, came: Tensor, generator: Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Imagines on from a context along the futures that came: at each step its latent variable is inferred.
+
+        Args:
+            context: Of `context_length` frames.
+            actions: `[batch, horizon, action_dim]`, that were executed.
+            came: `[batch, horizon, embed_dim]`.
+            generator: Of all random draws, on the CPU.
+
+        Returns:
+            What is imagined, `[batch, horizon, embed_dim]`, and what the latent variable learns by, scalars by name:
+            none where there is one future. See `Latent.learn`.
+        """
+        learned: list[dict[str, Tensor]] = []
+
+        def complete(step: int, transition: Transition) -> Tensor:
+            assert self.latent is not None
+            embedding, parts = self.latent.learn(transition, came[:, step], generator)
+            learned.append(parts)
+            return embedding
+
+        imagined = self._imagine(context, actions[:, None], complete)[:, 0]
+        names = learned[0] if learned else ()
+        return imagined, {name: torch.stack([parts[name] for parts in learned]).mean() for name in names}
+
+    @_in_its_own_precision
+    def explain(self, context: LatentContext, actions: Tensor, observed: Tensor, seen: Tensor) -> Explanation:
+        """Returns which of the plausible futures of an action explains best what came, and its energy.
+
+        Where there is one future, the energy is its mean squared error.
+
+        Args:
+            context: Of `context_length` frames.
+            actions: `[batch, action_dim]`, in the units of the recorded actions.
+            observed: `[batch, embed_dim]`, what came.
+            seen: `[batch, embed_dim]` bool, the dimensions of which it is known.
+        """
+        energies = []
+
+        def complete(step: int, transition: Transition) -> Tensor:  # noqa: ARG001 - there is one
+            assert self.latent is not None
+            explanation = self.latent.explain(transition, observed, seen)
+            energies.append(explanation.energy)
+            return explanation.embedding
+
+        embedding = self._imagine(context, actions[:, None, None], complete)[:, 0, 0]
+        return Explanation(embedding, energies[0] if energies else squared_error(embedding, observed, seen))
+
+    @_in_its_own_precision
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor, latents: Tensor | None = None) -> Tensor:
         """Returns where each action leads from the embeddings given before it, all at once.
 
         Args:
             context: Of `context_length` frames.
             states: `[batch, num_samples, horizon, embed_dim]`, behind each action.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+            latents: `[batch, num_samples, horizon, latent_dim]`, or None for the most probable ones; see `rollout`.
 
         Returns:
             `[batch, num_samples, horizon, embed_dim]`.
 
         Raises:
-            ValueError: The context has another number of frames, or the actions another size.
+            ValueError: The context has another number of frames, or the actions or latents another size.
         """
-        self._check_imaginable(context, actions)
+        self._check_imaginable(context, actions, latents)
         num_samples, horizon = actions.shape[1:3]
         past, past_actions = (
             values[:, None].expand(-1, num_samples, -1, -1) for values in (context.embeddings, context.actions)
         )
         embeddings = torch.cat([past, states[:, :, :-1]], dim=2).flatten(0, 1)  # [rows, context + horizon - 1, ...]
         encoded = self.action_encoder(torch.cat([past_actions, actions], dim=2).flatten(0, 1))
-        return self.dynamics.foresee(embeddings, encoded)[:, -horizon:].view(states.shape)
+        foreseen = self.dynamics.foresee(embeddings, encoded)[:, -horizon:]
+        if self.latent is not None:
+            steps = Transition(
+                *(values[:, -horizon:].flatten(0, 1) for values in (embeddings, encoded, foreseen))
+            )  # each [rows * horizon, ...]
+            foreseen = self.latent.imagine(steps, None if latents is None else latents.flatten(0, 2))
+        return foreseen.view(states.shape)
 
-    def _check_imaginable(self, context: LatentContext, actions: Tensor) -> None:
+    def _imagine(
+        self, context: LatentContext, actions: Tensor, complete: Callable[[int, Transition], Tensor]
+    ) -> Tensor:
+        """Returns what comes after a context, `[batch, num_samples, horizon, embed_dim]`.
+
+        Args:
+            context: Of `context_length` frames.
+            actions: `[batch, num_samples, horizon, action_dim]`.
+            complete: Makes an embedding, `[rows, embed_dim]`, of what the dynamics foresee of a step, where there are
+                several futures.
+        """
+        batch, num_samples, horizon, action_dim = actions.shape
+        state = self.dynamics.begin(context.embeddings, self.action_encoder(context.actions))
+        newest = context.embeddings[:, -1]
+        if num_samples > 1:
+            state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
+            newest = newest.repeat_interleave(num_samples, dim=0)
+        encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
+        predictions = []
+        for step, action in enumerate(encoded.unbind(dim=1)):
+            state, prediction = self.dynamics.step(state, action)
+            if self.latent is not None:
+                prediction = complete(step, Transition(newest, action, prediction))
+                state, newest = self.dynamics.arrive(state, prediction), prediction
+            predictions.append(prediction)
+        return torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self._embed_dim)
+
+    def _check_imaginable(self, context: LatentContext, actions: Tensor, latents: Tensor | None) -> None:
         if context.embeddings.shape[1] != self._context_length or actions.shape[3] != self.action_dim:
             raise ValueError(
                 f"a rollout needs a context of {self._context_length} frames and actions of {self.action_dim} numbers, "
                 f"got {context.embeddings.shape[1]} and {actions.shape[3]}"
             )
+        if latents is not None and latents.shape != (*actions.shape[:3], self.latent_dim):
+            raise ValueError(f"latents must have shape {[*actions.shape[:3], self.latent_dim]}, got {[*latents.shape]}")
 
     def _embed(self, sensor: str, readings: Tensor) -> Tensor:
         embedding: Tensor = self.encoders[sensor](self.normalizers[sensor](readings))

@@ -11,6 +11,7 @@ from torch import Tensor
 from agent.actor import Actor
 from agent.configurator.rules import RuleConfigurator
 from agent.cost.intrinsic import ControlEffort, GoalDistance
+from agent.futures import Futures
 from agent.guardrails.hard import hard
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight
@@ -32,6 +33,7 @@ class IntegratorModel:
 
     embed_dim = 5
     context_length = 1
+    latent_dim = 0
     blocks: Mapping[str, slice] = {"position": slice(0, 3), "clock": slice(3, 5)}
 
     def encode(self, observation: Observation) -> Tensor:
@@ -121,6 +123,7 @@ def make_configurator():
             "milliseconds": None,
             "chunk_size": None,
             "attention": Attention(**ATTENTION | (attention or {})),
+            "futures": Futures(num_futures=1, count="mean", share=0.25),
             "sub_goals": SubGoals(
                 **{
                     "reached_distance": 0.03,

@@ -36,6 +36,17 @@ class Dynamics(nn.Module, ABC):
             The next state, and what the action leads to, `[rows, embed_dim]`.
         """
 
+    def arrive(self, state: State, embedding: Tensor) -> State:
+        """Returns the state with another embedding in place of what the last step predicted.
+
+        By default that is the first part of the state, `[rows, embed_dim]`, which nothing older holds.
+
+        Args:
+            state: Of a step.
+            embedding: `[rows, embed_dim]`, what came.
+        """
+        return embedding, *state[1:]
+
     @abstractmethod
     def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
         """Returns what each action leads to from the true embeddings before it, all at once.

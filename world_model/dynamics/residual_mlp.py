@@ -53,6 +53,11 @@ class ResidualMLPDynamics(Dynamics):
             actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
         return (newest, actions), prediction
 
+    def arrive(self, state: State, embedding: Tensor) -> State:
+        """Exchanges the newest embedding; see `Dynamics.arrive`."""
+        embeddings, actions = state
+        return torch.cat([embeddings[:, :-1], embedding[:, None]], dim=1), actions
+
     def foresee(self, embeddings: Tensor, actions: Tensor) -> Tensor:
         """Predicts from every stretch that is as long as the context; see `Dynamics.foresee`."""
         if embeddings.shape[1] < self._context_length:

@@ -62,7 +62,7 @@ class JointEmbeddingObjective(nn.Module):
         embeddings = self.encode(windows)
         with self._precision():
             targets = self.regularizer.targets(model, observation, embeddings).float()
-        predicted = predictions(model, embeddings, windows.actions)
+        predicted, learned = predictions(model, embeddings, windows.actions, came=targets, generator=generator)
         batch = LatentBatch(
             observation=observation,
             embeddings=embeddings,
@@ -79,7 +79,11 @@ class JointEmbeddingObjective(nn.Module):
             parts["inverse_dynamics"] = self._inverse_dynamics_weight * guess
         if self._straightening_weight > 0:
             parts["straightening"] = self._straightening_weight * curvature(embeddings)
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+        information = {
+            name: learned.pop(name) for name in ("information",) if name in learned
+        }  # is told, not minimised
+        parts |= learned
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **information}
 
     def encode(self, windows: Windows) -> Tensor:
         """Embeds frames in the precision of the training, to float32: `[batch, time, embed_dim]`."""

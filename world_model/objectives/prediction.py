@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from world_model.jepa import JEPA
+from world_model.latent.base import Transition
 from world_model.types import LatentContext
 
 
 def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
-    """Rolls the model out over recorded windows, each from its first frames.
+    """Rolls the model out over recorded windows, each from its first frames, to the most probable future.
 
     Args:
         model: Predicts.
@@ -21,33 +22,59 @@ def imagine(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
     Returns:
         `[batch, time - context, embed_dim]`, predictions of `embeddings[:, context:]`.
     """
+    context, later = _split(model, embeddings, actions)
+    return model.rollout(context, later[:, None]).embeddings[:, 0]
+
+
+def predictions(
+    model: JEPA, embeddings: Tensor, actions: Tensor, *, came: Tensor, generator: Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Predicts all of recorded windows that a model can: what it imagines, and what it foresees within the context.
+
+    Causal dynamics learn from every frame so; others begin behind the context. Where there are several futures, the one
+    is predicted that came.
+
+    Args:
+        model: Predicts.
+        embeddings: `[batch, time, embed_dim]`.
+        actions: `[batch, time - 1, action_dim]`.
+        came: `[batch, time, embed_dim]`, what is to be predicted.
+        generator: Of all random draws, on the CPU.
+
+    Returns:
+        `[batch, predicted, embed_dim]`, of the last `predicted` frames, and what the latent variable learns by, scalars
+        by name; see `JEPA.follow`.
+    """
+    before = model.context_length - 1
+    context, later = _split(model, embeddings, actions)
+    imagined, learned = model.follow(context, later, came[:, before + 1 :], generator)
+    if before == 0:
+        return imagined, learned
+    foreseen = model.dynamics.foresee(embeddings[:, :before], model.action_encoder(actions[:, :before]))
+    if model.latent is None or foreseen.shape[1] == 0:
+        return torch.cat([foreseen, imagined], dim=1), learned
+    first = before - foreseen.shape[1]
+    steps = Transition(
+        embedding=embeddings[:, first:before].flatten(0, 1),
+        action=model.action_encoder(actions[:, first:before]).flatten(0, 1),
+        prediction=foreseen.flatten(0, 1),
+    )
+    completed, within = model.latent.learn(steps, came[:, first + 1 : before + 1].flatten(0, 1), generator)
+    share = foreseen.shape[1] / (foreseen.shape[1] + imagined.shape[1])
+    return torch.cat([completed.view(foreseen.shape), imagined], dim=1), {
+        name: learned[name].lerp(within[name], share) for name in learned
+    }
+
+
+def _split(model: JEPA, embeddings: Tensor, actions: Tensor) -> tuple[LatentContext, Tensor]:
+    """Returns the first frames of windows as a context, and the actions after them."""
     before = model.context_length - 1
     context = LatentContext(
         embeddings=embeddings[:, : before + 1],
         actions=actions[:, :before],
         previous_action=torch.zeros_like(actions[:, 0]),  # lies outside the window, and no prediction depends on it
     )
-    return model.rollout(context, actions[:, None, before:]).embeddings[:, 0]
-
-
-def predictions(model: JEPA, embeddings: Tensor, actions: Tensor) -> Tensor:
-    """Predicts all of recorded windows that a model can: what it imagines, and what it foresees within the context.
-
-    Causal dynamics learn from every frame so; others begin behind the context.
-
-    Args:
-        model: Predicts.
-        embeddings: `[batch, time, embed_dim]`.
-        actions: `[batch, time - 1, action_dim]`.
-
-    Returns:
-        `[batch, predicted, embed_dim]`, of the last `predicted` frames.
-    """
-    imagined, before = imagine(model, embeddings, actions), model.context_length - 1
-    if before == 0:
-        return imagined
-    foreseen = model.dynamics.foresee(embeddings[:, :before], model.action_encoder(actions[:, :before]))
-    return torch.cat([foreseen, imagined], dim=1)
+    return context, actions[:, before:]
 
 
 def prediction_loss(
