@@ -1,6 +1,9 @@
 """A world in NumPy with two outcomes of known odds: what a latent variable has to find, and one future cannot tell."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from agent.run.config.building import build
+from agent.run.config.composing import compose_config
+from agent.run.stages.modules import WORLD_MODEL, build_world_model, model_configs
 from envs.episodes.episode import Episode, EpisodeDataset, open_dataset
 from envs.episodes.recording import write_dataset
 from envs.spec import BoxActions, Sensor, TaskSpec
 from world_model.jepa import JEPA
 from world_model.latent.futures import draw_latents
+from world_model.training.checkpoint import load_checkpoint
+from world_model.training.train import train_world_model
 from world_model.types import LatentContext
 
 NUM_STEPS = 10
 DRIFT = 0.6
-NEAR = 0.1
+NEAR = 0.2
 """Of the gap between the outcomes: what is imagined so near to one of them is that one."""
 
 SPEC = TaskSpec(
@@ -88,8 +96,8 @@ class Judgement:
         below_impossible: Share of the outcomes whose energy is below that of an impossible one.
         below_mean: Share of the outcomes whose energy is below that of their mean.
         mean_error: Distance of the most probable future from the outcomes' mean, as a share of their gap.
-        energy_of_outcome: Mean.
-        energy_of_impossible: Mean.
+        outcome_error: Mean squared error of the future that explains an outcome best.
+        impossible_error: The same of what is impossible.
     """
 
     both_found: float
@@ -99,8 +107,8 @@ class Judgement:
     below_impossible: float
     below_mean: float
     mean_error: float
-    energy_of_outcome: float
-    energy_of_impossible: float
+    outcome_error: float
+    impossible_error: float
 
 
 @torch.no_grad()
@@ -130,11 +138,10 @@ def judge(model: JEPA, *, num_throws: int, num_futures: int, seed: int) -> Judge
     left, right = (_embed(model, after, it) for it in fallen)
     mean = torch.lerp(left, right, truth[:, None])
     gap = (right - left).norm(dim=1)
-    energies = [
-        model.explain(context, actions, came, torch.ones_like(came, dtype=torch.bool)).energy
-        for came in (left, right, _embed(model, after, impossible), mean)
-    ]
-    possible = torch.stack(energies[:2])
+    came = [left, right, _embed(model, after, impossible), mean]
+    explained = [model.explain(context, actions, it, torch.ones_like(it, dtype=torch.bool)) for it in came]
+    energies = torch.stack([it.energy for it in explained])
+    errors = [float((it.embedding - seen).square().mean()) for it, seen in zip(explained, came, strict=True)]
 
     likely = model.rollout(context, actions[:, None, None]).embeddings[:, 0, 0]
     futures = likely[:, None]
@@ -149,18 +156,50 @@ def judge(model: JEPA, *, num_throws: int, num_futures: int, seed: int) -> Judge
         futures = model.rollout(context, repeated, latents).embeddings[:, :, 0]  # [num_throws, num_futures, embed_dim]
     distances = torch.stack([(futures - came[:, None]).norm(dim=2) / gap[:, None] for came in (left, right)])
     imagined = (distances[1] < distances[0]).float().mean(dim=1)
-    errors = (imagined - truth).abs()
+    misjudged = (imagined - truth).abs()
     return Judgement(
         both_found=float((distances.amin(dim=2) < NEAR).all(dim=0).float().mean()),
         plausible=float((distances.amin(dim=0) < NEAR).float().mean()),
-        odds_error=float(errors.mean()),
-        worst_odds_error=float(errors.quantile(0.99)),
-        below_impossible=float((possible < energies[2]).float().mean()),
-        below_mean=float((possible < energies[3]).float().mean()),
+        odds_error=float(misjudged.mean()),
+        worst_odds_error=float(misjudged.quantile(0.99)),
+        below_impossible=float((energies[:2] < energies[2]).float().mean()),
+        below_mean=float((energies[:2] < energies[3]).float().mean()),
         mean_error=float(((likely - mean).norm(dim=1) / gap).mean()),
-        energy_of_outcome=float(possible.mean()),
-        energy_of_impossible=float(energies[2].mean()),
+        outcome_error=sum(errors[:2]) / 2,
+        impossible_error=errors[2],
     )
+
+
+def train(dataset: EpisodeDataset, output: Path, changes: Sequence[str]) -> tuple[JEPA, float]:
+    """Trains a world model of the coin, or loads the one that was trained.
+
+    Args:
+        dataset: Of the coin world.
+        output: Folder of the training.
+        changes: Of the config. Embeddings must tell what was read: a regulariser that asks for a Gaussian folds a
+            reading of two values, until both are one.
+
+    Returns:
+        The model, and what its latent variable tells of a held-out step, nats.
+    """
+    config = compose_config(["recipe=none", "regularizer=reconstruction", *changes])
+    if config.choices["latent"] != "none":
+        config = compose_config(["recipe=none", "regularizer=reconstruction", "latent.sensors=[coin]", *changes])
+    models = model_configs(config)
+    path = train_world_model(
+        build_model=partial(build_world_model, models, SPEC),
+        regularizer=build(config.values.regularizer),
+        dataset=dataset,
+        settings=build(config.values.training),
+        configs=models,
+        seed=config.values.seed,
+        output=output,
+    )
+    model = build_world_model(models, SPEC)
+    load_checkpoint(path).restore(WORLD_MODEL, model)
+    log = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    information = [line["validation/information"] for line in log if "validation/information" in line]
+    return model.eval().requires_grad_(False), information[-1] if information else 0.0
 
 
 def _embed(model: JEPA, point: Numbers, coin: Numbers) -> Tensor:
