@@ -118,6 +118,22 @@ def test_what_is_foreseen_of_its_own_predictions_is_a_rollout(config, context_le
     torch.testing.assert_close(foreseen[:, -5:], imagined)
 
 
+def test_what_came_takes_the_place_of_what_was_predicted(config, context_length):
+    """Told after every step what came, a rollout is what is foreseen from true frames."""
+    dynamics, (embeddings, actions) = make(config, context_length).double(), inputs(7, dtype=torch.float64)
+    state = dynamics.begin(embeddings[:, :context_length], actions[:, : context_length - 1])
+    predictions = []
+    for time in range(context_length, 7):
+        state, prediction = dynamics.step(state, actions[:, time - 1])
+        before = [part.clone() for part in state]
+        arrived = dynamics.arrive(state, embeddings[:, time])
+        assert all(torch.equal(part, kept) for part, kept in zip(state, before, strict=True))
+        state = arrived
+        predictions.append(prediction)
+    foreseen = dynamics.foresee(embeddings, actions)
+    torch.testing.assert_close(foreseen[:, -len(predictions) - 1 : -1], torch.stack(predictions, dim=1))
+
+
 def test_its_gradient_is_that_of_finite_differences(config, context_length):
     dynamics = make(config, context_length).double()
     arguments = [tensor.requires_grad_() for tensor in inputs(context_length, rows=2, dtype=torch.float64)]
