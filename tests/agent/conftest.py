@@ -25,6 +25,7 @@ from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory,
 
 STEP = 0.1
 ATTENTION = {"switched_off": [], "driven": ["position"], "frozen_after": 3, "frozen_motion": 0.01}
+ONE_FUTURE = Futures(num_futures=1, count="mean", share=0.25)
 SUB_GOALS = {"reached_distance": 0.03, "patience": None, "min_progress": 0.01, "when_stuck": "continue"}
 
 
@@ -123,7 +124,7 @@ def make_configurator():
             "milliseconds": None,
             "chunk_size": None,
             "attention": Attention(**ATTENTION | (attention or {})),
-            "futures": Futures(num_futures=1, count="mean", share=0.25),
+            "futures": ONE_FUTURE,
             "sub_goals": SubGoals(
                 **{
                     "reached_distance": 0.03,
