@@ -53,7 +53,7 @@ def test_records_under_several_futures_are_identical_at_any_parallelism(tmp_path
     common = ["env=reach", "experiment=smoke"]
     assert main(["collect", *common, "num_episodes=12", f"output={data}"]) == 0
     several = ["latent=discrete", "configurator.futures.num_futures=4", "configurator.futures.count=worst_share"]
-    brief = ["training.num_steps=20", "planner.num_iterations=1", "pictures.num_examples=0"]
+    brief = ["training.num_steps=20", "planner.num_samples=32", "pictures.num_examples=0"]
     assert main(["train", *common, *several, *brief, f"data={data}", f"output={run}"]) == 0
     factory = PolicyFactory(run_folder=run, config=read_config(run))
     assert factory("actor", make_task(env_id="jepa-mpc/Reach-v0", vision=None, film_size=None)).world_model.latent_dim
@@ -62,9 +62,9 @@ def test_records_under_several_futures_are_identical_at_any_parallelism(tmp_path
         output = tmp_path / f"{num_workers} workers"
         output.mkdir()
         arguments = {"make_task": REACH, "make_policy": factory, "num_workers": num_workers, "output": output}
-        episodes = dict(evaluate(TASKS[:3], **arguments, fingerprint=""))
+        episodes = dict(evaluate(TASKS[:2], **arguments, fingerprint=""))
         records.append({task: episode.record for task, episode in episodes.items()})
-    assert records[0] == records[1] and len(records[0]) == 3
+    assert records[0] == records[1] and len(records[0]) == 2
 
 
 @pytest.mark.parametrize(
