@@ -25,7 +25,7 @@ LATENTS = {
     "none": ["latent=none"],
     "discrete, 2 values": ["latent=discrete", "latent.num_values=2"],
     "discrete, 4 values": ["latent=discrete", "latent.num_values=4"],
-    "gaussian, 1 dimension": ["latent=gaussian", "latent.num_dims=1"],
+    "gaussian, 1 dimension": ["latent=gaussian", "latent.num_dims=1", "latent.num_inference_steps=50"],
 }
 SWEPT = {"discrete": LATENTS["discrete, 2 values"], "gaussian": LATENTS["gaussian, 1 dimension"]}
 

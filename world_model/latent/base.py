@@ -10,6 +10,9 @@ from torch import Generator, Tensor, nn
 from jepa_mpc.ranges import check_count, check_number
 from world_model.types import Explanation
 
+INFORMATION = "information"
+"""What z tells that the prior does not know, nats: it is watched, and no loss."""
+
 
 @dataclass(frozen=True)
 class Transition:
@@ -121,8 +124,7 @@ class Latent(nn.Module, ABC):
             generator: Of all random draws, on the CPU.
 
         Returns:
-            Where the step leads with that z, `[rows, embed_dim]`, and scalars by name: losses, and `information`, what
-            z tells that the prior does not, nats.
+            Where the step leads with that z, `[rows, embed_dim]`, and scalars by name: losses, and `INFORMATION`.
         """
 
     def complete(self, transition: Transition, z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from jepa_mpc.ranges import check_count, check_number
-from world_model.latent.base import Latent, Transition, perceptron, squared_error
+from world_model.latent.base import INFORMATION, Latent, Transition, perceptron, squared_error
 from world_model.types import Explanation
 
 
@@ -114,7 +114,7 @@ class DiscreteLatent(Latent):
         return _chosen(futures, value), {
             "latent_prior": self._prior_weight * information,
             "latent_balance": self._balance_weight * errors.gather(0, nearest).mean(),
-            "information": information.detach(),
+            INFORMATION: information.detach(),
         }
 
     def _energies(self, log_odds: Tensor, futures: Tensor, observed: Tensor, seen: Tensor) -> Tensor:

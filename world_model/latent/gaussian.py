@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from jepa_mpc.ranges import check_count, check_number
-from world_model.latent.base import Latent, Transition, perceptron, squared_error
+from world_model.latent.base import INFORMATION, Latent, Transition, perceptron, squared_error
 from world_model.types import Explanation
 
 
@@ -96,7 +96,7 @@ class GaussianLatent(Latent):
         divergence = (std.square() + distance.square() - 1 - 2 * std.log()).sum(dim=1).mean() / 2
         noise = torch.randn(mean.shape, generator=generator).to(mean)
         embedding = self.complete(transition, mean + std * noise)
-        return embedding, {"latent_divergence": self._weight * divergence, "information": divergence.detach()}
+        return embedding, {"latent_divergence": self._weight * divergence, INFORMATION: divergence.detach()}
 
     def _descend(self, energy_of: Callable[[Tensor], Tensor], start: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the z with the least energy on the way down from a start, and that energy."""

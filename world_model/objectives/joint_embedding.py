@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from world_model.jepa import JEPA
+from world_model.latent.base import INFORMATION
 from world_model.objectives.base import LatentBatch, Regularizer
 from world_model.objectives.inverse_dynamics import InverseDynamics
 from world_model.objectives.prediction import prediction_loss, predictions
@@ -52,7 +53,7 @@ class JointEmbeddingObjective(nn.Module):
         self._half_precision = half_precision
 
     def forward(self, windows: Windows, generator: Generator) -> dict[str, Tensor]:
-        """Returns scalars by name: `loss`, which is minimised, and the parts that it is the sum of.
+        """Returns scalars by name: `loss`, which is minimised, the parts that it is the sum of, and `information`.
 
         Args:
             windows: Of `context_length + horizon` frames, on the model's device.
@@ -79,11 +80,8 @@ class JointEmbeddingObjective(nn.Module):
             parts["inverse_dynamics"] = self._inverse_dynamics_weight * guess
         if self._straightening_weight > 0:
             parts["straightening"] = self._straightening_weight * curvature(embeddings)
-        information = {
-            name: learned.pop(name) for name in ("information",) if name in learned
-        }  # is told, not minimised
-        parts |= learned
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **information}
+        parts |= {name: part for name, part in learned.items() if name != INFORMATION}
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts, **learned}
 
     def encode(self, windows: Windows) -> Tensor:
         """Embeds frames in the precision of the training, to float32: `[batch, time, embed_dim]`."""

@@ -8,13 +8,14 @@ SMALL = [
     "predictor.hidden_dim=32",
     "predictor.num_layers=2",
     "latent.hidden_dim=32",
-    "training.num_steps=600",
+    "training.num_steps=500",
     "training.batch_size=128",
     "training.rollout_length=1",
     "training.num_probe_frames=64",
-    "training.checkpoint_every=600",
-    "training.keep_every=600",
-    "training.validation_every=600",
+    "training.num_validation_windows=128",
+    "training.checkpoint_every=500",
+    "training.keep_every=500",
+    "training.validation_every=500",
 ]
 
 
@@ -52,7 +53,7 @@ def test_a_latent_variable_finds_both_outcomes_their_odds_and_what_is_impossible
 
 
 def test_one_future_is_the_mean_of_both_which_never_comes(coin, tmp_path):
-    judgement, information = learn(coin, tmp_path, "latent=none")
+    judgement, information = learn(coin, tmp_path, "latent=none", "training.num_steps=300")
     assert judgement.mean_error < 0.1
     assert judgement.both_found == 0.0 and judgement.below_mean < 0.1
     assert information == 0.0
