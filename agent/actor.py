@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from envs.spec import TaskSpec
 from jepa_mpc.ranges import check_count
 from planners.types import Plan, Planner
 from world_model.types import LatentContext, LatentGoal, WorldModel
+
+_FUTURES = 1
+"""Of the generator of futures, behind seed and step, so that a planner's noise is the same with and without them."""
 
 
 class Actor:
@@ -196,6 +200,9 @@ class Actor:
                 attention=state.attention,
                 last=state.percept,
                 foreseen=foreseen,
+                explain=partial(self.world_model.explain, state.context, previous_action[None])
+                if self.world_model.latent_dim
+                else None,
                 told=self._idle is None or bool((state.executed != self._idle).any()),
             )
             context = self.world_model.follow(state.context, previous_action[None], percept.embedding[None])
@@ -277,6 +284,11 @@ class Actor:
             context=context,
             goal=state.goal,
             action_repeat=self._action_repeat,
+            futures=configuration.futures.draw(
+                [_generator(state.seed, state.step, _FUTURES)],
+                horizon=configuration.horizon,
+                latent_dim=self.world_model.latent_dim,
+            ),
         )
         horizon, bounds = configuration.horizon, self._guardrails.bounds(state.guarded)
         proposals: tuple[Tensor, ...] = ()
@@ -302,8 +314,6 @@ class Actor:
         )
 
 
-def _generator(seed: int, step: int) -> Generator:
+def _generator(*key: int) -> Generator:
     """Returns a generator for one step of one episode, so that no generator is carried from step to step."""
-    return Generator().manual_seed(
-        int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    )
+    return Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)))

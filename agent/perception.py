@@ -1,6 +1,6 @@
 """Perception with gates: what a sensor does not show, the world model fills in."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,12 +13,15 @@ from envs.spec import TaskSpec
 from jepa_mpc.errors import UserError
 from jepa_mpc.ranges import check_count, check_number
 from world_model.training.tensor_file import one_line
-from world_model.types import WorldModel
+from world_model.types import Explanation, WorldModel
 
 MISSING, SWITCHED_OFF, FROZEN = "missing", "switched off", "frozen"
 
 Readings = Mapping[str, NDArray[np.float32]]
 """Sensor name to its reading, `[*sensor_shape]`, in the sensor's units."""
+
+Explain = Callable[[Tensor, Tensor], Explanation]
+"""From what came, `[1, embed_dim]`, and which of its dimensions were seen, to the future that explains it best."""
 
 
 class ObservationError(UserError):
@@ -64,8 +67,10 @@ class Percept:
     Attributes:
         embedding: `[embed_dim]`, filled in where a sensor showed nothing.
         block_surprises: Sensor name to the mean squared error of what was foreseen in its block, of the sensors that
-            were seen; 0 at the start of an episode.
-        surprise: The same over all blocks that were seen; 0 where there is none.
+            were seen; 0 at the start of an episode. Of several plausible futures that one counts that explains best
+            what was seen.
+        surprise: The energy: the same over all blocks that were seen, and what that future costs for being less
+            plausible than another; see `Explanation`. 0 where nothing was seen.
         filled: Sensor name to why its block was filled in: `MISSING`, `SWITCHED_OFF` or `FROZEN`.
         last_readings: The newest reading of each sensor.
         frozen_steps: Driven sensor's name to the model steps at which it should have moved since it last did.
@@ -156,7 +161,14 @@ class Perception:
         )
 
     def perceive(
-        self, readings: Readings, *, attention: Attention, last: Percept, foreseen: Tensor, told: bool
+        self,
+        readings: Readings,
+        *,
+        attention: Attention,
+        last: Percept,
+        foreseen: Tensor,
+        explain: Explain | None,
+        told: bool,
     ) -> Percept:
         """Perceives a later step.
 
@@ -165,21 +177,29 @@ class Perception:
             attention: What to look at.
             last: What was perceived one model step ago.
             foreseen: `[embed_dim]`, what the world model predicted from there for the executed action.
+            explain: Says which of several futures explains best what was seen; None where there is one. What was not
+                seen is filled in from that future.
             told: Whether the executed action told the robot to move.
         """
         frozen_steps = self._count_frozen_steps(readings, attention, last, foreseen, told=told)
         filled = self._filled(readings, attention, frozen_steps)
         embedding = self._embed({**last.last_readings, **readings})
+        seen = torch.ones_like(embedding, dtype=torch.bool)
+        for name in filled:
+            seen[self._world_model.blocks[name]] = False
+        energy = None
+        if explain is not None:
+            explanation = explain(embedding[None], seen[None])
+            foreseen, energy = explanation.embedding[0], float(explanation.energy)
         squares = (embedding - foreseen).square()
-        if filled:
-            embedding = embedding.clone()
-            seen = torch.ones_like(embedding, dtype=torch.bool)
-            for name in filled:
-                block = self._world_model.blocks[name]
-                embedding[block], seen[block] = foreseen[block], False
+        if energy is not None:
+            surprise = energy
+        elif filled:
             surprise = float(squares[seen].mean()) if bool(seen.any()) else 0.0
         else:
             surprise = float(squares.mean())
+        if filled:
+            embedding = torch.where(seen, embedding, foreseen)
         return Percept(
             embedding=embedding,
             block_surprises={

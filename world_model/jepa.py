@@ -7,15 +7,16 @@ from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from jepa_mpc.ranges import check_count
 from world_model.action_encoders import ActionEncoder
 from world_model.building import DEVICE_TYPES
 from world_model.dynamics.base import Dynamics, State
+from world_model.latent.base import Latent, Transition, squared_error
 from world_model.layout import Layout
 from world_model.normalizer import Moments, Normalizer, PixelScale
-from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
+from world_model.types import Explanation, Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, is_image
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +47,8 @@ class JEPA(nn.Module):
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
         action_encoder: Builds the encoder of actions from `action_dim` (of a control action) and `action_repeat`.
         dynamics: Builds the dynamics from `layout`, `action_dim` (of a model step) and `context_length`.
+        latent: Builds what tells several futures apart from `layout` and `action_dim` (of a model step); returns None
+            where there is one future.
         context_length: Frames of a recorded window that the dynamics begin with, and all that those see which have no
             state of their own.
         action_dim: Size of a control action.
@@ -65,6 +68,7 @@ class JEPA(nn.Module):
         encoder: Callable[..., nn.Module],
         action_encoder: Callable[..., ActionEncoder],
         dynamics: Callable[..., Dynamics],
+        latent: Callable[..., Latent | None],
         context_length: int,
         action_dim: int,
         action_repeat: int,
@@ -93,6 +97,7 @@ class JEPA(nn.Module):
             {name: encoder(input_shape=shape, embed_dim=embed_dims[name]) for name, shape in distinct.items()}
         )
         self.dynamics = dynamics(layout=self._layout, action_dim=self.action_dim, context_length=context_length)
+        self.latent = latent(layout=self._layout, action_dim=self.action_dim)
         self.register_load_state_dict_post_hook(_check_loaded)  # type: ignore[no-untyped-call]
 
     @property
@@ -114,6 +119,11 @@ class JEPA(nn.Module):
     def least_context(self) -> int:
         """The fewest frames that the dynamics can begin with, as at the start of an episode."""
         return self.dynamics.least_context
+
+    @property
+    def latent_dim(self) -> int:
+        """How many quantiles tell which future a step has; 0 where there is one."""
+        return 0 if self.latent is None else self.latent.latent_dim
 
     @property
     def blocks(self) -> Mapping[str, slice]:
@@ -213,51 +223,141 @@ class JEPA(nn.Module):
         )
 
     @_in_its_own_precision
-    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+    def rollout(self, context: LatentContext, actions: Tensor, latents: Tensor | None = None) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 
         Args:
             context: Of at least `least_context` frames, or of one with a state.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+            latents: `[batch, num_samples, horizon, latent_dim]`, quantiles in 0..1 that tell which future each step
+                has, or None for the most probable ones.
 
         Raises:
-            ValueError: The context has too few frames, or the actions another size.
+            ValueError: The context has too few frames, or the actions or latents another size.
         """
-        state = self._state(context, actions)
-        batch, num_samples, horizon, action_dim = actions.shape
-        if num_samples > 1:
-            state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
-        encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
-        predictions = []
-        for action in encoded.unbind(dim=1):
-            state, prediction = self.dynamics.step(state, action)
-            predictions.append(prediction)
+        self._check_latents(actions, latents)
+
+        def complete(step: int, transition: Transition) -> Tensor:
+            assert self.latent is not None
+            return self.latent.imagine(transition, None if latents is None else latents[:, :, step].flatten(0, 1))
+
         return LatentTrajectory(
-            embeddings=torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self.embed_dim),
+            embeddings=self._imagine(context, actions, complete),
             actions=actions,
             previous_action=context.previous_action,
             start=context.embeddings[:, -1],
         )
 
     @_in_its_own_precision
-    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:
+    def posterior_rollout(
+        self, context: LatentContext, actions: Tensor, came: Tensor, generator: Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Imagines on from a context along the futures that came: at each step its latent variable is inferred.
+
+        Args:
+            context: Of at least `least_context` frames, or of one with a state.
+            actions: `[batch, horizon, action_dim]`, that were executed.
+            came: `[batch, horizon, embed_dim]`.
+            generator: Of all random draws, on the CPU.
+
+        Returns:
+            What is imagined, `[batch, horizon, embed_dim]`, and what the latent variable learns by, scalars by name:
+            none where there is one future. See `Latent.learn`.
+
+        Raises:
+            ValueError: The context has too few frames, or the actions another size.
+        """
+        learned: list[dict[str, Tensor]] = []
+
+        def complete(step: int, transition: Transition) -> Tensor:
+            assert self.latent is not None
+            embedding, parts = self.latent.learn(transition, came[:, step], generator)
+            learned.append(parts)
+            return embedding
+
+        imagined = self._imagine(context, actions[:, None], complete)[:, 0]
+        names = learned[0] if learned else ()
+        return imagined, {name: torch.stack([parts[name] for parts in learned]).mean() for name in names}
+
+    @_in_its_own_precision
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor, latents: Tensor | None = None) -> Tensor:
         """Returns where each action leads from the embeddings given before it, all at once.
 
         Args:
             context: Of at least `least_context` frames, or of one with a state.
             states: `[batch, num_samples, horizon, embed_dim]`, behind each action.
             actions: `[batch, num_samples, horizon, action_dim]`, in the units of the recorded actions.
+            latents: `[batch, num_samples, horizon, latent_dim]`, or None for the most probable ones; see `rollout`.
 
         Returns:
             `[batch, num_samples, horizon, embed_dim]`.
 
         Raises:
-            ValueError: The context has too few frames, or the actions another size.
+            ValueError: The context has too few frames, or the actions or latents another size.
         """
-        state = tuple(part.repeat_interleave(actions.shape[1], dim=0) for part in self._state(context, actions))
+        self._check_latents(actions, latents)
+        num_samples = actions.shape[1]
+        state = tuple(part.repeat_interleave(num_samples, dim=0) for part in self._state(context, actions))
         encoded = self.action_encoder(actions.flatten(0, 1))
         _, foreseen = self.dynamics.foresee(state, encoded, states.flatten(0, 1))
+        if self.latent is not None:
+            newest = context.embeddings[:, -1, None, None].expand(-1, num_samples, -1, -1)
+            before = torch.cat([newest, states[:, :, :-1]], dim=2).flatten(0, 1)
+            steps = Transition(*(values.flatten(0, 1) for values in (before, encoded, foreseen)))
+            foreseen = self.latent.imagine(steps, None if latents is None else latents.flatten(0, 2))
         return foreseen.view(states.shape)
+
+    @_in_its_own_precision
+    def explain(self, context: LatentContext, actions: Tensor, observed: Tensor, seen: Tensor) -> Explanation:
+        """Returns which of the plausible futures of an action explains best what came, and its energy.
+
+        Where there is one future, the energy is its mean squared error.
+
+        Args:
+            context: Of at least `least_context` frames, or of one with a state.
+            actions: `[batch, action_dim]`, in the units of the recorded actions.
+            observed: `[batch, embed_dim]`, what came.
+            seen: `[batch, embed_dim]` bool, the dimensions of which it is known.
+
+        Raises:
+            ValueError: The context has too few frames, or the actions another size.
+        """
+        encoded = self.action_encoder(actions[:, None])[:, 0]
+        _, foreseen = self.dynamics.step(self._state(context, actions), encoded)
+        if self.latent is None:
+            return Explanation(foreseen, squared_error(foreseen, observed, seen))
+        return self.latent.explain(Transition(context.embeddings[:, -1], encoded, foreseen), observed, seen)
+
+    def _imagine(
+        self, context: LatentContext, actions: Tensor, complete: Callable[[int, Transition], Tensor]
+    ) -> Tensor:
+        """Returns what comes after a context, `[batch, num_samples, horizon, embed_dim]`.
+
+        Args:
+            context: Of at least `least_context` frames, or of one with a state.
+            actions: `[batch, num_samples, horizon, action_dim]`.
+            complete: Makes an embedding, `[rows, embed_dim]`, of what the dynamics foresee of a step, where there are
+                several futures; the dynamics follow it.
+        """
+        state, newest = self._state(context, actions), context.embeddings[:, -1]
+        batch, num_samples, horizon, action_dim = actions.shape
+        if num_samples > 1:
+            state = tuple(part.repeat_interleave(num_samples, dim=0) for part in state)
+            newest = newest.repeat_interleave(num_samples, dim=0)
+        encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
+        predictions = []
+        for step, action in enumerate(encoded.unbind(dim=1)):
+            after, prediction = self.dynamics.step(state, action)
+            if self.latent is not None:
+                prediction = newest = complete(step, Transition(newest, action, prediction))
+                after = self.dynamics.follow(state, action, prediction)
+            state = after
+            predictions.append(prediction)
+        return torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self.embed_dim)
+
+    def _check_latents(self, actions: Tensor, latents: Tensor | None) -> None:
+        if latents is not None and latents.shape != (*actions.shape[:3], self.latent_dim):
+            raise ValueError(f"latents must have shape {[*actions.shape[:3], self.latent_dim]}, got {[*latents.shape]}")
 
     def _state(self, context: LatentContext, actions: Tensor) -> State:
         """Returns what the dynamics know of the past, before actions `[..., action_dim]`."""

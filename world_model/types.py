@@ -135,6 +135,20 @@ class LatentTrajectory:
     start: Tensor
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """The future that explains best what came.
+
+    Attributes:
+        embedding: `[batch, embed_dim]`, that future.
+        energy: `[batch]`, F(x, y) = min over z of E(x, y, z) + weight R(z) (LeCun 2022, section 4.3). E is the mean
+            squared error over what was seen; R(z), by how many nats z is less probable than the most probable one.
+    """
+
+    embedding: Tensor
+    energy: Tensor
+
+
 class WorldModel(Protocol):
     """Perception and imagination, as the agent sees them."""
 
@@ -146,6 +160,11 @@ class WorldModel(Protocol):
     @property
     def least_context(self) -> int:
         """The fewest frames that imagination can begin with, as at the start of an episode."""
+        ...
+
+    @property
+    def latent_dim(self) -> int:
+        """How many quantiles tell which future a step has; 0 where there is one."""
         ...
 
     @property
@@ -171,16 +190,18 @@ class WorldModel(Protocol):
         """
         ...
 
-    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+    def rollout(self, context: LatentContext, actions: Tensor, latents: Tensor | None = None) -> LatentTrajectory:
         """Imagines where candidate actions lead, differentiably in the actions.
 
         Args:
             context: Of at least `least_context` frames, or of one with a state.
             actions: `[batch, num_samples, horizon, action_dim]`.
+            latents: `[batch, num_samples, horizon, latent_dim]`, quantiles in 0..1 that tell which future each step
+                has, or None for the most probable ones.
         """
         ...
 
-    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:
+    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor, latents: Tensor | None = None) -> Tensor:
         """Returns where each action leads from the embeddings given before it, all at once.
 
         `foresee(context, rollout(context, actions).embeddings, actions)` are the embeddings of that rollout.
@@ -190,8 +211,20 @@ class WorldModel(Protocol):
             states: `[batch, num_samples, horizon, embed_dim]`, behind each action; what stands behind the last one
                 changes nothing.
             actions: `[batch, num_samples, horizon, action_dim]`.
+            latents: `[batch, num_samples, horizon, latent_dim]`, or None for the most probable ones.
 
         Returns:
             `[batch, num_samples, horizon, embed_dim]`.
+        """
+        ...
+
+    def explain(self, context: LatentContext, actions: Tensor, observed: Tensor, seen: Tensor) -> Explanation:
+        """Returns which of the plausible futures of an action explains best what came, and its energy.
+
+        Args:
+            context: Of at least `least_context` frames, or of one with a state.
+            actions: `[batch, action_dim]`.
+            observed: `[batch, embed_dim]`, what came.
+            seen: `[batch, embed_dim]` bool, the dimensions of which it is known.
         """
         ...

@@ -1,11 +1,12 @@
 """The configurator that reads a table of rules: the first that applies decides."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agent.configurator.types import Configuration, Situation
 from agent.cost.types import Cost, CostModule
+from agent.futures import Futures
 from agent.perception import Attention
 from agent.pursuit import SubGoals
 from jepa_mpc.hints import hint
@@ -27,7 +28,7 @@ QUANTITIES: Mapping[str, Callable[[Situation], float | None]] = {
 
 CRITIC_QUANTITIES = ("cost_to_go", "doubt")
 _CONDITIONS = tuple(f"{quantity}_{side}" for quantity in QUANTITIES for side in ("above", "below"))
-_SETTINGS = ("mode", "horizon", "num_evaluations", "weights", "switched_off")
+_SETTINGS = ("mode", "horizon", "num_evaluations", "weights", "switched_off", "futures")
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ class RuleConfigurator:
         milliseconds: Time that the planner may take at a step, or None for any; see `Budget`.
         chunk_size: Candidates that are priced at once, or None for all; see `Budget`.
         attention: What perception is told.
+        futures: Under how many futures a plan is priced, and how they count.
         sub_goals: When to go on to the next goal.
         rules: Each `{"name", "when", "then"}`: `when` maps conditions to numbers, `then` sets any of mode, horizon,
-            num_evaluations, weights (cost term to weight; the others stay) and switched_off (what perception does not
-            look at in the next model step). The last has no condition.
+            num_evaluations, weights (cost term to weight; the others stay), switched_off (what perception does not
+            look at in the next model step) and futures (what of them differs). The last has no condition.
 
     Raises:
         ValueError: A value or a rule does not fit, as the sentence says.
@@ -88,6 +90,7 @@ class RuleConfigurator:
         milliseconds: float | None,
         chunk_size: int | None,
         attention: Attention,
+        futures: Futures,
         sub_goals: SubGoals,
         rules: Sequence[Mapping[str, Any]],
     ) -> None:
@@ -101,6 +104,7 @@ class RuleConfigurator:
             horizon=horizon,
             budget=Budget(num_evaluations, milliseconds, chunk_size),
             attention=attention,
+            futures=futures,
         )
         _check_table(rules)
         self._rules = tuple(self._rule(rule, base) for rule in rules)
@@ -124,6 +128,8 @@ class RuleConfigurator:
                 then["budget"] = replace(base.budget, num_evaluations=then.pop("num_evaluations"))
             if "switched_off" in then:
                 then["attention"] = replace(base.attention, switched_off=then.pop("switched_off"))
+            if "futures" in then:
+                then["futures"] = _changed(base.futures, then.pop("futures"))
             configuration = replace(base, rule=name, cost=self._cost(weights), **then)
         except ValueError as error:
             raise ValueError(f"in the rule '{name}', {error}") from None
@@ -138,6 +144,14 @@ class RuleConfigurator:
         if key not in self._costs:
             self._costs[key] = CostModule(terms=self._terms, weights=weights, limits=self._limits)
         return self._costs[key]
+
+
+def _changed(futures: Futures, changes: Any) -> Futures:
+    """Returns futures of which some values differ."""
+    names = [it.name for it in fields(futures)]
+    if not isinstance(changes, Mapping) or not set(changes) <= set(names):
+        raise ValueError(f"futures must map some of {', '.join(names)} to values, got {changes!r}")
+    return replace(futures, **changes)
 
 
 def _check_table(rules: Sequence[Mapping[str, Any]]) -> None:

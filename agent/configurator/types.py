@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.cost.types import CostModule
+from agent.futures import Futures
 from agent.perception import Attention
 from agent.pursuit import SubGoals
 from jepa_mpc.ranges import check_count
@@ -56,6 +57,7 @@ class Configuration:
         horizon: Imagined model steps, at least 1.
         budget: What the planner may spend.
         attention: What perception looks at in the next model step; at this one it has looked already.
+        futures: Under how many futures a plan is priced, and how they count.
 
     Raises:
         ValueError: There is no such mode, or the horizon is not at least 1.
@@ -67,6 +69,7 @@ class Configuration:
     horizon: int
     budget: Budget
     attention: Attention
+    futures: Futures
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from envs.types import HasState
 from jepa_mpc.errors import UserError
-from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
+from world_model.latent.base import squared_error
+from world_model.types import Explanation, Goal, LatentContext, LatentGoal, LatentTrajectory, Observation, WorldModel
 
 _PRESENT_ALONE = "starts from the present state alone: choose a planner that samples, as planner=cem, or oracle=0"
 
@@ -46,6 +47,11 @@ class OracleModel:
         return self._world_model.least_context
 
     @property
+    def latent_dim(self) -> int:
+        """There is one future: the true one."""
+        return 0
+
+    @property
     def blocks(self) -> Mapping[str, slice]:
         """Sensor name to its place in the embedding."""
         return self._world_model.blocks
@@ -62,12 +68,13 @@ class OracleModel:
         """Goes on as the world model does; what its dynamics carry is of no use here."""
         return self._world_model.follow(context, action, embedding)
 
-    def rollout(self, context: LatentContext, actions: Tensor) -> LatentTrajectory:
+    def rollout(self, context: LatentContext, actions: Tensor, latents: Tensor | None = None) -> LatentTrajectory:  # noqa: ARG002
         """Simulates each candidate from the present state of the environment.
 
         Args:
             context: Gives the previous action; the state itself is the simulator's.
             actions: `[1, num_samples, horizon, model_action_dim]`, without gradient.
+            latents: Of what is certain there are none.
 
         Raises:
             OracleError: A gradient is asked for, or rollouts from other states than the present one.
@@ -93,7 +100,18 @@ class OracleModel:
             start=context.embeddings[:, -1],
         )
 
-    def foresee(self, context: LatentContext, states: Tensor, actions: Tensor) -> Tensor:  # noqa: ARG002
+    def explain(self, context: LatentContext, actions: Tensor, observed: Tensor, seen: Tensor) -> Explanation:
+        """Compares what came with what is simulated from the present state."""
+        embedding = self.rollout(context, actions[:, None, None]).embeddings[:, 0, 0]
+        return Explanation(embedding=embedding, energy=squared_error(embedding, observed, seen))
+
+    def foresee(
+        self,
+        context: LatentContext,  # noqa: ARG002 - as every model is asked
+        states: Tensor,  # noqa: ARG002
+        actions: Tensor,  # noqa: ARG002
+        latents: Tensor | None = None,  # noqa: ARG002
+    ) -> Tensor:
         """Simulates from no other states than the present one.
 
         Raises:

@@ -11,6 +11,7 @@ from torch import Tensor
 from agent.actor import Actor
 from agent.configurator.rules import RuleConfigurator
 from agent.cost.intrinsic import ControlEffort, GoalDistance
+from agent.futures import Futures
 from agent.guardrails.hard import hard
 from agent.learning.experience import Experience
 from agent.learning.hindsight import Hindsight
@@ -24,6 +25,7 @@ from world_model.types import Goal, LatentContext, LatentGoal, LatentTrajectory,
 
 STEP = 0.1
 ATTENTION = {"switched_off": [], "driven": ["position"], "frozen_after": 3, "frozen_motion": 0.01}
+ONE_FUTURE = Futures(num_futures=1, count="mean", share=0.25)
 SUB_GOALS = {"reached_distance": 0.03, "patience": None, "min_progress": 0.01, "when_stuck": "continue"}
 
 
@@ -32,6 +34,7 @@ class IntegratorModel:
 
     embed_dim = 5
     least_context = 1
+    latent_dim = 0
     blocks: Mapping[str, slice] = {"position": slice(0, 3), "clock": slice(3, 5)}
 
     def encode(self, observation: Observation) -> Tensor:
@@ -129,6 +132,7 @@ def make_configurator():
             "milliseconds": None,
             "chunk_size": None,
             "attention": Attention(**ATTENTION | (attention or {})),
+            "futures": ONE_FUTURE,
             "sub_goals": SubGoals(
                 **{
                     "reached_distance": 0.03,

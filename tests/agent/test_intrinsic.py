@@ -13,6 +13,7 @@ from world_model.action_encoders import BoxActionEncoder
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.types import LatentContext, LatentGoal, LatentTrajectory
 
 
@@ -92,6 +93,7 @@ def world_model() -> JEPA:
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
         kinds=[],
+        latent=no_latent,
         context_length=1,
         action_dim=2,
         action_repeat=2,

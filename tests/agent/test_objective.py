@@ -12,6 +12,7 @@ from world_model.action_encoders import BoxActionEncoder
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.types import LatentContext, LatentGoal
 
 BATCH, NUM_SAMPLES, HORIZON, EMBED_DIM, ACTION_DIM, ACTION_REPEAT = 2, 3, 4, 5, 2, 2
@@ -30,6 +31,7 @@ def objective(request):
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
         kinds=[],
+        latent=no_latent,
         context_length=request.param,
         action_dim=ACTION_DIM,
         action_repeat=ACTION_REPEAT,

@@ -13,6 +13,7 @@ from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.encoders.strided_conv import StridedConvEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.objectives.base import LatentBatch
 from world_model.objectives.prediction import imagine, prediction_loss
 from world_model.types import is_image
@@ -43,6 +44,7 @@ def model():
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=8, num_layers=1),
         kinds=[],
+        latent=no_latent,
         context_length=1,
         action_dim=3,
         action_repeat=1,

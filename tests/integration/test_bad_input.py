@@ -21,6 +21,8 @@ from agent.run.stages.lock import locked
 from envs.rendering import FIXES, available_backends, choose_backend
 
 SMALL = ["renderer=raycast", "observation.image_size=16"]
+DISCRETE = ["run", "latent=discrete", "output=out"]
+FUTURES = ["configurator.futures.num_futures=4"]
 PIXELS = ["run", "observation=pixels", "renderer=raycast", "output=out"]
 
 
@@ -127,6 +129,17 @@ def complaint(capsys, arguments):
             "num_slots * value_dim must be at most 65536, as each candidate of a planner carries a memory of its own, "
             "got 100000 * 16",
         ),
+        ([*DISCRETE, "latent.num_values=0"], "latent: num_values must be at least 1, got 0"),
+        ([*DISCRETE, "latent.weight=-1"], "latent: weight must be at least 0 and finite, got -1"),
+        ([*DISCRETE, "latent.sensors=[block]"], "latent: sensors must name blocks among ['joint_position', 'joint_"),
+        ([*DISCRETE, "latent.sensors=[]"], "latent: sensors must name at least one of the blocks ["),
+        (["run", "latent=gaussian", "latent.num_dims=0", "output=out"], "latent: num_dims must be at least 1, got 0"),
+        (
+            [*DISCRETE, *FUTURES, "configurator.futures.share=0"],
+            "share must be above 0 and at most 1 and finite, got 0",
+        ),
+        ([*DISCRETE, *FUTURES, "configurator.futures.share=1.5"], "share must be above 0 and at most 1 and finite"),
+        (["run", *FUTURES, "output=out"], "several futures need a world model with a latent variable, and this one"),
         (["run", "regularizer=infonce", "regularizer.weight=0", "output=out"], "regularizer.weight must be above 0"),
         (
             [*PIXELS, "regularizer=reconstruction", "regularizer.channels=[8,8,8,8,8,8,8,8]"],

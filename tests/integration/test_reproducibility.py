@@ -6,6 +6,7 @@ import pytest
 
 from agent import load_agent
 from agent.evaluation.evaluate import EpisodeRunner, EpisodeTask, evaluate
+from agent.run.cli import main
 from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory
 from envs.arm.task import make_task
@@ -45,6 +46,25 @@ def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
     shuffled = random.Random(0).sample(TASKS, len(TASKS))
     assert shuffled[0] != TASKS[0] and run(shuffled, 2) == reference
     assert run(TASKS[3:4], 1) == {TASKS[3]: reference[TASKS[3]]}
+
+
+def test_records_under_several_futures_are_identical_at_any_parallelism(tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    common = ["env=reach", "experiment=smoke"]
+    assert main(["collect", *common, "num_episodes=12", f"output={data}"]) == 0
+    several = ["latent=discrete", "configurator.futures.num_futures=4", "configurator.futures.count=worst_share"]
+    brief = ["training.num_steps=20", "planner.num_samples=32", "pictures.num_examples=0"]
+    assert main(["train", *common, *several, *brief, f"data={data}", f"output={run}"]) == 0
+    factory = PolicyFactory(run_folder=run, config=read_config(run))
+    assert factory("actor", make_task(env_id="jepa-mpc/Reach-v0", vision=None, film_size=None)).world_model.latent_dim
+    records = []
+    for num_workers in (1, 2):
+        output = tmp_path / f"{num_workers} workers"
+        output.mkdir()
+        arguments = {"make_task": REACH, "make_policy": factory, "num_workers": num_workers, "output": output}
+        episodes = dict(evaluate(TASKS[:2], **arguments, fingerprint=""))
+        records.append({task: episode.record for task, episode in episodes.items()})
+    assert records[0] == records[1] and len(records[0]) == 2
 
 
 @pytest.mark.parametrize(

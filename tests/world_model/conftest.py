@@ -15,6 +15,7 @@ from world_model.action_encoders import BoxActionEncoder
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.settings import TrainingSettings
 from world_model.types import is_image
@@ -126,6 +127,7 @@ def build_model() -> Callable[..., JEPA]:
             "action_encoder": BoxActionEncoder,
             "dynamics": partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2),
             "kinds": [],
+            "latent": no_latent,
             "context_length": 1,
             "action_dim": 2,
             "action_repeat": 1,

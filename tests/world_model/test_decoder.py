@@ -14,6 +14,7 @@ from world_model.decoder import Decoder, as_pictures
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.interpreter import SECTION, Interpreter, InterpreterTask, PictureSettings
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.training.checkpoint import Metadata, load_checkpoint
 from world_model.training.fit import fit
 
@@ -90,6 +91,7 @@ def model():
         action_encoder=BoxActionEncoder,
         kinds=[],
         dynamics=lambda **sizes: ResidualMLPDynamics(**sizes, hidden_dim=8, num_layers=1),
+        latent=no_latent,
         context_length=1,
         action_dim=1,
         action_repeat=1,

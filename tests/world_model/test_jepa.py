@@ -10,6 +10,9 @@ from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.dynamics.transformer import TransformerDynamics
 from world_model.encoders.keypoints import KeypointEncoder
 from world_model.encoders.mlp import MLPEncoder
+from world_model.latent.base import Transition
+from world_model.latent.discrete import DiscreteLatent
+from world_model.latent.none import no_latent
 from world_model.normalizer import Moments, PixelScale
 from world_model.types import Goal, LatentContext, is_image
 
@@ -182,6 +185,72 @@ def test_a_context_of_too_few_frames_is_refused(build_model):
     frames, actions = torch.zeros(3, 2, 4), torch.zeros(3, 1, 2)
     with pytest.raises(ValueError, match="context of at least 3 frames and actions of 2 numbers, got 2 and 2"):
         model.follow(LatentContext(frames, actions, actions[:, 0]), actions[:, 0], frames[:, 0])
+
+
+DISCRETE = partial(
+    DiscreteLatent,
+    sensors=["velocity"],
+    num_values=3,
+    hidden_dim=8,
+    weight=0.01,
+    prior_weight=0.1,
+    balance_weight=0.1,
+    balance_share=0.1,
+)
+
+
+@pytest.mark.parametrize("context_length", [1, 3])
+def test_without_a_latent_variable_the_model_is_the_deterministic_one_to_the_last_bit(
+    build_model, dynamics, context_length
+):
+    models = []
+    for latent in (no_latent, DISCRETE):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            models.append(build_model(context_length=context_length, dynamics=dynamics, latent=latent))
+    plain, several = (model.state_dict() for model in models)
+    assert all(torch.equal(plain[name], several[name]) for name in plain)
+    assert all(name.startswith("latent.") for name in several.keys() - plain.keys())
+    certain, uncertain = (with_random_weights(model) for model in models)
+    context, actions = context_of(certain), candidates(certain)
+    embeddings = certain.rollout(context, actions).embeddings
+    assert not torch.equal(uncertain.rollout(context, actions).embeddings, embeddings)
+    torch.nn.init.zeros_(uncertain.latent.term.change[-1].weight)
+    torch.nn.init.zeros_(uncertain.latent.term.change[-1].bias)
+    for latents in (None, torch.full((3, 5, 4, 1), 0.7)):
+        assert torch.equal(uncertain.rollout(context, actions, latents).embeddings, embeddings)
+    assert (certain.latent_dim, uncertain.latent_dim) == (0, 1)
+    explanation = certain.explain(context, actions[:, 0, 0], embeddings[:, 1, 0], torch.ones(3, 4, dtype=torch.bool))
+    assert torch.equal(explanation.embedding, certain.rollout(context, actions[:, :1, :1]).embeddings[:, 0, 0])
+    error = (embeddings[:, 1, 0] - explanation.embedding).square().mean(dim=1)
+    torch.testing.assert_close(explanation.energy, error)
+
+
+@pytest.mark.parametrize("context_length", [1, 3])
+def test_a_rollout_under_a_luck_is_the_dynamics_and_the_latent_variable_step_by_step(
+    build_model, dynamics, context_length
+):
+    model = with_random_weights(build_model(context_length=context_length, dynamics=dynamics, latent=DISCRETE)).double()
+    context, actions = context_of(model, dtype=torch.float64), candidates(model, dtype=torch.float64)
+    latents = torch.rand(3, 5, 4, 1, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    states = model.rollout(context, actions, latents).embeddings
+    torch.testing.assert_close(model.foresee(context, states, actions, latents), states)
+    assert not torch.isclose(model.rollout(context, actions, 1 - latents).embeddings[:, :, 0], states[:, :, 0]).all()
+    frames = torch.cat([context.embeddings[:, None].expand(-1, 5, -1, -1), states], dim=2)
+    for step in range(4):
+        before = frames[:, :, : context_length + step].flatten(0, 1)
+        done = torch.cat([context.actions[:, None].expand(-1, 5, -1, -1), actions[:, :, :step]], dim=2).flatten(0, 1)
+        action = actions[:, :, step].flatten(0, 1)
+        _, prediction = model.dynamics.step(model.dynamics.begin(before, done), action)
+        transition = Transition(before[:, -1], action, prediction)
+        completed = model.latent.imagine(transition, latents[:, :, step].flatten(0, 1))
+        torch.testing.assert_close(states[:, :, step].flatten(0, 1), completed)
+
+
+def test_latents_of_another_shape_are_refused(build_model):
+    model = build_model(latent=DISCRETE)
+    with pytest.raises(ValueError, match=r"latents must have shape \[3, 5, 4, 1\], got \[3, 5, 4, 2\]"):
+        model.rollout(context_of(model), candidates(model), torch.rand(3, 5, 4, 2))
 
 
 def test_a_context_is_taken_in_once_whatever_is_imagined(build_model, dynamics, monkeypatch):

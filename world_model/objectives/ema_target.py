@@ -32,7 +32,7 @@ class EMATarget(Regularizer):
     def attach(self, model: JEPA) -> None:
         """Copies the encoders."""
         self.target = copy.deepcopy(model).requires_grad_(False)
-        del self.target.dynamics
+        del self.target.dynamics, self.target.latent
 
     @torch.no_grad()
     def targets(self, model: JEPA, observation: Observation, embeddings: Tensor) -> Tensor:  # noqa: ARG002

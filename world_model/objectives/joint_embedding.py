@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
 from world_model.objectives.inverse_dynamics import InverseDynamics
-from world_model.objectives.prediction import prediction_loss, predictions
+from world_model.objectives.prediction import prediction_loss, predictions, total
 from world_model.objectives.straightening import curvature
 from world_model.types import Windows
 
@@ -52,7 +52,7 @@ class JointEmbeddingObjective(nn.Module):
         self._half_precision = half_precision
 
     def forward(self, windows: Windows, generator: Generator) -> dict[str, Tensor]:
-        """Returns scalars by name: `loss`, which is minimised, and the parts that it is the sum of.
+        """Returns scalars by name: `loss`, which is minimised, the parts that it is the sum of, and `information`.
 
         Args:
             windows: Of `context_length + horizon` frames, on the model's device.
@@ -62,7 +62,7 @@ class JointEmbeddingObjective(nn.Module):
         embeddings = self.encode(windows)
         with self._precision():
             targets = self.regularizer.targets(model, observation, embeddings).float()
-        predicted = predictions(model, embeddings, windows.actions)
+        predicted, learned = predictions(model, embeddings, windows.actions, came=targets, generator=generator)
         batch = LatentBatch(
             observation=observation,
             embeddings=embeddings,
@@ -79,7 +79,8 @@ class JointEmbeddingObjective(nn.Module):
             parts["inverse_dynamics"] = self._inverse_dynamics_weight * guess
         if self._straightening_weight > 0:
             parts["straightening"] = self._straightening_weight * curvature(embeddings)
-        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+        parts |= learned
+        return {"loss": total(parts), **parts}
 
     def encode(self, windows: Windows) -> Tensor:
         """Embeds frames in the precision of the training, to float32: `[batch, time, embed_dim]`."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from envs.episodes.episode import EpisodeDataset
 from world_model.jepa import JEPA
-from world_model.objectives.prediction import prediction_loss, predictions
+from world_model.objectives.prediction import prediction_loss, predictions, total
 from world_model.training.checkpoint import Checkpoint, Metadata
 from world_model.training.contact import ContactWindows
 from world_model.training.dynamics_settings import DynamicsSettings
@@ -62,6 +62,7 @@ class DynamicsTask:
         self._model, self._embeddings, self._settings, self._seed = model, embeddings, settings, seed
         self._block_weights, self._contact, self._alarm = dict(block_weights), contact, alarm
         self._metadata = metadata
+        self._module = nn.ModuleList(part for part in (model.dynamics, model.latent) if part is not None)
         self._train, validation = (
             EmbeddedWindows(
                 embeddings,
@@ -79,18 +80,19 @@ class DynamicsTask:
 
     @property
     def module(self) -> nn.Module:
-        """What is trained: the dynamics, and nothing of the encoders."""
-        return self._model.dynamics
+        """What is trained: the dynamics and their latent variable, and nothing of the encoders."""
+        return self._module
 
     def losses(self, step: int) -> dict[str, Tensor]:
-        """Returns the loss on a new batch."""
+        """Returns the loss on a new batch, and its parts."""
         self._model.eval()
         self.module.train()
-        windows = self._train.sample(self._settings.batch_size, rng_of(self._seed, TRAIN, step))
+        rng = rng_of(self._seed, TRAIN, step)
+        windows = self._train.sample(self._settings.batch_size, rng)
         device = self._model.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # of dropout
             torch.manual_seed(int(rng_of(self._seed, DROPOUT, step).integers(2**63)))
-            return {"loss": self._loss(windows)}
+            return self._losses(windows, rng)
 
     def finish_step(self) -> None:
         """Follows a step of the optimiser: nothing does."""
@@ -99,9 +101,10 @@ class DynamicsTask:
     def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Returns losses and monitors on held-out windows."""
         self.module.eval()
+        losses = self._losses(self._validation, rng_of(self._seed, VALIDATION, 1))
         embeddings, actions = (part.to(self._model.device) for part in self._validation)
         return {
-            "loss": float(self._loss(self._validation)),
+            **{name: float(part) for name, part in losses.items()},
             **measure_dynamics(self._model, embeddings, actions),
             **self._contact.measure(self._model, self._embed, self._probes),
         }
@@ -117,12 +120,16 @@ class DynamicsTask:
             sections={SECTION: self._model.state_dict()}, metadata=replace(self._metadata, training_step=step)
         )
 
-    def _loss(self, windows: tuple[Tensor, Tensor]) -> Tensor:
+    def _losses(self, windows: tuple[Tensor, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         embeddings, actions = (part.to(self._model.device) for part in windows)
-        predicted = predictions(self._model, embeddings, actions)
-        return prediction_loss(
-            predicted, embeddings[:, -predicted.shape[1] :], self._model.blocks, weights=self._block_weights
-        )
+        generator = Generator("cpu").manual_seed(int(rng.integers(2**63)))
+        predicted, learned = predictions(self._model, embeddings, actions, came=embeddings, generator=generator)
+        targets = embeddings[:, -predicted.shape[1] :]
+        parts = {
+            "prediction": prediction_loss(predicted, targets, self._model.blocks, weights=self._block_weights),
+            **learned,
+        }
+        return {"loss": total(parts), **parts}
 
     def _embed(self, rows: NDArray[np.int64]) -> Tensor:
         """Looks the embeddings of recorded frames up."""

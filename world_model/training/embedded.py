@@ -72,7 +72,7 @@ def encoders_sha256(model: JEPA) -> str:
     return section_sha256({name: it for name, it in state.items() if not name.startswith(_BLIND)})
 
 
-_BLIND = ("dynamics.", "action_encoder.")
+_BLIND = ("dynamics.", "latent.", "action_encoder.")
 
 
 def _kept(cache: Path, identity: dict[str, str]) -> Tensor | None:

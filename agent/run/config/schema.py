@@ -22,7 +22,7 @@ from agent.evaluation.seeds import SPLIT_SIZE
 from jepa_mpc.errors import UserError
 from world_model.training.fit_settings import HARMLESS
 
-VERSION = 2
+VERSION = 3
 """Of what this file and the shipped yamls say together; a run that was saved under another one is not read."""
 
 
@@ -51,6 +51,7 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
             "encoder",
             "image_encoder",
             "predictor",
+            "latent",
             "regularizer",
             "training",
             "dynamics_training",

@@ -161,6 +161,12 @@ def build_actor(
     values = config.values
     cost = build_terms(config, modules)
     configurator = build(values.configurator, **cost)
+    most = max(it.futures.num_futures for it in configurator.configurations)
+    if most > 1 and modules.world_model.latent_dim == 0:
+        raise ConfigError(
+            f"several futures need a world model with a latent variable, and this one foresees a single one: train it "
+            f"with latent=discrete or latent=gaussian, or plan with configurator.futures.num_futures=1, got {most}"
+        )
     planner, guardrails = build_planner(config), build(values.guardrails, spec=modules.spec)
     world_model = modules.world_model if world_model is None else world_model
     repeat = modules.world_model.action_repeat

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from agent.actions import free_bounds
@@ -24,10 +24,12 @@ from agent.run.config.refusals import refusals
 from envs.spec import Box, DiscreteActions, Sensor, TaskSpec
 from world_model.action_encoders import BoxActionEncoder, DiscreteActionEncoder
 from world_model.jepa import JEPA
+from world_model.latent.base import Latent
+from world_model.layout import Layout
 from world_model.training.checkpoint import Checkpoint, CheckpointError, section_sha256
 from world_model.types import is_image
 
-MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor")
+MODEL_GROUPS = ("world_model", "encoder", "image_encoder", "predictor", "latent")
 """Config groups that say how a world model is built; a checkpoint keeps their names and values."""
 
 WORLD_MODEL = "world_model"
@@ -157,6 +159,7 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
         encoder=partial(_build_encoder, of_numbers=build(groups["encoder"]), of_images=build(groups["image_encoder"])),
         action_encoder=DiscreteActionEncoder if isinstance(spec.actions, DiscreteActions) else BoxActionEncoder,
         dynamics=build(groups["predictor"]),
+        latent=partial(_build_latent, groups["latent"], spec),
     )
     assert isinstance(model, JEPA)
     return model
@@ -198,6 +201,18 @@ def _build_encoder(
     group, encoder = ("image_encoder", of_images) if is_image(input_shape) else ("encoder", of_numbers)
     with refusals(f"{group}: "):
         return encoder(input_shape=input_shape, **values)
+
+
+def _build_latent(config: DictConfig, spec: TaskSpec, *, layout: Layout, action_dim: int) -> Latent | None:
+    """Returns the latent variable; where it is not told which blocks have one, all have but the effector's."""
+    if "sensors" in config and config.sensors is None:
+        own = None if spec.effector is None else spec.effector.sensor
+        config = OmegaConf.merge(
+            config, {"sensors": [name for name in layout.blocks if name != own] or list(layout.blocks)}
+        )  # type: ignore[assignment]
+    with refusals("latent: "):
+        latent: Latent | None = build(config)(layout=layout, action_dim=action_dim)
+    return latent
 
 
 def _build_terms(config: Config, world_model: JEPA, spec: TaskSpec) -> dict[str, Cost]:

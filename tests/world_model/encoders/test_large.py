@@ -7,6 +7,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import compose_config
 from world_model.action_encoders import BoxActionEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.objectives.base import LatentBatch
 from world_model.objectives.prediction import imagine, prediction_loss
 from world_model.objectives.sigreg import SIGReg
@@ -24,6 +25,7 @@ def large_model():
         action_encoder=BoxActionEncoder,
         dynamics=build(config.predictor),
         kinds=[],
+        latent=no_latent,
         context_length=CONTEXT,
         action_dim=4,
         action_repeat=1,

@@ -32,6 +32,12 @@ class Adding(Dynamics):
         raise NotImplementedError
 
 
+def predict(model, embeddings, actions):
+    predicted, learned = predictions(model, embeddings, actions, came=embeddings, generator=torch.Generator())
+    assert learned == {}
+    return predicted
+
+
 @pytest.mark.parametrize("context_length", [1, 2, 3])
 def test_imagination_starts_from_the_first_frames_and_sees_its_own_predictions(build_model, context_length):
     model = build_model(
@@ -46,7 +52,7 @@ def test_imagination_starts_from_the_first_frames_and_sees_its_own_predictions(b
         frames.append(frames[time] + actions[:, time] + sum(older, torch.zeros(4, 2)) / 100)
     imagined = torch.stack(frames[context_length:], dim=1)
     torch.testing.assert_close(imagine(model, embeddings, actions), imagined)
-    torch.testing.assert_close(predictions(model, embeddings, actions), imagined)
+    torch.testing.assert_close(predict(model, embeddings, actions), imagined)
 
 
 def test_causal_dynamics_predict_from_every_frame(build_model):
@@ -56,12 +62,39 @@ def test_causal_dynamics_predict_from_every_frame(build_model):
     generator = torch.Generator().manual_seed(1)
     embeddings = torch.randn(4, 6, 4, generator=generator, requires_grad=True)
     actions = torch.randn(4, 5, 2, generator=generator)
-    predicted = predictions(model, embeddings, actions)
+    predicted = predict(model, embeddings, actions)
     assert predicted.shape == (4, 5, 4)
     torch.testing.assert_close(predicted[:, 2:], imagine(model, embeddings, actions))
     for position in range(5):
         (gradient,) = torch.autograd.grad(predicted[:, position].sum(), embeddings, retain_graph=True)
         assert (gradient != 0).any(dim=2).all(dim=0).tolist() == [frame <= min(position, 2) for frame in range(6)]
+
+
+class Knowing(torch.nn.Module):
+    """A latent variable that explains all that comes, and notes from where."""
+
+    latent_dim = 1
+
+    def __init__(self, **sizes):
+        super().__init__()
+        self.seen = []
+
+    def learn(self, transition, observed, generator):
+        self.seen.append((transition.embedding, observed))
+        return observed, {"latent_mean": observed.mean(), "information": transition.action.mean()}
+
+
+def test_every_frame_that_is_predicted_is_explained_from_the_one_before(build_model):
+    """Within the context the true one, behind it what was imagined: the same here, as all that comes is explained."""
+    model = build_model(context_length=3, dynamics=partial(GRUDynamics, hidden_dim=8, num_layers=1), latent=Knowing)
+    generator = torch.Generator().manual_seed(1)
+    frames, actions = torch.randn(4, 6, 4, generator=generator), torch.randn(4, 5, 2, generator=generator)
+    predicted, learned = predictions(model, frames, actions, came=frames, generator=generator)
+    torch.testing.assert_close(predicted, frames[:, 1:])
+    torch.testing.assert_close(learned, {"latent_mean": frames[:, 1:].mean(), "information": actions.mean()})
+    seen = torch.cat([torch.cat(pair, dim=1) for pair in model.latent.seen])
+    pairs = torch.cat([frames[:, :-1], frames[:, 1:]], dim=2).flatten(0, 1)
+    torch.testing.assert_close(seen[seen[:, 0].argsort()], pairs[pairs[:, 0].argsort()])
 
 
 def test_blocks_count_alike_whatever_their_size():

@@ -156,6 +156,7 @@ from world_model.action_encoders import BoxActionEncoder
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
+from world_model.latent.none import no_latent
 from world_model.objectives.sigreg import SIGReg
 from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.settings import TrainingSettings
@@ -165,8 +166,8 @@ train_world_model(
     build_model=partial(
         JEPA, sensors={"position": (2,), "velocity": (2,)}, embed_dims={"position": 2, "velocity": 2},
         encoder=partial(MLPEncoder, hidden_dim=16, num_layers=1),
-        dynamics=partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2),
-        kinds=[], context_length=1, action_encoder=BoxActionEncoder, action_dim=2, action_repeat=1,
+        dynamics=partial(ResidualMLPDynamics, hidden_dim=32, num_layers=2), kinds=[], latent=no_latent,
+        context_length=1, action_encoder=BoxActionEncoder, action_dim=2, action_repeat=1,
     ),
     regularizer=SIGReg(weight=0.02, num_projections=8),
     dataset=open_dataset(Path(sys.argv[1])),
