@@ -1,5 +1,7 @@
 """What all latent variables in configs/latent promise."""
 
+from functools import partial
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -7,9 +9,14 @@ from torch import Generator
 
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config, group_names
+from world_model.action_encoders import BoxActionEncoder
+from world_model.encoders.mlp import MLPEncoder
+from world_model.jepa import JEPA
 from world_model.latent.base import Transition
 from world_model.latent.futures import draw_latents
 from world_model.layout import Layout
+from world_model.objectives.prediction import predictions
+from world_model.types import LatentContext
 
 BLOCKS = {"tip": slice(0, 2), "block": slice(2, 4), "bar": slice(4, 5)}
 LAYOUT = Layout(BLOCKS)
@@ -177,3 +184,74 @@ def test_every_value_of_the_yaml_matters(config):
         if not str(key).startswith("_"):
             changed = ["bar"] if key == "sensors" else 2 * value
             assert outcome(**{key: changed}) != outcome(), key
+
+
+@pytest.fixture(scope="module", params=[name for name in group_names()["predictor"] if not name.endswith("_base")])
+def model(request, config):
+    """A world model of any dynamics with that latent variable, of which all counts."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        built = JEPA(
+            sensors={name: (block.stop - block.start,) for name, block in BLOCKS.items()},
+            embed_dims={name: block.stop - block.start for name, block in BLOCKS.items()},
+            kinds=[["tip", "block"]],
+            encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
+            action_encoder=BoxActionEncoder,
+            dynamics=build(compose_config([f"predictor={request.param}"]).values.predictor),
+            latent=build(OmegaConf.merge(config, {"sensors": ["block", "bar"]})),
+            context_length=2,
+            action_dim=ACTION_DIM,
+            action_repeat=1,
+        )
+    generator = Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.shape[-1] ** 0.5)
+    return built.double().eval()
+
+
+def recorded(time=6):
+    generator = Generator().manual_seed(3)
+    frames = torch.randn(ROWS, time, EMBED_DIM, generator=generator).double()
+    return frames, torch.randn(ROWS, time - 1, ACTION_DIM, generator=generator).double()
+
+
+def begun(frames, actions):
+    """Returns the context of the first two frames, and what is done after them by a single candidate."""
+    context = LatentContext(frames[:, :2], actions[:, :1], previous_action=actions[:, 0])
+    return context, actions[:, None, 1:]
+
+
+def test_what_was_imagined_and_came_is_gone_on_from(model):
+    context, actions = begun(*recorded())
+    latents = torch.rand(*actions.shape[:3], model.latent_dim, generator=Generator().manual_seed(4)).double()
+    imagined = model.rollout(context, actions, latents).embeddings
+    torch.testing.assert_close(model.foresee(context, imagined, actions, latents), imagined)
+    for step in range(3):
+        context = model.follow(context, actions[:, 0, step], imagined[:, 0, step])
+        later = [values[:, :, step + 1 :] for values in (imagined, actions, latents)]
+        torch.testing.assert_close(model.rollout(context, later[1], later[2]).embeddings, later[0])
+        torch.testing.assert_close(model.foresee(context, *later), later[0])
+
+
+def test_the_most_probable_future_of_a_carried_context_is_no_surprise(model):
+    frames, actions = recorded()
+    context, later = begun(frames, actions)
+    for step in range(2):
+        context = model.follow(context, later[:, 0, step], frames[:, 2 + step])
+    likely = model.rollout(context, later[:, :, 2:3]).embeddings[:, 0, 0]
+    explanation = model.explain(context, later[:, 0, 2], likely, SEEN)
+    torch.testing.assert_close(explanation.embedding, likely)
+    torch.testing.assert_close(explanation.energy, torch.zeros(ROWS).double(), rtol=0, atol=1e-12)
+
+
+def test_dynamics_and_latent_variable_learn_from_windows(model):
+    frames, actions = recorded()
+    predicted, losses = predictions(model, frames, actions, came=frames, generator=Generator().manual_seed(0))
+    assert predicted.shape == (ROWS, 6 - model.least_context, EMBED_DIM)
+    assert losses.pop("information") > 0
+    error = (predicted - frames[:, -predicted.shape[1] :]).square().mean()
+    parameters = dict([*model.dynamics.named_parameters(), *model.latent.named_parameters()])
+    gradients = torch.autograd.grad(torch.stack([error, *losses.values()]).sum(), [*parameters.values()])
+    for name, gradient in zip(parameters, gradients, strict=True):
+        assert gradient.abs().max() > 1e-12, name

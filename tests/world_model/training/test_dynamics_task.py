@@ -1,11 +1,15 @@
 """Dynamics that go on alone: nothing that sees is moved, and no byte depends on an interruption."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from world_model.latent.discrete import DiscreteLatent
+from world_model.latent.gaussian import GaussianLatent
+from world_model.latent.none import no_latent
 from world_model.objectives.sigreg import SIGReg
 from world_model.training.checkpoint import CheckpointError, load_checkpoint
 from world_model.training.embedded import embed_dataset
@@ -13,6 +17,17 @@ from world_model.training.embedded_windows import EmbeddedWindows
 from world_model.training.fit import train_step
 from world_model.training.task import WorldModelTask
 from world_model.training.train import train_world_model
+
+WITH_Z = {"sensors": ["velocity"], "hidden_dim": 8, "weight": 0.01}
+DISCRETE = partial(DiscreteLatent, **WITH_Z, num_values=3, prior_weight=0.1, balance_weight=0.1, balance_share=0.1)
+GAUSSIAN = partial(GaussianLatent, **WITH_Z, num_dims=2, num_inference_steps=2, inference_rate=0.1)
+
+LOSSES = ("loss", "prediction", "latent_prior", "latent_balance", "latent_divergence", "information")
+
+
+@pytest.fixture(params=[no_latent, DISCRETE, GAUSSIAN], ids=["no z", "discrete", "gaussian"])
+def build(request, build_model):
+    return partial(build_model, latent=request.param)
 
 
 @pytest.fixture
@@ -49,12 +64,12 @@ def lines(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_encoders_stay_to_the_last_bit_and_dynamics_do_not(train, tmp_path):
-    after = weights(train(tmp_path))
+def test_encoders_stay_to_the_last_bit_and_what_predicts_does_not(train, tmp_path, build):
+    after = weights(train(tmp_path, build=build))
     before = weights(tmp_path / "encoders" / "last.safetensors")
     assert after.keys() == before.keys()
     moved = {name for name in after if not torch.equal(after[name], before[name])}
-    assert moved == {name for name in after if name.startswith("dynamics.")}
+    assert moved == {name for name in after if name.startswith(("dynamics.", "latent."))}
 
 
 def test_they_imagine_farther_than_before(train, tmp_path):
@@ -64,15 +79,33 @@ def test_they_imagine_farther_than_before(train, tmp_path):
     assert validated[-1]["validation/error_last"] < 0.5 * validated[0]["validation/error_last"]
 
 
+def test_their_latent_variable_learns_by_the_losses_of_the_first_stage(train, tmp_path, build):
+    train(tmp_path, build=build)
+
+    def told(folder, side):
+        (*_, last) = (line for line in lines(folder) if f"{side}/loss" in line)
+        return {name: last[f"{side}/{name}"] for name in LOSSES if f"{side}/{name}" in last}
+
+    for side in ("train", "validation"):
+        first, second = told(tmp_path / "encoders", side), told(tmp_path, side)
+        assert second.keys() == first.keys()
+        assert ("information" in second) == (len(second) > 2)
+        parts = sum(value for name, value in second.items() if name not in ("loss", "information"))
+        assert second["loss"] == pytest.approx(parts, rel=1e-5)
+
+
 def test_without_a_step_a_training_is_what_it_was(train, tmp_path):
     train(tmp_path, alone={"num_steps": 0})
     assert not (tmp_path / "encoders").exists()
     assert lines(tmp_path)[-1]["step"] == 40
 
 
-@pytest.mark.parametrize("stops_after", [25, 55])
-def test_an_interrupted_training_ends_with_the_same_bytes(train, tmp_path, monkeypatch, stops_after):
-    train(tmp_path / "whole")
+@pytest.mark.parametrize(("latent", "stops_after"), [(no_latent, 25), (no_latent, 55), (GAUSSIAN, 55)])
+def test_an_interrupted_training_ends_with_the_same_bytes(
+    train, tmp_path, monkeypatch, build_model, latent, stops_after
+):
+    build = partial(build_model, latent=latent)
+    train(tmp_path / "whole", build=build)
     steps, step = [], train_step
 
     def stop(*arguments):
@@ -83,16 +116,17 @@ def test_an_interrupted_training_ends_with_the_same_bytes(train, tmp_path, monke
 
     monkeypatch.setattr("world_model.training.fit.train_step", stop)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "parts")
+        train(tmp_path / "parts", build=build)
     monkeypatch.undo()
-    train(tmp_path / "parts")
+    train(tmp_path / "parts", build=build)
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
 
 
 def test_what_was_embedded_is_kept_and_no_frame_is_embedded_again(train, tmp_path, monkeypatch, build_model, linear):
     cache = tmp_path / "embeddings.safetensors"
-    train(tmp_path / "run", cache=cache, alone={"num_steps": 10})
-    model = build_model()
+    build = partial(build_model, latent=DISCRETE)
+    train(tmp_path / "run", cache=cache, build=build, alone={"num_steps": 10})
+    model = build()
     model.load_state_dict(weights(tmp_path / "run" / "last.safetensors"))
     model.eval()
     fresh = embed_dataset(model, linear)
