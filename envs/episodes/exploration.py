@@ -5,7 +5,7 @@ whose value is largest.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -203,6 +203,9 @@ class NearObject(Switching):
         thing: The sensor of the object's place, m, of as many numbers.
         displacement: How far an action of 1 displaces the hand in a step, m, above 0.
         radius: How far from the object the points may lie in the plane, m, above 0.
+        area: Corners `low` and `high` of where the points may lie, m, of as many numbers as a place; others are moved
+            onto its border, so that nothing is pushed far beyond it. None for anywhere.
+        min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
         hold_share: Share of held actions among the behaviours, in [0, 1].
         min_hold: Fewest steps that a behaviour lasts, at least 1.
         max_hold: Most steps that it lasts.
@@ -220,6 +223,8 @@ class NearObject(Switching):
         thing: str,
         displacement: float,
         radius: float,
+        area: Mapping[str, Sequence[float]] | None,
+        min_speed: float,
         hold_share: float,
         min_hold: int,
         max_hold: int,
@@ -242,11 +247,20 @@ class NearObject(Switching):
             )
         check_number("displacement", displacement, above=0)
         check_number("radius", radius, above=0)
+        check_number("min_speed", min_speed, above=0, most=1)
+        self._low, self._high = np.full(spec.sensors[hand].shape, -np.inf), np.full(spec.sensors[hand].shape, np.inf)
+        if area is not None:
+            self._low, self._high = (np.asarray(area.get(corner, ()), np.float64) for corner in ("low", "high"))
+            if not self._low.shape == self._high.shape == spec.sensors[hand].shape or (self._low > self._high).any():
+                raise ValueError(
+                    f"area must be null or have corners low and high of {spec.sensors[hand].shape[0]} numbers, low "
+                    f"nowhere above high, got {dict(area)}"
+                )
         check_number("hold_share", hold_share, least=0, most=1)
         check_number("max_jitter", max_jitter, least=0)
         self._hand, self._thing = hand, thing
         self._displacement, self._radius = displacement, radius
-        self._hold_share, self._max_jitter = hold_share, max_jitter
+        self._min_speed, self._hold_share, self._max_jitter = min_speed, hold_share, max_jitter
 
     def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
         if self._rng.uniform() < self._hold_share:
@@ -254,12 +268,14 @@ class NearObject(Switching):
         point = observation[self._thing].astype(np.float64)
         angle, radius = self._rng.uniform(0, 2 * np.pi), self._radius * np.sqrt(self._rng.uniform())
         point[:2] += radius * np.array([np.cos(angle), np.sin(angle)])
+        point = point.clip(self._low, self._high)
+        speed = self._min_speed ** self._rng.uniform()
         held, jitter = self._hold()(observation), self._rng.uniform(0, self._max_jitter)
 
         def go(seen: Readings) -> NDArray[np.float64]:
             size = min(len(point), len(held))
             way = (point - seen[self._hand])[:size] / self._displacement
-            moving = way / max(1.0, float(np.abs(way).max())) + self._rng.normal(0, jitter, size)
+            moving = way * (speed / max(speed, float(np.abs(way).max()))) + self._rng.normal(0, jitter, size)
             return np.concatenate([moving, held[size:]])
 
         return go, self._max_hold

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import envs  # noqa: F401
+from agent.evaluation.pictures.contact_plot import PREFIX, plot_contact
 from agent.evaluation.pictures.distance_map import map_distances, plot_distance_maps
 from agent.evaluation.pictures.drawing import enlarged, with_attention, with_inset, with_keypoints, with_path
 from agent.evaluation.pictures.imagined_episode import imagine_episode, plot_imagined_episode
@@ -213,3 +214,20 @@ def test_an_inset_covers_the_upper_right_corner_alone():
     assert (rows.min(), rows.max()) == (4, 103)
     assert (columns.min(), columns.max()) == (216, 315)
     assert not drawn[60:100, 220:310].any()
+
+
+def contact_lines(*errors):
+    keys = ("moving_error", "moving_copy", "resting_drift")
+    by_step = {f"{PREFIX}after_{after}/{key}": 0.01 * after for after in (1, 3, 5) for key in keys}
+    last = {PREFIX + key: 0.05 for key in (*keys, "probe_error")}
+    return [{"step": 100 * index, **by_step, **last, f"{PREFIX}moving_error": it} for index, it in enumerate(errors)]
+
+
+def test_contact_is_drawn_over_the_training_and_over_what_is_imagined():
+    figure = plot_contact({"together": contact_lines(0.09, 0.07), "alone": contact_lines(0.06, 0.04, 0.03)})
+    together, alone, last = figure.axes
+    assert list(together.lines[0].get_ydata()) == [0.09, 0.07]
+    assert list(alone.lines[0].get_ydata()) == [0.06, 0.04, 0.03]
+    assert list(last.lines[0].get_xdata()) == [1, 3, 5]
+    assert list(last.lines[0].get_ydata()) == [0.01, 0.03, 0.05]
+    assert figure.legends[0].texts[0].get_text() == "moved: off by"

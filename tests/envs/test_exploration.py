@@ -96,13 +96,14 @@ OTHER_VALUES = {
     "margin": 0.01,
     "min_speed": 0.9,
     "max_jitter": 0.01,
-    "hold_share": 0.0,
+    "hold_share": 0.3,
     "block_share": 0.3,
     "block_radius": 0.3,
     "hand": "block_position",
     "thing": "tip",
     "displacement": 0.06,
     "radius": 0.3,
+    "area": {"low": [0.4, 0.0, 0.0], "high": [0.5, 0.1, 0.1]},
 }
 
 
@@ -338,6 +339,9 @@ def test_a_hand_is_brought_near_the_object_and_to_its_height():
     [
         ({"thing": "wheel"}, "thing must be a sensor of test/Free-v0, one of block_position, tip, got wheel"),
         ({"displacement": 0}, "displacement must be above 0"),
+        ({"area": {"low": [0.0, 0.0]}}, "area must be null or have corners low and high of 3 numbers"),
+        ({"area": {"low": [0.0] * 3, "high": [-1.0] * 3}}, "low nowhere above high"),
+        ({"min_speed": 0.0}, "min_speed must be above 0"),
         ({"radius": -1.0}, "radius must be above 0"),
         ({"hold_share": 2.0}, "hold_share must be at least 0 and at most 1"),
         ({"min_hold": 9}, "min_hold must be in 1..max_hold=8, got 9"),
@@ -346,3 +350,10 @@ def test_a_hand_is_brought_near_the_object_and_to_its_height():
 def test_what_makes_no_sense_near_an_object_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         near(**changes)
+
+
+def test_points_near_an_object_lie_in_their_area():
+    area = {"low": [0.42, 0.05, 0.06], "high": [0.48, 0.12, 0.06]}
+    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03, area=area), 200)
+    assert (tips[30:] >= np.array(area["low"]) - 1e-6).all()
+    assert (tips[30:] <= np.array(area["high"]) + 1e-6).all()

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+LOG = "log.jsonl"
+
 
 class RunLog:
     """Writes named numbers by step. A training that goes on continues it without doubling a line.
@@ -23,7 +25,7 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "log.jsonl").open("ab")
+        self._file = (folder / LOG).open("ab")
         self._file.truncate(min(num_bytes, self._file.tell()))
         self._tensorboard: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         self._wandb: Any = _start_wandb(folder) if wandb else None

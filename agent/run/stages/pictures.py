@@ -1,10 +1,12 @@
-"""What a run leaves for people to look at, where the agent sees by a camera; nothing that acts ever uses it.
+"""What a run leaves for people to look at, most of it where the agent sees by a camera; nothing that acts uses it.
 
 decoder/              how the decoder learned
 decoder.safetensors   what draws embeddings, and reads the tip off them
-pictures/             held-out episodes beside what is imagined of them, and maps of how far goals seem to be
+pictures/             how the dynamics do where things are moved; held-out episodes beside what is imagined of them, and
+                      maps of how far goals seem to be
 """
 
+import json
 import math
 from contextlib import closing
 from dataclasses import replace
@@ -19,6 +21,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import Config
 from agent.run.config.randomness import first_weights, rng
 from agent.run.stages.finished_run import load_modules_for
+from agent.run.stages.learn import TRAINING_FOLDER
 from agent.run.stages.loading import checkpoint_path, steps_critic
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond
 from agent.run.stages.vision import configured_task, make_vision
@@ -30,8 +33,10 @@ from world_model.interpreter import SECTION, Interpreter, InterpreterTask, Pictu
 from world_model.jepa import JEPA
 from world_model.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, section_sha256
 from world_model.training.fit import fit
+from world_model.training.run_log import LOG
 from world_model.training.settings import TrainingSettings
 from world_model.training.task import split_of_training
+from world_model.training.train import ENCODERS_FOLDER
 from world_model.types import WorldModel
 
 if TYPE_CHECKING:
@@ -54,12 +59,15 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
     from agent.evaluation.pictures.imagined_episode import write_imagined_episode
 
     settings: PictureSettings = build(config.values.pictures)
-    if make_vision(config) is None or not settings.num_examples:
+    if not settings.num_examples:
         return []
     folder = run_folder / PICTURES_FOLDER
+    contact = _draw_contact(run_folder, folder / "contact.png")
+    if make_vision(config) is None:
+        return contact
     if dataset.manifest.env.effector is None:
         print("no pictures: where the robot is can be drawn only where its task names an effector, and it names none")
-        return []
+        return contact
     _, held_out = _split(config, dataset)
     episodes = {folder / f"imagined_{index}.png": int(index) for index in held_out[: settings.num_examples]}
     with closing(configured_task(config)) as task:
@@ -75,9 +83,29 @@ def draw_pictures(config: Config, dataset: EpisodeDataset, run_folder: Path) -> 
                     _draw_maps(config, modules, task, settings.num_examples, path)
             except (OSError, NothingRenders) as error:  # nothing depends on them
                 print(f"no pictures: {' '.join(str(error).split())}")
-                return []
-    print(f"pictures: {', '.join(map(str, [*episodes, *maps]))}")
-    return [*episodes, *maps]
+                return contact
+    print(f"pictures: {', '.join(map(str, [*contact, *episodes, *maps]))}")
+    return [*contact, *episodes, *maps]
+
+
+def _draw_contact(run_folder: Path, path: Path) -> list[Path]:
+    """Draws what the training found of things that can be moved, if there are any."""
+    from agent.evaluation.pictures.contact_plot import PREFIX, write_contact_plot
+
+    folder = run_folder / TRAINING_FOLDER
+    logs = {"encoders and dynamics": folder / ENCODERS_FOLDER / LOG, "dynamics": folder / LOG}
+    if not logs["encoders and dynamics"].is_file():
+        logs = {"encoders and dynamics": folder / LOG}
+    stages = {}
+    for name, log in logs.items():
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        stages[name] = [line for line in lines if f"{PREFIX}moving_error" in line]
+    if not all(stages.values()):
+        return []
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_contact_plot(stages, path)
+    return [path]
 
 
 def load_interpreter(config: Config, world_model: WorldModel, spec: TaskSpec, run_folder: Path) -> Interpreter | None:
