@@ -12,6 +12,7 @@ from world_model.dynamics.memory import MemoryDynamics
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.encoders.mlp import MLPEncoder
 from world_model.jepa import JEPA
+from world_model.latent.none import no_latent
 from world_model.types import LatentContext
 
 DYNAMICS = {
@@ -31,6 +32,8 @@ def world_model(request):
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=DYNAMICS[request.param],
+        kinds=[],
+        latent=no_latent,
         context_length=CONTEXT,
         action_dim=3,
         action_repeat=REPEAT,
