@@ -99,7 +99,7 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("planner=cemm", "no planner 'cemm', did you mean 'cem'"),
         (
             "env=ant",
-            "no env 'ant'.*there are fetch_reach, pointmaze_umaze, push, push_oriented, "
+            "no env 'ant'.*there are fetch_push, fetch_reach, pointmaze_umaze, push, push_oriented, "
             "push_slippery, push_two, reach, reach_gate, reacher",
         ),
         ("planner.num_samples=many", "planner.num_samples must be a whole number, got many"),
