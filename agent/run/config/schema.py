@@ -160,6 +160,7 @@ _KEYS = {  # of what is no constructor's
     "observation.image_size": Key(int),
     "observation.proprioception": Key(bool),
     "renderer.backends": Key(Sequence[str]),
+    "exploration.area": Key(Mapping[str, Sequence[float]] | None),
     "world_model.embed_dims": Key(Mapping[str, int] | None),
     "world_model.camera_dim": Key(int, 1),
     "world_model.relations": Key(Literal["auto"] | Sequence[Sequence[str]]),

@@ -96,6 +96,8 @@ def _draw_contact(run_folder: Path, path: Path) -> list[Path]:
     logs = {"encoders and dynamics": folder / ENCODERS_FOLDER / LOG, "dynamics": folder / LOG}
     if not logs["encoders and dynamics"].is_file():
         logs = {"encoders and dynamics": folder / LOG}
+    if not all(log.is_file() for log in logs.values()):  # what was learned is there all the same
+        return []
     stages = {}
     for name, log in logs.items():
         lines = [json.loads(line) for line in log.read_text().splitlines()]
