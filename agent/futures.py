@@ -35,6 +35,8 @@ class Futures:
         check_count("num_futures", self.num_futures, least=1)
         if self.count not in (MEAN, WORST_SHARE, BEST):
             raise ValueError(f"count must be one of {MEAN}, {WORST_SHARE}, {BEST}, got {self.count!r}")
+        if self.num_futures == 1 and self.count != MEAN:
+            raise ValueError(f"num_futures must be at least 2 where count={self.count}, got 1")
         check_number("share", self.share, above=0, most=1)
 
     def reduce(self, values: Tensor) -> Tensor:

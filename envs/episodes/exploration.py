@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.spec import TaskSpec
+from envs.spec import BoxActions, TaskSpec
 from envs.types import Readings
 from jepa_mpc.ranges import check_number
 
@@ -240,6 +240,11 @@ class NearObject(Switching):
                     "choose held_random or smooth_noise where there is none"
                 )
         assert hand is not None
+        if not isinstance(spec.actions, BoxActions) or spec.action_dim < 2:
+            raise ValueError(
+                f"exploration near an object needs at least two numbers in an action, {spec.task_id} has "
+                f"{spec.actions}: choose held_random"
+            )
         if spec.sensors[hand].shape != spec.sensors[thing].shape or spec.sensors[hand].shape[0] < 2:
             raise ValueError(
                 f"hand and thing must be two places of as many numbers, at least 2, got {spec.sensors[hand].shape} of "

@@ -166,6 +166,7 @@ def test_one_future_and_a_deterministic_world_draw_nothing():
     ("change", "message"),
     [
         ({"num_futures": 0}, "num_futures must be at least 1, got 0"),
+        ({"num_futures": 1, "count": "worst_share"}, "num_futures must be at least 2 where count=worst_share, got 1"),
         ({"count": "median"}, "count must be one of mean, worst_share, best, got 'median'"),
         ({"share": 0.0}, "share must be above 0 and at most 1"),
         ({"share": 1.01}, "share must be above 0 and at most 1"),

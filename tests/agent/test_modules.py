@@ -56,9 +56,11 @@ def test_what_cannot_be_compared_is_refused_by_name(push_spec, relations, messag
 
 
 def test_related_sensors_need_blocks_of_one_size(push_spec):
-    changes = ("world_model.relations=auto", "world_model.embed_dims={tip:3,block_position:2}")
+    sizes = "world_model.embed_dims={tip:3,block_position:2}"
     with pytest.raises(ConfigError, match="one block size, got 3 of 'tip' and 2 of 'block_position'"):
-        build(push_spec, *changes)
+        build(push_spec, "world_model.relations=[[tip,block_position]]", sizes)
+    model = build(push_spec, "world_model.relations=auto", sizes)
+    assert model.encoder("tip") is not model.encoder("block_position")
 
 
 def test_where_no_unit_is_told_nothing_is_found(push_spec):

@@ -77,6 +77,7 @@ class DynamicsTask:
         )
         self._validation = validation.sample(num_validation_windows, rng_of(seed, VALIDATION, 5))
         self._probes = probes.fit(self._embed)
+        self._seen = probes.judge(self._embed, self._probes)
 
     @property
     def module(self) -> nn.Module:
@@ -106,6 +107,7 @@ class DynamicsTask:
         return {
             **{name: float(part) for name, part in losses.items()},
             **measure_dynamics(self._model, embeddings, actions),
+            **self._seen,
             **self._contact.measure(self._model, self._embed, self._probes),
         }
 

@@ -74,11 +74,12 @@ class _Approach:
     """Says whether the effector is near something."""
 
     def __init__(self, spec: TaskSpec, *, near: str, distance: float) -> None:
-        places = sorted(name for name, sensor in spec.sensors.items() if sensor.unit == "m")
+        of_effector = None if spec.effector is None else spec.sensors[spec.effector.sensor]
+        places = sorted(name for name, sensor in spec.sensors.items() if sensor == of_effector)
         if spec.effector is None or near not in places:
             raise ValueError(
                 f"near must be null, or name a place of {spec.task_id} that its effector comes near to, one of "
-                f"{places if spec.effector is not None else []}, got {near!r}"
+                f"{places}, got {near!r}"
             )
         check_number("near_distance", distance, above=0)
         self._effector, self._near, self._distance = spec.effector.sensor, near, distance

@@ -149,7 +149,9 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
     cameras = {name: camera_dim for name, it in sensors.items() if it.is_image}
     groups["world_model"].embed_dims = {**cameras, **embed_dims}
     kinds = _kinds(
-        groups["world_model"].pop("relations"), {name: sensors[name] for name in embed_dims if name in sensors}
+        groups["world_model"].pop("relations"),
+        {name: sensors[name] for name in embed_dims if name in sensors},
+        embed_dims,
     )
     model = build(
         groups["world_model"],
@@ -165,21 +167,24 @@ def build_world_model(models: Mapping[str, Any], spec: TaskSpec) -> JEPA:
     return model
 
 
-def _kinds(relations: str | Sequence[Sequence[str]], sensors: Mapping[str, Sensor]) -> list[list[str]]:
+def _kinds(
+    relations: str | Sequence[Sequence[str]], sensors: Mapping[str, Sensor], embed_dims: Mapping[str, int]
+) -> list[list[str]]:
     """Returns the groups of sensors whose differences the dynamics see.
 
     Args:
-        relations: The groups, or "auto" for all sensors that read as many numbers in the same unit.
+        relations: The groups, or "auto" for all sensors that read as many numbers in one unit, with blocks of one size.
         sensors: Those with a block that read numbers.
+        embed_dims: Sizes of their blocks.
 
     Raises:
         ConfigError: A group names sensors in different units, or in none.
     """
     if relations == "auto":
-        kinds: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+        kinds: dict[tuple[str, tuple[int, ...], int], list[str]] = {}
         for name, sensor in sensors.items():
-            kinds.setdefault((sensor.unit, sensor.shape), []).append(name)
-        return [names for (unit, _), names in kinds.items() if unit and len(names) > 1]
+            kinds.setdefault((sensor.unit, sensor.shape, embed_dims[name]), []).append(name)
+        return [names for (unit, *_), names in kinds.items() if unit and len(names) > 1]
     for names in relations:
         units = {name: sensors[name].unit for name in names if name in sensors}
         if len(set(units.values())) > 1 or "" in units.values():
