@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
+from world_model.perceptron import hidden_layers
 
 LARGEST_MEMORY = 2**16
 """Numbers of one memory. A planner carries one for each of its candidates: a thousand of these take 256 MiB."""
@@ -162,9 +163,7 @@ def update(values: Tensor, attention: Tensor, written: Tensor) -> Tensor:
 
 def _perceptron(input_dim: int, hidden_dim: int, *, num_layers: int, output_dim: int | None) -> nn.Sequential:
     """Returns hidden layers, and a linear output where a size is given."""
-    layers: list[nn.Module] = []
-    for layer in range(num_layers):
-        layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
+    layers = hidden_layers(input_dim, hidden_dim, num_layers)
     if output_dim is not None:
         layers.append(nn.Linear(hidden_dim, output_dim))
     return nn.Sequential(*layers)

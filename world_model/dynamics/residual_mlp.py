@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
+from world_model.perceptron import hidden_layers
 
 
 class ResidualMLPDynamics(Dynamics):
@@ -32,9 +33,7 @@ class ResidualMLPDynamics(Dynamics):
         check_count("num_layers", num_layers, least=1)
         self._context_length, self._layout = context_length, layout
         input_dim = context_length * (layout.seen_dim + action_dim)
-        layers: list[nn.Module] = []
-        for layer in range(num_layers):
-            layers += [nn.Linear(hidden_dim if layer else input_dim, hidden_dim), nn.SiLU()]
+        layers = hidden_layers(input_dim, hidden_dim, num_layers)
         last = nn.Linear(hidden_dim, layout.embed_dim)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

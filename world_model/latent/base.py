@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from jepa_mpc.ranges import check_count, check_number
 from world_model.layout import Layout
+from world_model.perceptron import hidden_layers
 from world_model.types import Explanation
 
 INFORMATION = "information"
@@ -176,6 +177,4 @@ def perceptron(input_dim: int, hidden_dim: int, output_dim: int) -> nn.Sequentia
     last = nn.Linear(hidden_dim, output_dim)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.Linear(input_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, hidden_dim), nn.SiLU(), last
-    )
+    return nn.Sequential(*hidden_layers(input_dim, hidden_dim, 2), last)

@@ -97,9 +97,6 @@ class ContactWindows:
         horizon: Imagined model steps; fewer where no episode is so long.
         num_windows: Of each kind, and of each thing, at most.
         rng: Draws the windows.
-
-    Attributes:
-        things: What is moved and rests, for people.
     """
 
     def __init__(
@@ -123,7 +120,6 @@ class ContactWindows:
         )
         order = rng.permutation(len(windows))[:_MOST_WINDOWS]
         self._any = _Windows(windows.rows(order[: 4 * num_windows]), windows.actions(order[: 4 * num_windows]))
-        self.things: list[Movable] = []
         self._judged: list[_Judged] = []
         for thing in find_movables(dataset, episodes=episodes, action_repeat=repeat):
             rows = windows.rows(order)
@@ -132,10 +128,9 @@ class ContactWindows:
             kinds = [ways[:, -1] > thing.threshold, ways.amax(dim=1) <= thing.threshold]
             moving, resting = (kind.nonzero()[:num_windows, 0].numpy() for kind in kinds)
             if min(len(moving), len(resting)) >= _LEAST_WINDOWS:
-                self.things.append(thing)
                 self._judged.append(
                     _Judged(
-                        sensor=thing.sensor,
+                        thing=thing,
                         moving=_Windows(rows[moving], windows.actions(order[moving])),
                         resting=_Windows(rows[resting], windows.actions(order[resting])),
                         truth=truth[moving],
@@ -169,15 +164,15 @@ class ContactWindows:
             - `contact/moving_share`: of the model steps in which a thing moves.
         """
         metrics = self._without_truth(model, embed)
-        judged = [it for it in self._judged if it.sensor in probes]
+        judged = [it for it in self._judged if it.thing.sensor in probes]
         if judged:
-            parts = [self._by_probe(model, embed, it, probes[it.sensor]) for it in judged]
+            parts = [self._by_probe(model, embed, it, probes[it.thing.sensor]) for it in judged]
             names = ("moving_error", "moving_copy", "resting_drift", "probe_error")
             kinds = [torch.cat(kind).mean(dim=0).tolist() for kind in zip(*parts, strict=True)]
             metrics |= {f"contact/{name}": by_step[-1] for name, by_step in zip(names, kinds, strict=True)}
             for name, by_step in islice(zip(names, kinds, strict=True), 3):
                 metrics |= {f"contact/after_{1 + index}/{name}": by_step[index] for index in range(0, len(by_step), 2)}
-            metrics["contact/moving_share"] = float(np.mean([it.moving_share for it in self.things]))
+            metrics["contact/moving_share"] = float(np.mean([it.thing.moving_share for it in judged]))
         return metrics
 
     def _by_probe(
@@ -240,13 +235,13 @@ class _Judged:
     """Windows by which one thing is judged.
 
     Attributes:
-        sensor: What reads it.
+        thing: Which.
         moving: In which it moves.
         resting: In which it rests.
         truth: `[num_moving, time, num_numbers]`, where it is in the former.
     """
 
-    sensor: str
+    thing: Movable
     moving: _Windows
     resting: _Windows
     truth: Tensor

@@ -206,6 +206,17 @@ class WorldModelTask:
         metadata = replace(self._metadata, training_step=step)
         return Checkpoint(sections={SECTION: self._model.state_dict()}, metadata=metadata)
 
+    def check_alone(self, settings: DynamicsSettings) -> None:
+        """Raises `DatasetError` where the dynamics could not go on alone, before anything is learned."""
+        for episodes in (self._learned, self._held_out):
+            WindowSampler(
+                self._dataset,
+                sensors=[],
+                episodes=episodes,
+                num_frames=self._model.context_length + settings.rollout_length,
+                action_repeat=self._model.action_repeat,
+            )
+
     def dynamics_task(self, embeddings: Tensor, settings: DynamicsSettings) -> DynamicsTask:
         """Returns what the dynamics learn alone when this is done, on the same episodes.
 

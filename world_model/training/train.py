@@ -76,6 +76,8 @@ def train_world_model(
             is_last_stage=not goes_on,
             seed=seed,
         )
+    if goes_on:
+        task.check_alone(dynamics_settings)
     folder = output / ENCODERS_FOLDER if goes_on else output
     path = fit(task, settings=settings, identity=identity, output=folder, description="training")
     if not goes_on:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from envs.episodes.episode import DatasetError
 from world_model.latent.discrete import DiscreteLatent
 from world_model.latent.gaussian import GaussianLatent
 from world_model.latent.none import no_latent
@@ -208,3 +209,9 @@ def test_a_warning_tells_of_dynamics_with_which_one_should_not_plan(caplog, buil
     assert "0.6 of what contact changes, at most 0.5" in caplog.text
     task.judge(2000, healthy | {"contact/unexplained_drift": 0.2})
     assert "where nothing is touched" in caplog.text
+
+
+def test_windows_that_no_episode_can_hold_are_refused_before_anything_is_learned(train, tmp_path):
+    with pytest.raises(DatasetError, match=r"windows of 32 frames take 31 control steps, .* has 20"):
+        train(tmp_path, alone={"rollout_length": 31})
+    assert list(tmp_path.iterdir()) == []
