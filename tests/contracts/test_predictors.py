@@ -8,7 +8,9 @@ from agent.run.config.building import build
 from agent.run.config.composing import compose_config, group_names
 from world_model.layout import Layout
 
-LAYOUT = Layout({"hand": slice(0, 2), "ball": slice(2, 4), "angle": slice(4, 5)}, kinds=[("hand", "ball")])
+LAYOUT = Layout(
+    {"hand": slice(0, 2), "ball": slice(2, 4), "angle": slice(4, 5), "camera": slice(5, 45)}, kinds=[("hand", "ball")]
+)
 EMBED_DIM, ACTION_DIM = LAYOUT.embed_dim, 3
 
 

@@ -51,7 +51,7 @@ class KeypointEncoder(ImageEncoder):
             nn.Conv2d(channels, channels, kernel_size=3, padding=1),
             nn.SiLU(),
             nn.Conv2d(channels, num_keypoints, kernel_size=1, bias=False),  # softmax would take a bias away again
-        )
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.projector = Projector(input_dim=2 * num_keypoints, hidden_dim=hidden_dim, embed_dim=embed_dim)
 
     def pooled(self, tokens: Tensor) -> Tensor:

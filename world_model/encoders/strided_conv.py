@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count
@@ -36,7 +37,7 @@ class StridedConvEncoder(ImageEncoder):
         layers: list[nn.Module] = []
         for before, after in zip([3, *channels], channels, strict=False):
             layers += [nn.Conv2d(before, after, kernel_size=4, stride=2, padding=1), nn.SiLU()]
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         height, width, _ = input_shape
         num_features = channels[-1] * (height // stride) * (width // stride)
         self.projector = Projector(input_dim=num_features, hidden_dim=hidden_dim, embed_dim=embed_dim)

@@ -39,6 +39,29 @@ def embed_rows(model: JEPA, dataset: EpisodeDataset, rows: NDArray[np.int64]) ->
     return torch.cat(embeddings).view(*rows.shape, -1)
 
 
+class FramesOnce:
+    """Embeds recorded frames by one state of a model, each of them once however often it is asked for.
+
+    Args:
+        model: In evaluation mode, on any device; its weights stay as they are.
+        dataset: Where the frames lie.
+    """
+
+    def __init__(self, model: JEPA, dataset: EpisodeDataset) -> None:
+        self._model, self._dataset = model, dataset
+        num_frames = int((dataset.lengths + 1).sum())
+        self._embeddings = torch.empty(num_frames, model.embed_dim, dtype=torch.float32)
+        self._known = np.zeros(num_frames, bool)
+
+    def __call__(self, rows: NDArray[np.int64]) -> Tensor:
+        """Returns the embeddings of rows `[...]`, `[..., embed_dim]`, on the CPU."""
+        new = np.unique(rows[~self._known[rows]])
+        if len(new):
+            self._embeddings[torch.from_numpy(new)] = embed_rows(self._model, self._dataset, new)
+            self._known[new] = True
+        return self._embeddings[torch.from_numpy(rows)]
+
+
 def embed_dataset(model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None) -> Tensor:
     """Embeds every recorded frame, and shows how far it is.
 

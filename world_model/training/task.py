@@ -4,7 +4,6 @@ import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -30,7 +29,7 @@ from world_model.training.data import (
 )
 from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.dynamics_task import SECTION, DynamicsTask
-from world_model.training.embedded import embed_rows
+from world_model.training.embedded import FramesOnce
 from world_model.training.monitors import Alarm, measure
 from world_model.training.prefetch import Prefetch
 from world_model.training.probed_frames import ProbedFrames
@@ -182,7 +181,7 @@ class WorldModelTask:
     def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
         """Returns losses and monitors on held-out windows."""
         self.module.eval()
-        embed = partial(embed_rows, self._model, self._dataset)
+        embed = FramesOnce(self._model, self._dataset)
         probes = self._probes.fit(embed)
         monitors = {
             **measure(self._model, self._validation),

@@ -1,0 +1,98 @@
+"""Dynamics that keep the robot apart from the world: commands move the one, and contact alone the other."""
+
+import torch
+from torch import Tensor, nn
+
+from jepa_mpc.ranges import check_count
+from world_model.dynamics.gated_mlp import GatedChange
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
+from world_model.layout import Layout
+from world_model.perceptron import hidden_layers
+
+
+class EgoMLPDynamics(ResidualMLPDynamics):
+    """Predicts the robot from itself and its commands alone, and gated changes of the world from both.
+
+    A block of more than `ego_dim` numbers, as a camera's, has two parts. Its first `ego_dim` numbers are to tell of the
+    robot: an ego model (LeCun 2022, section 4.10), which sees nothing else, predicts them from all commands. The others
+    are to tell of the world, which mostly stays: they change behind gates. An encoder that learns together with such
+    dynamics has to tell the two apart.
+
+    Args:
+        layout: How an embedding is divided.
+        action_dim: Size of an encoded action.
+        context_length: Frames that it sees.
+        hidden_dim: Width of every hidden layer.
+        num_layers: Hidden layers.
+        ego_dim: Numbers of the robot in each block that has more.
+
+    Raises:
+        ValueError: A size is below 1, or no block has more than `ego_dim` numbers.
+    """
+
+    def __init__(
+        self,
+        *,
+        layout: Layout,
+        action_dim: int,
+        context_length: int,
+        hidden_dim: int,
+        num_layers: int,
+        ego_dim: int,
+    ) -> None:
+        super().__init__(
+            layout=layout,
+            action_dim=action_dim,
+            context_length=context_length,
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+        )
+        check_count("ego_dim", ego_dim, least=1)
+        sizes = {name: block.stop - block.start for name, block in layout.blocks.items()}
+        if max(sizes.values()) <= ego_dim:
+            raise ValueError(f"ego_dim must be below the size of a block, got {ego_dim} of blocks {sizes}")
+        of_robot = torch.zeros(layout.seen_dim, dtype=torch.bool)
+        for block in layout.blocks.values():
+            if block.stop - block.start > ego_dim:
+                of_robot[block.start : block.start + ego_dim] = True
+        of_commands = torch.ones(context_length * action_dim, dtype=torch.bool)
+        numbers = of_robot.nonzero()[:, 0]
+        ego = nn.Linear(hidden_dim, len(numbers))
+        nn.init.zeros_(ego.weight)
+        nn.init.zeros_(ego.bias)
+        self.change = EgoChange(
+            world=self.change,
+            ego=nn.Sequential(
+                *hidden_layers(context_length * (len(numbers) + action_dim), hidden_dim, num_layers), ego
+            ),
+            known=torch.cat([of_robot.repeat(context_length), of_commands]).nonzero()[:, 0],
+            changed=numbers,
+        )
+
+    def _writing(self, hidden: nn.Sequential, change: nn.Linear) -> nn.Module:
+        return GatedChange(hidden, change)
+
+
+class EgoChange(nn.Module):
+    """A change of the world, and in it a change of the robot that depends on the robot alone.
+
+    Args:
+        world: From all that is known, `[..., known_dim]`, to a change `[..., embed_dim]`.
+        ego: From what is known of the robot to the change of its numbers.
+        known: Which of what is known tells of the robot and its commands, `[num_known]`.
+        changed: Which numbers of an embedding are the robot's, `[num_changed]`.
+    """
+
+    known: Tensor
+    changed: Tensor
+
+    def __init__(self, *, world: nn.Module, ego: nn.Module, known: Tensor, changed: Tensor) -> None:
+        super().__init__()
+        self.world, self.ego = world, ego
+        self.register_buffer("known", known, persistent=False)
+        self.register_buffer("changed", changed, persistent=False)
+
+    def forward(self, known: Tensor) -> Tensor:
+        """Returns the change `[..., embed_dim]` of what is known, `[..., known_dim]`."""
+        change: Tensor = self.world(known)
+        return change.index_copy(-1, self.changed, self.ego(known[..., self.known]))
