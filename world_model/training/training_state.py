@@ -77,9 +77,17 @@ class TrainingState:
                     modules[rest] = tensor
             self._module.load_state_dict(modules)
             self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+            self._lay_out()
             return Progress(step=int(header["step"]), log_bytes=int(header["log_bytes"]))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{self._path} is no training state to go on from: {one_line(error)}") from None
+
+    def _lay_out(self) -> None:
+        """Lays what the optimiser knows of a parameter in memory as the parameter is, or its last bits would differ."""
+        for parameter, values in self._optimizer.state.items():
+            for name, value in values.items():
+                if value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def _check_identity(self, saved: Any) -> None:
         if not isinstance(saved, dict):
