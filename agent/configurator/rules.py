@@ -66,7 +66,8 @@ class RuleConfigurator:
         horizon: Imagined model steps, at least 1.
         num_evaluations: Candidates that the planner may price at a step, or None for the planner's own number.
         milliseconds: Time that the planner may take at a step, or None for any; see `Budget`.
-        chunk_size: Candidates that are priced at once, or None for all; see `Budget`.
+        chunk_size: Futures of candidates that are priced at once, or None for all: a planner prices as many candidates
+            at once as have no more of them together; see `Budget`.
         attention: What perception is told.
         futures: Under how many futures a plan is priced, and how they count.
         sub_goals: When to go on to the next goal.
@@ -130,7 +131,7 @@ class RuleConfigurator:
                 then["attention"] = replace(base.attention, switched_off=then.pop("switched_off"))
             if "futures" in then:
                 then["futures"] = _changed(base.futures, then.pop("futures"))
-            configuration = replace(base, rule=name, cost=self._cost(weights), **then)
+            configuration = _in_candidates(replace(base, rule=name, cost=self._cost(weights), **then))
         except ValueError as error:
             raise ValueError(f"in the rule '{name}', {error}") from None
         return Rule(name=name, when=dict(rule["when"]), configuration=configuration)
@@ -144,6 +145,19 @@ class RuleConfigurator:
         if key not in self._costs:
             self._costs[key] = CostModule(terms=self._terms, weights=weights, limits=self._limits)
         return self._costs[key]
+
+
+def _in_candidates(configuration: Configuration) -> Configuration:
+    """Returns a configuration whose chunks were told in futures, in candidates."""
+    budget, num_futures = configuration.budget, configuration.futures.num_futures
+    if budget.chunk_size is None:
+        return configuration
+    if budget.chunk_size < num_futures:
+        raise ValueError(
+            f"chunk_size must be at least num_futures={num_futures}, as all futures of a candidate are priced at once, "
+            f"got {budget.chunk_size}"
+        )
+    return replace(configuration, budget=replace(budget, chunk_size=budget.chunk_size // num_futures))
 
 
 def _changed(futures: Futures, changes: Any) -> Futures:

@@ -12,7 +12,8 @@ from agent.cost.intrinsic import ActionSmoothness, ControlEffort, GoalDistance
 from agent.cost.types import CostModule
 from agent.futures import Futures
 from agent.objective import ImaginedCost
-from planners.types import TrajectoryObjective
+from planners.evaluator import Evaluator
+from planners.types import Budget, TrajectoryObjective
 from world_model.action_encoders import BoxActionEncoder
 from world_model.dynamics.gru import GRUDynamics
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
@@ -211,6 +212,10 @@ def observe(position, **changes):
     return {"position": np.asarray(position, np.float32), "clock": np.zeros(2, np.float32)} | changes
 
 
+def rule(**then):
+    return {"name": "some", "when": {}, "then": then}
+
+
 def first_action(actor, *, seed=0):
     actor.reset({"position": [0.9, 0.0, 0.0]}, seed=seed)
     return actor.act(observe([0.0, 0.0, 0.0]))
@@ -244,6 +249,47 @@ def test_futures_leave_the_planners_noise_alone_and_are_the_seeds(make_actor, gu
     windy = [first_action(make_actor(world_model=gusty, futures=several), seed=seed) for seed in (0, 0, 1)]
     assert np.array_equal(windy[0], windy[1]) and not np.array_equal(windy[0], windy[2])
     assert not np.array_equal(windy[0], certain)
+
+
+@pytest.mark.parametrize("num_futures", [1, 3, 10])
+def test_no_more_futures_are_imagined_at_once_than_a_chunk_holds(make_actor, gusty, num_futures):
+    imagine, rows, rules = gusty.rollout, [], [rule(futures={"num_futures": num_futures})]
+
+    def rollout(context, actions, latents=None):
+        rows.append(actions.shape[0] * actions.shape[1])
+        return imagine(context, actions, latents)
+
+    gusty.rollout = rollout
+    plans = []
+    for chunk_size in (None, 10):
+        rows.clear()
+        actor = make_actor(
+            world_model=gusty,
+            futures=Futures(num_futures=2, count="mean", share=0.3),
+            rules=rules,
+            chunk_size=chunk_size,
+        )
+        first_action(actor)
+        plans.append(actor.state.plan)
+        assert max(rows) == (64 * num_futures if chunk_size is None else 10 // num_futures * num_futures)
+    torch.testing.assert_close(plans[1].cost_history, plans[0].cost_history, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(plans[1].actions, plans[0].actions, rtol=1e-6, atol=1e-6)
+
+
+def test_a_chunk_that_holds_no_candidate_is_refused(make_configurator):
+    with pytest.raises(ValueError, match=r"in the rule 'some', chunk_size must be at least num_futures=9, .*, got 8$"):
+        make_configurator(rules=[rule(futures={"num_futures": 9})], chunk_size=8)
+
+
+def test_what_many_futures_cost_does_not_depend_on_the_chunks(objective, make_configurator):
+    (configuration,) = make_configurator(chunk_size=NUM_FUTURES, futures=objective.futures.futures).configurations
+    chunked, at_once = Evaluator(objective, configuration.budget), Evaluator(objective, Budget())
+    for cost, expected in (
+        (chunked.price(ACTIONS).cost, at_once.price(ACTIONS).cost),
+        (chunked.rollout(objective, ACTIONS)[0], at_once.rollout(objective, ACTIONS)[0]),
+        (chunked.price_with_gradient(ACTIONS)[1], at_once.price_with_gradient(ACTIONS)[1]),
+    ):
+        torch.testing.assert_close(cost, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("blown_back", "surprise"), [(0.0, 0.0), (0.15, 0.0), (0.05, 0.05**2 / 5)])

@@ -23,6 +23,7 @@ from envs.rendering import FIXES, available_backends, choose_backend
 SMALL = ["renderer=raycast", "observation.image_size=16"]
 DISCRETE = ["run", "latent=discrete", "output=out"]
 FUTURES = ["configurator.futures.num_futures=4"]
+MEMORY = ["run", "predictor=memory", "world_model.context_length=2", "output=out"]
 PIXELS = ["run", "observation=pixels", "renderer=raycast", "output=out"]
 
 
@@ -123,9 +124,14 @@ def complaint(capsys, arguments):
         ([*PIXELS, "training.augmentation.max_shift=64"], "must be below observation.image_size=64"),
         ([*PIXELS, "image_encoder.channels=0"], "image_encoder: channels must be at least 1, got 0"),
         (["run", "predictor.hidden_dim=0", "output=out"], "hidden_dim must be at least 1, got 0"),
-        (["run", "predictor=memory", "predictor.num_slots=0", "output=out"], "num_slots must be at least 1, got 0"),
         (
-            ["run", "predictor=memory", "predictor.num_slots=100000", "output=out"],
+            [*MEMORY, "world_model.context_length=1"],
+            "world_model.context_length must be at least 2 with predictor=memory, better 8: what to write is learned "
+            "from how a frame of a context differs from its prediction, got 1",
+        ),
+        ([*MEMORY, "predictor.num_slots=0"], "num_slots must be at least 1, got 0"),
+        (
+            [*MEMORY, "predictor.num_slots=100000"],
             "num_slots * value_dim must be at most 65536, as each candidate of a planner carries a memory of its own, "
             "got 100000 * 16",
         ),

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from agent import load_agent
 from agent.actor import Actor
@@ -11,9 +12,16 @@ from agent.learning.online import OnlineActor
 from agent.run.cli import main
 from agent.run.config.composing import compose_config
 from agent.run.config.saved import read_config
-from agent.run.stages.loading import build_actor, checkpoint_path, load_modules, recorded_experience
+from agent.run.stages.loading import (
+    EMBEDDINGS_FILE,
+    build_actor,
+    checkpoint_path,
+    load_modules,
+    recorded_experience,
+)
 from envs.arm.task import make_task
 from envs.episodes.rollout import rollout
+from world_model.jepa import JEPA
 from world_model.training.checkpoint import file_sha256
 
 ONLINE = "actor.learn_online=true"
@@ -56,6 +64,20 @@ def test_an_agent_learns_without_its_data_too(smoke_push_run, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(smoke_push_run, run, ignore=shutil.ignore_patterns("data"))
     act(load_agent(run, [ONLINE]), num_episodes=2)
+
+
+def test_no_picture_that_was_learned_from_is_embedded_again(smoke_pixels_run, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(smoke_pixels_run, run)
+    config = compose_config([ONLINE], base=read_config(run))
+    modules = load_modules(config, checkpoint_path(run))
+    with monkeypatch.context() as blind:
+        blind.setattr(JEPA, "encode", None)
+        kept = recorded_experience(config, modules, run)
+    (run / EMBEDDINGS_FILE).unlink()
+    fresh = recorded_experience(config, modules, run)
+    torch.testing.assert_close(kept.embeddings, fresh.embeddings, rtol=1e-3, atol=1e-3)  # a GPU may have kept them
+    assert not (run / EMBEDDINGS_FILE).exists()  # nothing is added to a finished run
 
 
 def test_an_agent_learns_only_if_told_to(smoke_push_run):

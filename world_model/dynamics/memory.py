@@ -43,7 +43,7 @@ class MemoryDynamics(Dynamics):
     Args:
         layout: How an embedding is divided.
         action_dim: Size of an encoded action.
-        context_length: Frames of a context; its weights are the same for any number.
+        context_length: Frames of a context; what to write is learned where one came after another, so at least 2.
         num_slots: Keys, and values.
         key_dim: Size of a key.
         value_dim: Size of a value.
@@ -51,7 +51,7 @@ class MemoryDynamics(Dynamics):
         num_layers: Hidden layers of what predicts.
 
     Raises:
-        ValueError: A size is below 1, or the memory too large.
+        ValueError: A size is below 1, the context below 2, or the memory too large.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MemoryDynamics(Dynamics):
         *,
         layout: Layout,
         action_dim: int,
-        context_length: int,  # noqa: ARG002 - as every dynamics is told
+        context_length: int,
         num_slots: int,
         key_dim: int,
         value_dim: int,
@@ -70,6 +70,11 @@ class MemoryDynamics(Dynamics):
         sizes = {"num_slots": num_slots, "key_dim": key_dim, "value_dim": value_dim}
         for name, size in (sizes | {"hidden_dim": hidden_dim, "num_layers": num_layers}).items():
             check_count(name, size, least=1)
+        if context_length < 2:
+            raise ValueError(
+                "world_model.context_length must be at least 2 with predictor=memory, better 8: what to write is "
+                f"learned from how a frame of a context differs from its prediction, got {context_length}"
+            )
         if num_slots * value_dim > LARGEST_MEMORY:
             raise ValueError(
                 f"num_slots * value_dim must be at most {LARGEST_MEMORY}, as each candidate of a planner carries a "

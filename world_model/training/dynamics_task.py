@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from envs.episodes.episode import EpisodeDataset
+from world_model.dynamics.gated_mlp import GatedChange
 from world_model.jepa import JEPA
 from world_model.objectives.prediction import prediction_loss, predictions, total
 from world_model.training.checkpoint import Checkpoint, Metadata
@@ -112,9 +113,17 @@ class DynamicsTask:
         }
 
     def judge(self, step: int, monitors: Mapping[str, float]) -> None:
-        """Tells at the end of dynamics with which one should not plan."""
-        if step == self._settings.num_steps:
-            self._alarm.tell_of_contact(monitors)
+        """Raises `TrainingStopped` if the dynamics are deaf to actions, and tells at the end of contact."""
+        num_steps = self._settings.num_steps
+        if self._alarm.is_due(step, num_steps):
+            self._alarm.check_hearing(
+                step,
+                monitors,
+                advice="a smaller dynamics_training.learning_rate may help, if they are what moves the sensors",
+            )
+        if step == num_steps:
+            advice = "let the dynamics go on alone for longer (dynamics_training.num_steps)"
+            self._alarm.tell_of_contact(monitors, advice=f"{advice}{or_gates(self._model)}")
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the whole world model."""
@@ -136,3 +145,9 @@ class DynamicsTask:
     def _embed(self, rows: NDArray[np.int64]) -> Tensor:
         """Looks the embeddings of recorded frames up."""
         return self._embeddings[torch.from_numpy(rows)]
+
+
+def or_gates(model: JEPA) -> str:
+    """Returns the advice to gate what the dynamics change, or none where they do."""
+    is_gated = any(isinstance(part, GatedChange) for part in model.dynamics.modules())
+    return "" if is_gated else ", or gate their changes (predictor=gated_mlp)"

@@ -147,16 +147,24 @@ class Alarm:
                     f"the embedding of '{name}' has collapsed at step {step}: its effective rank is {rank:.2g} of "
                     f"{possible:.2g}; use a regularizer, or give it more weight"
                 )
+        self.check_hearing(step, metrics, advice="are the actions of the dataset what moves the sensors?")
+
+    def check_hearing(self, step: int, metrics: Mapping[str, float], *, advice: str) -> None:
+        """Raises `TrainingStopped` if what is imagined at a step hardly depends on actions; it says what may help."""
         sensitivity = metrics["action_sensitivity"]
         if not sensitivity >= self.min_action_sensitivity:
             raise TrainingStopped(
                 f"the model is deaf to actions at step {step}: with shuffled actions its prediction error rises by "
-                f"{sensitivity:.1%}, at least {self.min_action_sensitivity:.0%} is expected; are the actions of the "
-                "dataset what moves the sensors?"
+                f"{sensitivity:.1%}, at least {self.min_action_sensitivity:.0%} is expected; {advice}"
             )
 
-    def tell_of_contact(self, metrics: Mapping[str, float]) -> None:
-        """Warns of dynamics by which a plan could move things from afar, as `ContactWindows` found at the end."""
+    def tell_of_contact(self, metrics: Mapping[str, float], *, advice: str) -> None:
+        """Warns of dynamics by which a plan could move things from afar, as `ContactWindows` found at the end.
+
+        Args:
+            metrics: What was found.
+            advice: What has not been done yet, and may help.
+        """
         for kind, limit, where in (
             ("error", self.max_unexplained_error, "where things are moved"),
             ("drift", self.max_unexplained_drift, "where nothing is touched"),
@@ -165,9 +173,9 @@ class Alarm:
             if share > limit:
                 _LOG.warning(
                     "plans may move things from afar: %s, the squared error of what is imagined is %.2g of what "
-                    "contact changes, at most %.2g is expected: let the dynamics go on alone (dynamics_training), or "
-                    "gate their changes (predictor=gated_mlp)",
+                    "contact changes, at most %.2g is expected: %s",
                     where,
                     share,
                     limit,
+                    advice,
                 )

@@ -28,7 +28,7 @@ from world_model.training.data import (
     split_episodes,
 )
 from world_model.training.dynamics_settings import DynamicsSettings
-from world_model.training.dynamics_task import SECTION, DynamicsTask
+from world_model.training.dynamics_task import SECTION, DynamicsTask, or_gates
 from world_model.training.embedded import FramesOnce
 from world_model.training.monitors import Alarm, measure
 from world_model.training.prefetch import Prefetch
@@ -198,7 +198,8 @@ class WorldModelTask:
         if self._alarm.is_due(step, self._settings.num_steps):
             self._alarm.check(step, monitors)
             if step == self._settings.num_steps and self._is_last_stage:
-                self._alarm.tell_of_contact(monitors)
+                advice = "let the dynamics go on alone (dynamics_training.num_steps)"
+                self._alarm.tell_of_contact(monitors, advice=f"{advice}{or_gates(self._model)}")
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Returns the model and what is to be said of it."""

@@ -44,6 +44,7 @@ from agent.run.stages.loading import (
     check_learned_from,
     critic_learning,
     draw_split,
+    embeddings_file,
     steps_critic,
 )
 from agent.run.stages.modules import WORLD_MODEL, Modules, bond, build_modules, build_world_model, model_configs
@@ -58,7 +59,6 @@ TRAINING_FOLDER = "training"
 CRITIC_FOLDER = "critic"
 POLICY_FOLDER = "policy"
 REFINED_FOLDER = "refined"
-EMBEDDINGS_FILE = "embeddings.safetensors"
 PLANS_FILE = "plans.safetensors"
 
 _NUM_STATISTICS = 20_000
@@ -82,7 +82,7 @@ def learn(config: Config, dataset: EpisodeDataset, output: Path) -> Path:
     modules = build_modules(config, checkpoint.metadata.configs, dataset.manifest.env)
     _take_over(modules.world_model, checkpoint, WORLD_MODEL)
     modules.world_model.to(build(config.values.training).on_this_machine().device)
-    experience = embed_episodes(modules.world_model, dataset, cache=_embeddings_file(dataset, output))
+    experience = embed_episodes(modules.world_model, dataset, cache=embeddings_file(dataset, output))
     modules.world_model.cpu()  # all else is small
     later = _LaterStages(
         config=config,
@@ -115,15 +115,9 @@ def _learn_world_model(config: Config, dataset: EpisodeDataset, output: Path) ->
         configs=configs,
         seed=values.seed,
         output=output / TRAINING_FOLDER,
-        cache=_embeddings_file(dataset, output),
+        cache=embeddings_file(dataset, output),
     )
     return load_checkpoint(path)
-
-
-def _embeddings_file(dataset: EpisodeDataset, output: Path) -> Path | None:
-    """Returns where embeddings are kept; numbers are embedded in no time, and are not."""
-    spec = dataset.manifest.env
-    return output / EMBEDDINGS_FILE if any(spec.sensors[name].is_image for name in spec.perceived) else None
 
 
 @dataclass(frozen=True)

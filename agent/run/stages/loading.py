@@ -27,6 +27,9 @@ from world_model.types import WorldModel
 CHECKPOINT = "agent.safetensors"
 """Where in a run folder all that was learned lies, in one file."""
 
+EMBEDDINGS_FILE = "embeddings.safetensors"
+"""Where in a run folder the embeddings of recorded camera frames lie."""
+
 _TOO_LARGE = ("allocate memory", "verflow")
 """What torch says of sizes that no memory holds."""
 
@@ -124,10 +127,16 @@ def draw_split(config: Config, dataset: EpisodeDataset) -> Split:
     return Split.draw(dataset.num_episodes, validation_fraction=fraction, rng=rng(config, "split"))
 
 
+def embeddings_file(dataset: EpisodeDataset, run_folder: Path) -> Path | None:
+    """Returns where embeddings are kept; numbers are embedded in no time, and are not."""
+    spec = dataset.manifest.env
+    return run_folder / EMBEDDINGS_FILE if any(spec.sensors[name].is_image for name in spec.perceived) else None
+
+
 def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> Experience | None:
     """Returns what a run's critics have learned from, where they go on learning and it is still at hand.
 
-    Episodes that they were validated on are left out.
+    Episodes that they were validated on are left out. Embeddings that the run has kept are not made again.
 
     Raises:
         CheckpointError: Where it should lie there is something else.
@@ -139,7 +148,10 @@ def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> E
     for folder in filter(Path.is_dir, folders):
         dataset = open_dataset(folder)
         check_learned_from(dataset, checkpoint_path(run_folder))
-        return embed_episodes(modules.world_model, dataset).of(draw_split(config, dataset).learned)
+        kept = embeddings_file(dataset, run_folder)
+        cache = kept if kept is not None and kept.is_file() else None  # nothing is added to a finished run
+        experience = embed_episodes(modules.world_model, dataset, cache=cache)
+        return experience.of(draw_split(config, dataset).learned)
     return None
 
 

@@ -6,6 +6,7 @@ import torch
 from world_model.dynamics.gru import GRUDynamics
 from world_model.dynamics.memory import LARGEST_MEMORY, MemoryDynamics, read, update
 from world_model.layout import Layout
+from world_model.objectives.prediction import predictions
 
 EMBED_DIM, ACTION_DIM, SLOTS, VALUE_DIM, ROWS = 3, 2, 4, 5, 6
 SIZES = {"num_slots": SLOTS, "key_dim": 3, "value_dim": VALUE_DIM, "hidden_dim": 8, "num_layers": 2}
@@ -13,7 +14,7 @@ SIZES = {"num_slots": SLOTS, "key_dim": 3, "value_dim": VALUE_DIM, "hidden_dim":
 
 def build(**changes):
     return MemoryDynamics(
-        layout=Layout({"place": slice(0, EMBED_DIM)}), action_dim=ACTION_DIM, context_length=1, **SIZES | changes
+        layout=Layout({"place": slice(0, EMBED_DIM)}), action_dim=ACTION_DIM, **{"context_length": 2} | SIZES | changes
     )
 
 
@@ -101,6 +102,23 @@ def test_sizes_below_1_are_refused(name):
         build(**{name: 0})
 
 
+def test_a_context_in_which_nothing_is_written_is_refused():
+    message = "^world_model.context_length must be at least 2 with predictor=memory, .* a context .*, got 1$"
+    with pytest.raises(ValueError, match=message):
+        build(context_length=1)
+
+
+@pytest.mark.parametrize("context_length", [2, 5])
+def test_what_to_write_of_what_came_is_learned_from_a_context(build_model, context_length):
+    model = build_model(context_length=context_length, dynamics=partial(MemoryDynamics, **SIZES))
+    torch.nn.init.normal_(model.dynamics.change.weight)
+    embeddings, actions = (draw(ROWS, time, size).float() for time, size in ((7, model.embed_dim), (6, ACTION_DIM)))
+    predicted, _ = predictions(model, embeddings, actions, came=embeddings, generator=torch.Generator())
+    predicted.square().mean().backward()
+    of_what_came = model.dynamics.written[0].weight.grad[:, SIZES["hidden_dim"] :]
+    assert float(of_what_came.abs().amax(dim=0).min()) > 0
+
+
 def test_more_slots_than_a_planner_can_carry_are_refused():
     message = (
         f"num_slots . value_dim must be at most {LARGEST_MEMORY}, as each candidate of a planner .* got 65537 . 1$"
@@ -131,7 +149,7 @@ def test_what_was_felt_in_an_episode_is_known_after_it_was_carried(kind, num_ste
     """How far a block slides cannot be seen: without the past, its variance of 1/4 is what a prediction is off by."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        dynamics = kind(layout=Layout({"place": slice(0, 1)}), action_dim=1, context_length=1)
+        dynamics = kind(layout=Layout({"place": slice(0, 1)}), action_dim=1, context_length=8)
     optimizer = torch.optim.Adam(dynamics.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_steps)
     for step in range(num_steps):

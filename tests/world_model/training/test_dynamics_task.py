@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from envs.episodes.episode import DatasetError
+from world_model.dynamics.gated_mlp import GatedMLPDynamics
+from world_model.dynamics.residual_mlp import ResidualMLPDynamics
 from world_model.latent.discrete import DiscreteLatent
 from world_model.latent.gaussian import GaussianLatent
 from world_model.latent.none import no_latent
@@ -15,7 +17,7 @@ from world_model.objectives.sigreg import SIGReg
 from world_model.training.checkpoint import CheckpointError, load_checkpoint
 from world_model.training.embedded import embed_dataset
 from world_model.training.embedded_windows import EmbeddedWindows
-from world_model.training.fit import train_step
+from world_model.training.fit import TrainingStopped, train_step
 from world_model.training.task import WorldModelTask
 from world_model.training.train import train_world_model
 
@@ -188,27 +190,83 @@ def test_contact_has_its_share(build_model, record, tmp_path):
     assert share_of_last(0.5) == pytest.approx(0.5 * 1 / 20 + 0.5 * 1 / 4, abs=0.04)  # a fifth and more are of contact
 
 
-def test_a_warning_tells_of_dynamics_with_which_one_should_not_plan(caplog, build_model, settings, linear):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        task = WorldModelTask(
-            model=build_model(),
-            regularizer=SIGReg(weight=0.02, num_projections=8),
-            dataset=linear,
-            settings=settings(num_steps=2000),
-            configs={},
-            is_last_stage=True,
-            seed=0,
-        )
-    healthy = {"action_sensitivity": 1.0, "contact/unexplained_error": 0.4, "contact/unexplained_drift": 0.05}
-    task.judge(2000, healthy)
+@pytest.fixture
+def make_task(build_model, settings, linear):
+    def make(dynamics, *, is_last_stage):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return WorldModelTask(
+                model=build_model(dynamics=partial(dynamics, hidden_dim=8, num_layers=1)),
+                regularizer=SIGReg(weight=0.02, num_projections=8),
+                dataset=linear,
+                settings=settings(num_steps=2000),
+                configs={},
+                is_last_stage=is_last_stage,
+                seed=0,
+            )
+
+    return make
+
+
+HEALTHY = {"action_sensitivity": 1.0, "contact/unexplained_error": 0.4, "contact/unexplained_drift": 0.05}
+
+
+def test_a_warning_tells_of_dynamics_with_which_one_should_not_plan(caplog, make_task):
+    task = make_task(ResidualMLPDynamics, is_last_stage=True)
+    task.judge(2000, HEALTHY)
     assert not caplog.records
-    task.judge(1500, healthy | {"contact/unexplained_error": 0.6})
+    task.judge(1500, HEALTHY | {"contact/unexplained_error": 0.6})
     assert not caplog.records
-    task.judge(2000, healthy | {"contact/unexplained_error": 0.6})
+    task.judge(2000, HEALTHY | {"contact/unexplained_error": 0.6})
     assert "0.6 of what contact changes, at most 0.5" in caplog.text
-    task.judge(2000, healthy | {"contact/unexplained_drift": 0.2})
+    task.judge(2000, HEALTHY | {"contact/unexplained_drift": 0.2})
     assert "where nothing is touched" in caplog.text
+
+
+@pytest.mark.parametrize("dynamics", [ResidualMLPDynamics, GatedMLPDynamics])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_warning_advises_what_was_not_done_yet(caplog, make_task, dynamics_settings, linear, dynamics, goes_on):
+    task = make_task(dynamics, is_last_stage=not goes_on)
+    far, advised = HEALTHY | {"contact/unexplained_error": 0.6}, "let the dynamics go on alone"
+    task.judge(2000, far)
+    if goes_on:
+        assert not caplog.records
+        alone = task.dynamics_task(embed_dataset(task.model.eval(), linear), dynamics_settings(num_steps=2000))
+        alone.judge(2000, far)
+        advised += " for longer"
+    advised += " (dynamics_training.num_steps)"
+    if dynamics is ResidualMLPDynamics:
+        advised += ", or gate their changes (predictor=gated_mlp)"
+    (record,) = caplog.records
+    assert record.getMessage().endswith(f" is expected: {advised}")
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "grace_steps", "stops_at"), [(501, 1000, 501), (501, 200, 300), (500, 1000, None)]
+)
+def test_dynamics_that_are_deaf_to_actions_are_stopped_as_the_first_stage_is(
+    train, build_model, settings, unheard, tmp_path, num_steps, grace_steps, stops_at
+):
+    def run():
+        train(
+            tmp_path,
+            dataset=unheard,
+            build=partial(build_model, sensors={"position": (2,)}, embed_dims={"position": 2}),
+            alone={"num_steps": num_steps, "validation_every": 100, "checkpoint_every": 500, "keep_every": 500},
+            alarm={**settings().alarm, "grace_steps": grace_steps, "min_action_sensitivity": 0.5},
+        )
+
+    if stops_at is None:
+        run()
+    else:
+        message = f"deaf to actions at step {stops_at}: .* a smaller dynamics_training.learning_rate may help, if they"
+        with pytest.raises(TrainingStopped, match=message):
+            run()
+
+
+def test_dynamics_that_hear_actions_go_on_to_their_end(train, tmp_path):
+    train(tmp_path, alone={"num_steps": 501, "checkpoint_every": 501, "keep_every": 501})
+    assert lines(tmp_path)[-1]["validation/action_sensitivity"] > 1
 
 
 def test_windows_that_no_episode_can_hold_are_refused_before_anything_is_learned(train, tmp_path):
