@@ -178,6 +178,7 @@ FOLDERS = frozenset(name for key, it in _KEYS.items() if it is _FOLDER for name 
 """Keys that are taken as they are typed, with and without their section."""
 
 
+@lru_cache(maxsize=4096)
 def binding(key: str) -> Binding:
     """Returns what is bound to a key, or to the choice of a group."""
     return next((bound for pattern, bound in _BINDINGS.items() if fnmatchcase(key, pattern)), Binding.RECORDED)
@@ -190,7 +191,7 @@ def is_leaf(key: str, values: DictConfig | None = None) -> bool:
         key: Dotted.
         values: A composed config that has the key, with its `_target_` entries; without it, constructors are not asked.
     """
-    known = next((it for pattern, it in _KEYS.items() if fnmatchcase(key, pattern)), None)
+    known = _known(key)
     if known is None and values is not None:
         owner, _, name = key.rpartition(".")
         target = OmegaConf.select(values, f"{owner}._target_")
@@ -206,12 +207,18 @@ def key_of(key: str, values: DictConfig) -> Key:
         key: Dotted.
         values: The config, with its `_target_` entries.
     """
-    for pattern, known in _KEYS.items():
-        if fnmatchcase(key, pattern):
-            return known
+    known = _known(key)
+    if known is not None:
+        return known
     owner, _, name = key.rpartition(".")
     target = OmegaConf.select(values, f"{owner}._target_")
     return Key(type(OmegaConf.select(values, key)) if target is None else _hints(target)[name])
+
+
+@lru_cache(maxsize=4096)
+def _known(key: str) -> Key | None:
+    """Returns what a key may be that is no constructor's."""
+    return next((it for pattern, it in _KEYS.items() if fnmatchcase(key, pattern)), None)
 
 
 @lru_cache(maxsize=256)

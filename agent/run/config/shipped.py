@@ -37,7 +37,7 @@ def compose_shipped(choices: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]
 
 @lru_cache(maxsize=64)
 def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
-    repository = CachingConfigRepository(_ShippedRepository())
+    repository = _repository()
     composed = create_defaults_list(
         repo=repository,
         config_name=_MAIN,
@@ -51,6 +51,12 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
         assert loaded is not None
         values.merge_with(ConfigLoaderImpl._embed_result_config(loaded, default.package).config)
     return values, dict(composed.overrides.known_choices)
+
+
+@lru_cache(maxsize=1)
+def _repository() -> CachingConfigRepository:
+    """Returns the shipped yamls, each of which is read once; who composes them changes none."""
+    return CachingConfigRepository(_ShippedRepository())
 
 
 class _ShippedRepository(ConfigRepository):
