@@ -12,10 +12,14 @@ from agent.run.config.schema import Binding, Key, binding, is_leaf, key_of
 
 
 def every_config():
-    """Yields a config with each yaml of each group, so that every shipped key is in one of them."""
-    for group, names in group_names().items():
-        for name in names:
-            yield compose_config([f"{group}=[{name}]" if group in ("cost", "critic") else f"{group}={name}"])
+    """Yields configs in which each yaml of each group is at least once, so that every shipped key is in one of them."""
+    groups = group_names()
+    for recipe in groups.pop("recipe"):
+        yield compose_config([f"recipe={recipe}"])
+    for index in range(max(map(len, groups.values()))):
+        chosen = {group: names[index % len(names)] for group, names in groups.items()}
+        many = {group: f"[{chosen.pop(group)}]" for group in ("cost", "critic")}
+        yield compose_config(["recipe=none", *(f"{group}={name}" for group, name in (chosen | many).items())])
 
 
 def test_every_shipped_value_is_one_that_the_schema_admits():
