@@ -323,7 +323,7 @@ class JEPA(nn.Module):
             ValueError: The context has too few frames, or the actions another size.
         """
         encoded = self.action_encoder(actions[:, None])[:, 0]
-        _, foreseen = self.dynamics.step(self._state(context, actions), encoded)
+        _, foreseen = self.dynamics.predict(self._state(context, actions), encoded)
         if self.latent is None:
             return Explanation(foreseen, squared_error(foreseen, observed, seen))
         return self.latent.explain(Transition(context.embeddings[:, -1], encoded, foreseen), observed, seen)
@@ -347,11 +347,10 @@ class JEPA(nn.Module):
         encoded = self.action_encoder(actions.reshape(batch * num_samples, horizon, action_dim))
         predictions = []
         for step, action in enumerate(encoded.unbind(dim=1)):
-            after, prediction = self.dynamics.step(state, action)
+            foretold, prediction = self.dynamics.predict(state, action)
             if self.latent is not None:
                 prediction = newest = complete(step, Transition(newest, action, prediction))
-                after = self.dynamics.follow(state, action, prediction)
-            state = after
+            state = self.dynamics.take_in(foretold, prediction)
             predictions.append(prediction)
         return torch.stack(predictions, dim=1).view(batch, num_samples, horizon, self.embed_dim)
 

@@ -5,7 +5,8 @@ split. At each model step until it first reaches the goal, the control steps tha
 with what costs say: the goal distance, each critic, and the agent's whole cost without its critics and with them.
 
 Seen: the cost of the embedding of what is observed. Imagined: the cost of the trajectory that the world model imagines
-under the expert's own next actions, against the steps that are left after it.
+under the expert's own next actions, against the steps that are left after it. It is imagined as the agent would: from
+all that came until then, and under as many futures as its last rule says, which count as they do there.
 
 Pooled: over all moments of all episodes. Within: in each episode, then the mean over episodes. The 95 % intervals are
 of a bootstrap over episodes, and the differences to the goal distance are paired.
@@ -25,11 +26,14 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
+from agent.actions import still_action
 from agent.cost.types import Cost, CostModule
 from agent.evaluation.baselines import make_baseline
 from agent.evaluation.results import write_results
 from agent.evaluation.seeds import episode_seeds
+from agent.futures import Futures
 from agent.goal import make_goals
+from agent.run.config.building import build
 from agent.run.config.composing import Config
 from agent.run.stages.finished_run import load_modules_for
 from agent.run.stages.loading import build_terms
@@ -38,6 +42,7 @@ from agent.run.stages.modules import Modules
 from agent.run.stages.vision import configured_task, task_factory
 from benchmarks.agent.finished_runs import SETTINGS, FinishedRun, bootstrap_interval
 from benchmarks.arguments import call, read_settings
+from benchmarks.planners.shipped import generator
 from benchmarks.tables import table
 from envs.episodes.rollout import rollout
 from envs.types import Readings, Task
@@ -60,14 +65,18 @@ class Way:
     """An expert's episode until it first reaches the goal.
 
     Attributes:
+        seed: Of the episode.
         embeddings: `[num_steps + 1, embed_dim]`, at each control step.
         actions: `[num_steps, action_dim]`.
         goal: Of one problem.
+        contexts: What the world model knows of the episode at each model step, of one problem.
     """
 
+    seed: int
     embeddings: Tensor
     actions: Tensor
     goal: LatentGoal
+    contexts: tuple[LatentContext, ...]
 
     @property
     def num_steps(self) -> int:
@@ -105,9 +114,10 @@ def main() -> None:
 
     ways = expert_ways(run.config, task, modules, episode_seeds("validation", settings.num_episodes))
     model = modules.world_model
+    futures = build(values.configurator, **build_terms(run.config, modules)).configurations[-1].futures
     pricings: dict[str, Pricing] = {
         "seen": lambda way, cost: price_seen(way, cost, action_repeat=model.action_repeat),
-        "imagined": lambda way, cost: price_imagined(way, cost, model, horizon=horizon),
+        "imagined": lambda way, cost: price_imagined(way, cost, model, futures=futures, horizon=horizon),
     }
     findings = {"schema": SCHEMA, **run.describe(horizon=horizon, num_asked=settings.num_episodes)}
     for name, pricing in pricings.items():
@@ -135,6 +145,7 @@ def expert_ways(config: Config, task: Task, modules: Modules, seeds: Sequence[in
     The expert acts where goals are places; what it did is done once more where the agent's cameras look.
     """
     model, num_steps = modules.world_model, modules.spec.num_steps
+    still = torch.from_numpy(still_action(modules.spec.actions, None)).float()
     plain = task_factory(config)(vision=None, film_size=None)
     expert = make_baseline("expert", plain)
     ways = []
@@ -145,14 +156,34 @@ def expert_ways(config: Config, task: Task, modules: Modules, seeds: Sequence[in
             continue
         arrived = int(episode.is_success.argmax())
         readings = {name: torch.from_numpy(episode.observations[name][: arrived + 1])[None] for name in model.blocks}
+        embeddings, actions = model.encode(readings)[0], torch.from_numpy(episode.actions[:arrived])
         ways.append(
             Way(
-                embeddings=model.encode(readings)[0],
-                actions=torch.from_numpy(episode.actions[:arrived]),
+                seed=seed,
+                embeddings=embeddings,
+                actions=actions,
                 goal=model.encode_goal(make_goals(shown.goal, modules.spec, sensors=model.blocks)[0]),
+                contexts=follow(model, embeddings, actions, still=still),
             )
         )
     return ways
+
+
+def follow(model: JEPA, embeddings: Tensor, actions: Tensor, *, still: Tensor) -> tuple[LatentContext, ...]:
+    """Returns what a world model knows of an episode at each model step, as an actor carries it; see `Way`.
+
+    Args:
+        model: Whose steps they are.
+        embeddings: `[num_steps + 1, embed_dim]`, at each control step.
+        actions: `[num_steps, action_dim]`.
+        still: `[action_dim]`, the action before the episode.
+    """
+    repeat = model.action_repeat
+    contexts = [LatentContext.at_rest(embeddings[:1], context_length=model.least_context, still=still.repeat(repeat))]
+    for now in range(repeat, len(embeddings), repeat):
+        done = actions[now - repeat : now].reshape(1, -1)
+        contexts.append(model.follow(contexts[-1], done, embeddings[now, None]))
+    return tuple(contexts)
 
 
 def costs(config: Config, modules: Modules) -> dict[str, Cost]:
@@ -177,34 +208,28 @@ def price_seen(way: Way, cost: Cost, *, action_repeat: int) -> tuple[Array, Arra
     trajectory = LatentTrajectory(
         embeddings=states[:, None, None], actions=still[:, None, None], previous_action=still, start=states
     )
-    return _priced(cost, trajectory, way), (way.num_steps - times).numpy().astype(np.float64)
+    goal = LatentGoal(embedding=way.goal.embedding.expand(len(times), -1), mask=way.goal.mask.expand(len(times), -1))
+    prices = cost(trajectory, goal)[:, 0]
+    return prices.numpy().astype(np.float64), (way.num_steps - times).numpy().astype(np.float64)
 
 
 @torch.no_grad()
-def price_imagined(way: Way, cost: Cost, model: JEPA, *, horizon: int) -> tuple[Array, Array]:
-    """Prices, at each moment, what the model imagines under the next actions, as far as they lie before the goal."""
+def price_imagined(way: Way, cost: Cost, model: JEPA, *, futures: Futures, horizon: int) -> tuple[Array, Array]:
+    """Prices, at each moment, what the model imagines under the next actions, as far as they lie before the goal.
+
+    Every cost is told of the same futures.
+    """
     repeat = model.action_repeat
-    if way.num_steps < horizon * repeat:
-        return np.empty(0), np.empty(0)
-    times = torch.arange(0, way.num_steps - horizon * repeat + 1, repeat)
-    future = way.actions[times[:, None] + torch.arange(horizon * repeat)]  # [num_moments, horizon * repeat, action_dim]
-    context = _context(way, times, length=model.context_length, action_repeat=repeat)
-    trajectory = model.rollout(context, future.view(len(times), 1, horizon, -1))
-    return _priced(cost, trajectory, way), (way.num_steps - times - horizon * repeat).numpy().astype(np.float64)
-
-
-def _context(way: Way, times: Tensor, *, length: int, action_repeat: int) -> LatentContext:
-    """Returns the newest moments; the first is repeated, at rest, where there are fewer."""
-    past = (times[:, None] - action_repeat * torch.arange(length - 1, -1, -1)).clamp(min=0)  # [num_moments, length]
-    led_there = (past[:, :, None] - action_repeat + torch.arange(action_repeat)).clamp(min=0)
-    actions = way.actions[led_there].flatten(2) * (past > 0)[:, :, None]
-    return LatentContext(embeddings=way.embeddings[past], actions=actions[:, 1:], previous_action=actions[:, -1])
-
-
-def _priced(cost: Cost, trajectory: LatentTrajectory, way: Way) -> Array:
-    num_moments = len(trajectory.embeddings)
-    goal = LatentGoal(embedding=way.goal.embedding.expand(num_moments, -1), mask=way.goal.mask.expand(num_moments, -1))
-    return cost(trajectory, goal)[:, 0].numpy().astype(np.float64)
+    times = range(0, way.num_steps - horizon * repeat + 1, repeat)
+    prices = np.empty(len(times))
+    for moment, time in enumerate(times):
+        drawn = futures.draw([generator(way.seed, moment)], horizon=horizon, latent_dim=model.latent_dim)
+        latents = None if drawn is None else drawn.latents
+        ahead = way.actions[time : time + horizon * repeat].view(1, 1, horizon, -1)
+        actions = ahead.expand(-1, 1 if latents is None else latents.shape[1], -1, -1)
+        trajectory = model.rollout(way.contexts[moment], actions, latents)
+        prices[moment] = futures.reduce(cost(trajectory, way.goal)[:, None])
+    return prices, np.array([way.num_steps - time - horizon * repeat for time in times], dtype=np.float64)
 
 
 def correlate(

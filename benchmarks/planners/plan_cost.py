@@ -9,7 +9,8 @@ evaluations, and the figure is that of the second try.
 
 Cold: the first call of an episode. Warm: a planner plans with its yaml's own evaluations, the first step of its plan is
 executed in the simulator, and the call that counts is the next one, at what is observed then, against a bar of its own.
-The bounds are the box alone, without a limit on changes.
+The bounds are the box alone, without a limit on changes. All else is the agent's: what its world model knows of the
+episode so far, and under how many futures, drawn anew for each moment, a plan is priced.
 
 `split=validation num_problems=50` are the problems to tune on; `planners=[cem,mppi]` takes some of the planners, and
 `change.cem.num_samples=64` tries another value.
@@ -60,12 +61,14 @@ class Situation:
     Attributes:
         seed: Of the episode.
         physics: The simulator's state.
+        step: Model steps that the agent has acted in it.
         context: What the agent's world model knows of the episode so far.
         goal: What it pursues.
     """
 
     seed: int
     physics: NDArray[np.float64]
+    step: int
     context: LatentContext
     goal: LatentGoal
 
@@ -109,7 +112,9 @@ class Lab:
             frame = task.step(action)
             action = agent.act(frame.readings)
         assert agent.state.context is not None
-        return Situation(seed=seed, physics=task.save(), context=agent.state.context, goal=agent.state.goal)
+        return Situation(
+            seed=seed, physics=task.save(), step=num_steps, context=agent.state.context, goal=agent.state.goal
+        )
 
     @torch.no_grad()
     def after(self, situation: Situation, action: Tensor) -> Situation:
@@ -120,7 +125,7 @@ class Lab:
         sensors = {name: torch.from_numpy(observed[name])[None, None] for name in self._model.blocks}
         done = action.repeat(self._model.action_repeat)
         context = self._model.follow(situation.context, done[None], self._model.encode(sensors)[:, 0])
-        return replace(situation, physics=self._task.save(), context=context)
+        return replace(situation, physics=self._task.save(), step=situation.step + 1, context=context)
 
     def objective(self, situation: Situation) -> ImaginedCost:
         """Returns what the agent would minimise there."""
@@ -130,6 +135,9 @@ class Lab:
             context=situation.context,
             goal=situation.goal,
             action_repeat=self._model.action_repeat,
+            futures=self._configuration.futures.draw(
+                [generator(situation.seed, situation.step)], horizon=self.horizon, latent_dim=self._model.latent_dim
+            ),
         )
 
     @torch.no_grad()

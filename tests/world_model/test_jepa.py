@@ -1,3 +1,4 @@
+from collections import Counter
 from functools import partial
 
 import pytest
@@ -245,6 +246,18 @@ def test_a_rollout_under_a_luck_is_the_dynamics_and_the_latent_variable_step_by_
         transition = Transition(before[:, -1], action, prediction)
         completed = model.latent.imagine(transition, latents[:, :, step].flatten(0, 1))
         torch.testing.assert_close(states[:, :, step].flatten(0, 1), completed)
+
+
+def test_several_futures_ask_no_more_of_the_dynamics_than_one(build_model, dynamics):
+    counts = []
+    for latent, latents in ((no_latent, None), (DISCRETE, torch.rand(3, 5, 4, 1))):
+        model, calls = with_random_weights(build_model(context_length=2, dynamics=dynamics, latent=latent)), Counter()
+        context, actions = context_of(model), candidates(model)
+        for name, module in model.dynamics.named_modules():
+            module.register_forward_hook(lambda *_, name=name, calls=calls: calls.update([name]))
+        model.rollout(context, actions, latents)
+        counts.append(calls)
+    assert counts[0] == counts[1] and counts[0].total() > 0
 
 
 def test_latents_of_another_shape_are_refused(build_model):

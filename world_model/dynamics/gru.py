@@ -53,18 +53,16 @@ class GRUDynamics(Dynamics):
             hidden = last.transpose(0, 1)
         return embeddings[:, -1], hidden
 
-    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
-        """Goes on by what came; see `Dynamics.follow`."""
-        (_, hidden), _ = self.step(state, action)
-        return embedding, hidden
-
-    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        """Goes on by one action; see `Dynamics.step`."""
+    def predict(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Tells where an action leads, and the hidden state after it; see `Dynamics.predict`."""
         newest, hidden = state
         inputs = torch.cat([self._layout.seen(newest), action], dim=1)[:, None]
         output, last = self.memory(inputs, hidden.transpose(0, 1).contiguous())
-        prediction = newest + self.change(output[:, 0])
-        return (prediction, last.transpose(0, 1)), prediction
+        return (last.transpose(0, 1),), newest + self.change(output[:, 0])
+
+    def take_in(self, foretold: State, embedding: Tensor) -> State:
+        """Goes on by what came; see `Dynamics.take_in`."""
+        return embedding, *foretold
 
     def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""

@@ -102,22 +102,26 @@ class MemoryDynamics(Dynamics):
             state, _ = self.foresee(state, actions, embeddings[:, 1:])
         return state
 
-    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
-        """Goes on by what came, and writes it; see `Dynamics.follow`."""
-        attention, features, prediction = self._consider(state, action)
-        return self._write(state, attention, features, prediction, embedding)
+    def predict(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Tells where an action leads, what was made of what was read, and where; see `Dynamics.predict`."""
+        newest, values = state
+        attention = self._attention(newest, action)
+        features: Tensor = self.features(torch.cat([self._layout.seen(newest), action, read(values, attention)], dim=1))
+        prediction: Tensor = newest + self.change(features)
+        return (values, attention, features, prediction), prediction
 
-    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        """Goes on by one action; see `Dynamics.step`."""
-        attention, features, prediction = self._consider(state, action)
-        return self._write(state, attention, features, prediction, prediction), prediction
+    def take_in(self, foretold: State, embedding: Tensor) -> State:
+        """Goes on by what came, and writes it; see `Dynamics.take_in`."""
+        values, attention, features, prediction = foretold
+        written = self.written(torch.cat([features, embedding - prediction], dim=1)).tanh()
+        return embedding, update(values, attention, written)
 
     def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame, one after the other; see `Dynamics.foresee`."""
         predictions = []
         for action, embedding in zip(actions.unbind(dim=1), embeddings.unbind(dim=1), strict=True):
-            attention, features, prediction = self._consider(state, action)
-            state = self._write(state, attention, features, prediction, embedding)
+            foretold, prediction = self.predict(state, action)
+            state = self.take_in(foretold, embedding)
             predictions.append(prediction)
         return state, torch.stack(predictions, dim=1)
 
@@ -125,7 +129,7 @@ class MemoryDynamics(Dynamics):
         """Returns what the memory holds, and where it is read for an action.
 
         Args:
-            state: Of `begin`, `follow` or `step`.
+            state: Of `begin`, `take_in`, `follow` or `step`.
             action: `[rows, action_dim]`.
         """
         return MemoryContents(keys=self.keys, values=state[1], attention=self._attention(state[0], action))
@@ -135,19 +139,6 @@ class MemoryDynamics(Dynamics):
         query: Tensor = self.query(torch.cat([self._layout.seen(newest), action], dim=1))
         matches = query @ self.keys.T / self.keys.shape[1] ** 0.5
         return torch.softmax(matches, dim=1)
-
-    def _consider(self, state: State, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns where the memory is read, what is made of it `[rows, hidden_dim]`, and what is predicted."""
-        newest, values = state
-        attention = self._attention(newest, action)
-        features: Tensor = self.features(torch.cat([self._layout.seen(newest), action, read(values, attention)], dim=1))
-        prediction: Tensor = newest + self.change(features)
-        return attention, features, prediction
-
-    def _write(self, state: State, attention: Tensor, features: Tensor, prediction: Tensor, embedding: Tensor) -> State:
-        """Returns the state at an embedding that was predicted otherwise, or as it is."""
-        written = self.written(torch.cat([features, embedding - prediction], dim=1)).tanh()
-        return embedding, update(state[1], attention, written)
 
 
 def read(values: Tensor, attention: Tensor) -> Tensor:

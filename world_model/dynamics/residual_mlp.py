@@ -53,22 +53,21 @@ class ResidualMLPDynamics(Dynamics):
         older = embeddings.shape[1] - self._context_length
         return embeddings[:, older:], actions[:, older:].flatten(1)
 
-    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
-        """Goes on by what came, and forgets the oldest frame; see `Dynamics.follow`."""
+    def predict(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Tells where an action leads, and forgets the oldest frame; see `Dynamics.predict`."""
         embeddings, actions = state
-        newest = embedding[:, None]
-        if self._context_length > 1:
-            newest = torch.cat([embeddings[:, 1:], newest], dim=1)
-            actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
-        return newest, actions
+        known = torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
+        return self._without_oldest(state, action), embeddings[:, -1] + self.change(known)
 
-    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        """Goes on by one action; see `Dynamics.step`."""
-        embeddings, actions = state
-        prediction = embeddings[:, -1] + self.change(
-            torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
-        )
-        return self.follow(state, action, prediction), prediction
+    def take_in(self, foretold: State, embedding: Tensor) -> State:
+        """Goes on by what came; see `Dynamics.take_in`."""
+        embeddings, actions = foretold
+        newest = embedding[:, None]
+        return torch.cat([embeddings, newest], dim=1) if self._context_length > 1 else newest, actions
+
+    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
+        """Goes on by what came, whatever would have been predicted; see `Dynamics.follow`."""
+        return self.take_in(self._without_oldest(state, action), embedding)
 
     def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts from every stretch that is as long as the context; see `Dynamics.foresee`."""
@@ -81,3 +80,10 @@ class ResidualMLPDynamics(Dynamics):
         ]  # each [rows, time, context * size]
         predictions = frames[:, self._context_length - 1 : -1] + self.change(torch.cat(stretches, dim=2))
         return self.begin(frames, done), predictions
+
+    def _without_oldest(self, state: State, action: Tensor) -> State:
+        """Returns the embeddings that are still seen behind an action, and the actions after them, it among them."""
+        embeddings, actions = state
+        if self._context_length > 1:
+            actions = torch.cat([actions, action], dim=1)[:, action.shape[1] :]
+        return embeddings[:, 1:], actions

@@ -71,17 +71,15 @@ class TransformerDynamics(Dynamics):
             _, caches = self._read(embeddings[:, :-1], actions, caches)
         return embeddings[:, -1], *caches
 
-    def follow(self, state: State, action: Tensor, embedding: Tensor) -> State:
-        """Goes on by what came; see `Dynamics.follow`."""
-        (_, *caches), _ = self.step(state, action)
-        return embedding, *caches
-
-    def step(self, state: State, action: Tensor) -> tuple[State, Tensor]:
-        """Goes on by one action; see `Dynamics.step`."""
+    def predict(self, state: State, action: Tensor) -> tuple[State, Tensor]:
+        """Tells where an action leads, and the caches after it; see `Dynamics.predict`."""
         newest, *caches = state
         changes, caches = self._read(newest[:, None], action[:, None], caches)
-        prediction = newest + changes[:, 0]
-        return (prediction, *caches), prediction
+        return tuple(caches), newest + changes[:, 0]
+
+    def take_in(self, foretold: State, embedding: Tensor) -> State:
+        """Goes on by what came; see `Dynamics.take_in`."""
+        return embedding, *foretold
 
     def foresee(self, state: State, actions: Tensor, embeddings: Tensor) -> tuple[State, Tensor]:
         """Predicts behind every frame in one pass; see `Dynamics.foresee`."""

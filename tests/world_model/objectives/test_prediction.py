@@ -20,13 +20,13 @@ class Adding(Dynamics):
     def begin(self, embeddings, actions):
         return embeddings, actions
 
-    def follow(self, state, action, embedding):
-        raise NotImplementedError
-
-    def step(self, state, action):
+    def predict(self, state, action):
         frames, done = state[0], torch.cat([state[1], action[:, None]], dim=1)
         prediction = frames[:, -1] + done[:, -1] + (frames[:, :-1] + done[:, :-1]).sum(dim=1) / 100
-        return (torch.cat([frames[:, 1:], prediction[:, None]], dim=1), done[:, 1:]), prediction
+        return (frames[:, 1:], done[:, 1:]), prediction
+
+    def take_in(self, foretold, embedding):
+        return torch.cat([foretold[0], embedding[:, None]], dim=1), foretold[1]
 
     def foresee(self, state, actions, embeddings):
         raise NotImplementedError

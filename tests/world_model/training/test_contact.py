@@ -42,15 +42,14 @@ class Wrong(Dynamics):
     def begin(self, embeddings, actions):
         return (embeddings[:, -1],)
 
-    def step(self, state, action):
-        prediction = state[0] + torch.cat([action, torch.full_like(action, DRIFT)], dim=1)
-        return (prediction,), prediction
+    def predict(self, state, action):
+        return (), state[0] + torch.cat([action, torch.full_like(action, DRIFT)], dim=1)
 
     @property
     def least_context(self):
         return 1
 
-    def follow(self, state, action, embedding):
+    def take_in(self, foretold, embedding):
         return (embedding,)
 
     def foresee(self, state, actions, embeddings):

@@ -578,14 +578,13 @@ class TrueDynamics(Dynamics):
     def begin(self, embeddings, actions):
         return (embeddings[:, -1],)
 
-    def follow(self, state, action, embedding):
-        return (embedding,)
-
-    def step(self, state, action):
+    def predict(self, state, action):
         position, velocity = state[0].chunk(2, dim=1)
         velocity = 0.7 * velocity + 0.3 * action
-        prediction = torch.cat([position + velocity, velocity], dim=1)
-        return (prediction,), prediction
+        return (), torch.cat([position + velocity, velocity], dim=1)
+
+    def take_in(self, foretold, embedding):
+        return (embedding,)
 
     def foresee(self, state, actions, embeddings):
         raise NotImplementedError
