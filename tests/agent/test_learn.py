@@ -45,6 +45,7 @@ SMALL = (
     "predictor.hidden_dim=8",
     "predictor.num_layers=1",
     "training.num_steps=6",
+    "dynamics_training.num_steps=0",
     "training.batch_size=8",
     "training.rollout_length=2",
     "training.num_validation_windows=8",

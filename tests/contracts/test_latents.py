@@ -18,10 +18,10 @@ from world_model.layout import Layout
 from world_model.objectives.prediction import predictions
 from world_model.types import LatentContext
 
-BLOCKS = {"tip": slice(0, 2), "block": slice(2, 4), "bar": slice(4, 5)}
+BLOCKS = {"tip": slice(0, 2), "block": slice(2, 4), "bar": slice(4, 5), "camera": slice(5, 25)}
 LAYOUT = Layout(BLOCKS)
 EMBED_DIM, ACTION_DIM, ROWS = LAYOUT.embed_dim, 3, 6
-OWN = torch.tensor([False, False, True, True, True])
+OWN = torch.arange(EMBED_DIM) >= BLOCKS["tip"].stop
 
 
 @pytest.fixture(scope="module", params=sorted(set(group_names()["latent"]) - {"none"}))
