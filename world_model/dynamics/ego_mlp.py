@@ -4,13 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count
-from world_model.dynamics.gated_mlp import GatedChange
-from world_model.dynamics.residual_mlp import ResidualMLPDynamics
+from world_model.dynamics.gated_mlp import GatedMLPDynamics
 from world_model.layout import Layout
-from world_model.perceptron import hidden_layers
+from world_model.perceptron import hidden_layers, zero_linear
 
 
-class EgoMLPDynamics(ResidualMLPDynamics):
+class EgoMLPDynamics(GatedMLPDynamics):
     """Predicts the robot from itself and its commands alone, and gated changes of the world from both.
 
     A block of more than `ego_dim` numbers, as a camera's, has two parts. Its first `ego_dim` numbers are to tell of the
@@ -49,28 +48,21 @@ class EgoMLPDynamics(ResidualMLPDynamics):
         )
         check_count("ego_dim", ego_dim, least=1)
         sizes = {name: block.stop - block.start for name, block in layout.blocks.items()}
-        if max(sizes.values()) <= ego_dim:
-            raise ValueError(f"ego_dim must be below the size of a block, got {ego_dim} of blocks {sizes}")
         of_robot = torch.zeros(layout.seen_dim, dtype=torch.bool)
-        for block in layout.blocks.values():
-            if block.stop - block.start > ego_dim:
+        for name, block in layout.blocks.items():
+            if sizes[name] > ego_dim:
                 of_robot[block.start : block.start + ego_dim] = True
+        if not of_robot.any():
+            raise ValueError(f"ego_dim must be below the size of a block, got {ego_dim} of blocks {sizes}")
         of_commands = torch.ones(context_length * action_dim, dtype=torch.bool)
         numbers = of_robot.nonzero()[:, 0]
-        ego = nn.Linear(hidden_dim, len(numbers))
-        nn.init.zeros_(ego.weight)
-        nn.init.zeros_(ego.bias)
+        known_dim = context_length * (len(numbers) + action_dim)
         self.change = EgoChange(
             world=self.change,
-            ego=nn.Sequential(
-                *hidden_layers(context_length * (len(numbers) + action_dim), hidden_dim, num_layers), ego
-            ),
+            ego=nn.Sequential(*hidden_layers(known_dim, hidden_dim, num_layers), zero_linear(hidden_dim, len(numbers))),
             known=torch.cat([of_robot.repeat(context_length), of_commands]).nonzero()[:, 0],
             changed=numbers,
         )
-
-    def _writing(self, hidden: nn.Sequential, change: nn.Linear) -> nn.Module:
-        return GatedChange(hidden, change)
 
 
 class EgoChange(nn.Module):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
+from world_model.perceptron import zero_linear
 
 
 class GRUDynamics(Dynamics):
@@ -35,9 +36,7 @@ class GRUDynamics(Dynamics):
         check_count("num_layers", num_layers, least=1)
         self._layout = layout
         self.memory = nn.GRU(layout.seen_dim + action_dim, hidden_dim, num_layers, batch_first=True)
-        self.change = nn.Linear(hidden_dim, layout.embed_dim)
-        nn.init.zeros_(self.change.weight)
-        nn.init.zeros_(self.change.bias)
+        self.change = zero_linear(hidden_dim, layout.embed_dim)
 
     @property
     def least_context(self) -> int:

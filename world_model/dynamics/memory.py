@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
-from world_model.perceptron import hidden_layers
+from world_model.perceptron import hidden_layers, zero_linear
 
 LARGEST_MEMORY = 2**16
 """Numbers of one memory. A planner carries one for each of its candidates: a thousand of these take 256 MiB."""
@@ -86,9 +86,7 @@ class MemoryDynamics(Dynamics):
         self.query = _perceptron(seen, hidden_dim, num_layers=1, output_dim=key_dim)
         self.features = _perceptron(seen + value_dim, hidden_dim, num_layers=num_layers, output_dim=None)
         self.written = _perceptron(hidden_dim + layout.embed_dim, hidden_dim, num_layers=1, output_dim=value_dim)
-        self.change = nn.Linear(hidden_dim, layout.embed_dim)
-        nn.init.zeros_(self.change.weight)
-        nn.init.zeros_(self.change.bias)
+        self.change = zero_linear(hidden_dim, layout.embed_dim)
 
     @property
     def least_context(self) -> int:

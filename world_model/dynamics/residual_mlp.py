@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from jepa_mpc.ranges import check_count
 from world_model.dynamics.base import Dynamics, State
 from world_model.layout import Layout
-from world_model.perceptron import hidden_layers
+from world_model.perceptron import hidden_layers, zero_linear
 
 
 class ResidualMLPDynamics(Dynamics):
@@ -34,9 +34,7 @@ class ResidualMLPDynamics(Dynamics):
         self._context_length, self._layout = context_length, layout
         input_dim = context_length * (layout.seen_dim + action_dim)
         layers = hidden_layers(input_dim, hidden_dim, num_layers)
-        last = nn.Linear(hidden_dim, layout.embed_dim)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        last = zero_linear(hidden_dim, layout.embed_dim)
         self.change: nn.Module = self._writing(nn.Sequential(*layers), last)
 
     def _writing(self, hidden: nn.Sequential, change: nn.Linear) -> nn.Module:

@@ -7,6 +7,7 @@ from jepa_mpc.ranges import check_count, check_number
 from world_model.dynamics.base import Dynamics, State
 from world_model.dynamics.causal_attention import Cache, CausalAttention
 from world_model.layout import Layout
+from world_model.perceptron import zero_linear
 
 
 class TransformerDynamics(Dynamics):
@@ -55,9 +56,9 @@ class TransformerDynamics(Dynamics):
         self._layout = layout
         self.frames = nn.Linear(layout.seen_dim, width)
         self.conditions = nn.Sequential(nn.Linear(action_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.modulation = _zero_linear(width, 2 * width)
+        self.modulation = zero_linear(width, 2 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.change = _zero_linear(width, layout.embed_dim)
+        self.change = zero_linear(width, layout.embed_dim)
 
     @property
     def least_context(self) -> int:
@@ -117,7 +118,7 @@ class ConditionedLayer(nn.Module):
 
     def __init__(self, *, width: int, num_heads: int, reach: int, mlp_ratio: int, dropout: float) -> None:
         super().__init__()
-        self.modulation = _zero_linear(width, 6 * width)
+        self.modulation = zero_linear(width, 6 * width)
         self.attention_norm = nn.LayerNorm(width, elementwise_affine=False)
         self.attention = CausalAttention(width=width, num_heads=num_heads, reach=reach)
         self.mlp_norm = nn.LayerNorm(width, elementwise_affine=False)
@@ -142,10 +143,3 @@ class ConditionedLayer(nn.Module):
             self.mlp(self.mlp_norm(tokens) * (1 + mlp_scale) + mlp_shift)
         )
         return changed, cache
-
-
-def _zero_linear(input_dim: int, output_dim: int) -> nn.Linear:
-    layer = nn.Linear(input_dim, output_dim)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from jepa_mpc.ranges import check_count
-from world_model.perceptron import hidden_layers
+from world_model.perceptron import hidden_layers, zero_linear
 
 
 class MLPEncoder(nn.Module):
@@ -36,10 +36,7 @@ class MLPEncoder(nn.Module):
         nn.init.orthogonal_(self.linear.weight)
         self.curved: nn.Module | None = None
         if layers:
-            last = nn.Linear(hidden_dim, embed_dim)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.curved = nn.Sequential(*layers, last)
+            self.curved = nn.Sequential(*layers, zero_linear(hidden_dim, embed_dim))
 
     def forward(self, readings: Tensor) -> Tensor:
         """Embeds normalised readings: `[rows, *input_shape]` to `[rows, embed_dim]`."""

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from jepa_mpc.ranges import check_count, check_number
 from world_model.layout import Layout
-from world_model.perceptron import hidden_layers
+from world_model.perceptron import hidden_layers, zero_linear
 from world_model.types import Explanation
 
 INFORMATION = "information"
@@ -174,7 +174,4 @@ class Term(nn.Module):
 
 def perceptron(input_dim: int, hidden_dim: int, output_dim: int) -> nn.Sequential:
     """Returns a perceptron of two hidden layers whose first outputs are 0, as odds that are even."""
-    last = nn.Linear(hidden_dim, output_dim)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)
-    return nn.Sequential(*hidden_layers(input_dim, hidden_dim, 2), last)
+    return nn.Sequential(*hidden_layers(input_dim, hidden_dim, 2), zero_linear(hidden_dim, output_dim))
