@@ -54,8 +54,10 @@ class ResidualMLPDynamics(Dynamics):
     def predict(self, state: State, action: Tensor) -> tuple[State, Tensor]:
         """Tells where an action leads, and forgets the oldest frame; see `Dynamics.predict`."""
         embeddings, actions = state
-        known = torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
-        return self._without_oldest(state, action), embeddings[:, -1] + self.change(known)
+        prediction = embeddings[:, -1] + self.change(
+            torch.cat([self._layout.seen(embeddings).flatten(1), actions, action], dim=1)
+        )
+        return self._without_oldest(state, action), prediction
 
     def take_in(self, foretold: State, embedding: Tensor) -> State:
         """Goes on by what came; see `Dynamics.take_in`."""
