@@ -57,6 +57,25 @@ def test_every_recipe_composes(recipe):
     assert compose_config([f"recipe={recipe}"]).choices["recipe"] == recipe
 
 
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["env=fetch_push", "exploration=held_random"], "exploration"),  # whose recipe tells another of hand and area
+        (["env=push_two", "predictor=transformer"], "predictor"),
+        (["env=push", "cost=[goal_distance]"], "cost"),
+        (["env=push", "world_model=jepa"], "world_model"),
+    ],
+)
+def test_what_a_recipe_sets_of_a_group_falls_away_where_another_choice_has_no_such_key(overrides, key):
+    bare = compose_config([*overrides, "recipe=none"]).values[key]
+    assert compose_config(overrides).values[key].keys() == bare.keys()
+
+
+def test_a_recipes_values_stay_where_its_own_choice_is_named():
+    for overrides in ([], ["world_model=jepa", "exploration=contact_seeking", "predictor=gated_mlp", "policy=mlp"]):
+        assert compose_config(["env=push", *overrides]).plain() == compose_config(["env=push"]).plain()
+
+
 def test_another_applications_hydra_neither_matters_nor_notices(tmp_path):
     alone = compose_config(["planner=icem"]).plain()
     assert not GlobalHydra.instance().is_initialized()

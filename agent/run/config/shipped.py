@@ -23,6 +23,9 @@ _MAIN = "run"
 def compose_shipped(choices: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """Composes the shipped yamls.
 
+    What a recipe sets of a group falls away with the recipe's choice of it: where `choices` name another that has no
+    such key, there is nothing to be set.
+
     Args:
         choices: Overrides of config groups as Hydra spells them: `env=push`, `critic=[a,b]`, `~policy`.
 
@@ -45,12 +48,31 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
         prepend_hydra=False,
         skip_missing=False,
     )
+    chosen = {choice.lstrip("~").partition("=")[0] for choice in choices}
     values = OmegaConf.create()
     for default in composed.defaults:
         loaded = repository.load_config(str(default.config_path))
         assert loaded is not None
-        values.merge_with(ConfigLoaderImpl._embed_result_config(loaded, default.package).config)
+        added = ConfigLoaderImpl._embed_result_config(loaded, default.package).config
+        if default.package == "":  # a recipe or an experiment, which sets values of many groups
+            added = copy.deepcopy(added)  # what was read once serves all
+            for group in chosen.intersection(added):
+                if group in values:
+                    _drop_unknown(added[group], values[group])
+                else:
+                    del added[group]
+        values.merge_with(added)
     return values, dict(composed.overrides.known_choices)
+
+
+def _drop_unknown(changes: Any, known: Any) -> None:
+    """Drops from changes each key that is not among the known ones; a mapping that is empty or null takes any."""
+    if isinstance(changes, DictConfig) and isinstance(known, DictConfig) and known:
+        for key in list(changes):
+            if key in known:
+                _drop_unknown(changes._get_node(key), known._get_node(key))
+            else:
+                del changes[key]
 
 
 @lru_cache(maxsize=1)
