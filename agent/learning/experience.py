@@ -87,16 +87,19 @@ class Split:
         return cls(learned=torch.from_numpy(learned), held_out=torch.from_numpy(held_out))
 
 
-def embed_episodes(world_model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None) -> Experience:
+def embed_episodes(
+    world_model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None, keep: bool = True
+) -> Experience:
     """Embeds every recorded frame with the frozen world model, wherever that is; the embeddings are on the CPU.
 
     Args:
         world_model: In evaluation mode.
         dataset: What was recorded.
         cache: Where the embeddings are kept, or None; see `embed_dataset`.
+        keep: Whether those that are made are kept there.
     """
     return Experience(
-        embeddings=embed_dataset(world_model, dataset, cache=cache),
+        embeddings=embed_dataset(world_model, dataset, cache=cache, keep=keep),
         actions=torch.from_numpy(np.array(dataset.actions)),
         lengths=torch.from_numpy(dataset.lengths),
         blocks=dict(world_model.blocks),

@@ -71,9 +71,11 @@ def test_what_a_recipe_sets_of_a_group_falls_away_where_another_choice_has_no_su
     assert compose_config(overrides).values[key].keys() == bare.keys()
 
 
-def test_a_recipes_values_stay_where_its_own_choice_is_named():
-    for overrides in ([], ["world_model=jepa", "exploration=contact_seeking", "predictor=gated_mlp", "policy=mlp"]):
-        assert compose_config(["env=push", *overrides]).plain() == compose_config(["env=push"]).plain()
+@pytest.mark.parametrize("recipe", group_names()["recipe"])
+def test_a_recipes_values_stay_where_its_own_choices_are_named(recipe):
+    config = compose_config([f"recipe={recipe}"])
+    named = {group: choice for group, choice in config.choices.items() if choice not in (None, recipe)}
+    assert compose_config({"recipe": recipe, **named}).plain() == config.plain()
 
 
 def test_another_applications_hydra_neither_matters_nor_notices(tmp_path):

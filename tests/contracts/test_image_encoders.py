@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from agent.run.config.building import build
 from agent.run.config.composing import compose_config, group_names
 
-EMBED_DIM, ROWS = 4, 16
+EMBED_DIM, ROWS = 4, 40
 OTHER = {"cls": "mean", "mean": "cls"}
 
 
@@ -69,7 +69,7 @@ def test_an_image_alone_is_embedded_as_in_a_batch(config):
     with torch.no_grad():
         encoder(rows)
         together = encoder.eval()(rows)
-        for index in range(4):
+        for index in (0, 1, ROWS - 1):
             torch.testing.assert_close(encoder(rows[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-5)
 
 

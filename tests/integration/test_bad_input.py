@@ -145,7 +145,7 @@ def complaint(capsys, arguments):
             "share must be above 0 and at most 1 and finite, got 0",
         ),
         ([*DISCRETE, *FUTURES, "configurator.futures.share=1.5"], "share must be above 0 and at most 1 and finite"),
-        (["run", *FUTURES, "output=out"], "several futures need a world model with a latent variable, and this one"),
+        (["run", *FUTURES, "output=out"], "futures.num_futures=1 and configurator.futures.count=mean, got"),
         (["run", "regularizer=infonce", "regularizer.weight=0", "output=out"], "regularizer.weight must be above 0"),
         (
             [*PIXELS, "regularizer=reconstruction", "regularizer.channels=[8,8,8,8,8,8,8,8]"],

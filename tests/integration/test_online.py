@@ -74,10 +74,10 @@ def test_no_picture_that_was_learned_from_is_embedded_again(smoke_pixels_run, tm
     with monkeypatch.context() as blind:
         blind.setattr(JEPA, "encode", None)
         kept = recorded_experience(config, modules, run)
-    (run / EMBEDDINGS_FILE).unlink()
+    (run / EMBEDDINGS_FILE).write_bytes(b"damaged")
     fresh = recorded_experience(config, modules, run)
     torch.testing.assert_close(kept.embeddings, fresh.embeddings, rtol=1e-3, atol=1e-3)  # a GPU may have kept them
-    assert not (run / EMBEDDINGS_FILE).exists()  # nothing is added to a finished run
+    assert (run / EMBEDDINGS_FILE).read_bytes() == b"damaged"  # a finished run stays as it is
 
 
 def test_an_agent_learns_only_if_told_to(smoke_push_run):

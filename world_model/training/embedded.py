@@ -62,14 +62,15 @@ class FramesOnce:
         return self._embeddings[torch.from_numpy(rows)]
 
 
-def embed_dataset(model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None) -> Tensor:
+def embed_dataset(model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = None, keep: bool = True) -> Tensor:
     """Embeds every recorded frame, and shows how far it is.
 
     Args:
         model: In evaluation mode, on any device.
         dataset: What was recorded.
         cache: Where the embeddings are kept, so that no picture is embedded twice; None where they are of no further
-            use. What another encoder or other data have left there is replaced.
+            use.
+        keep: Whether those that are made are kept there, in place of what another encoder or other data have left.
 
     Returns:
         `[num_frames, embed_dim]`, on the CPU.
@@ -84,7 +85,7 @@ def embed_dataset(model: JEPA, dataset: EpisodeDataset, *, cache: Path | None = 
     embeddings = torch.cat(
         [embed_rows(model, dataset, np.arange(start, min(start + size, num_frames))) for start in starts]
     )
-    if cache is not None:
+    if cache is not None and keep:
         write_tensors(cache, {"embeddings": embeddings}, identity)
     return embeddings
 

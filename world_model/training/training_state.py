@@ -83,7 +83,10 @@ class TrainingState:
             raise CheckpointError(f"{self._path} is no training state to go on from: {one_line(error)}") from None
 
     def _lay_out(self) -> None:
-        """Lays what the optimiser knows of a parameter in memory as the parameter is, or its last bits would differ."""
+        """Lays what the optimiser knows of a parameter in memory as the parameter is.
+
+        A fused optimiser pairs the two by where they lie, and would meet each weight with the moments of another.
+        """
         for parameter, values in self._optimizer.state.items():
             for name, value in values.items():
                 if value.shape == parameter.shape:

@@ -50,15 +50,18 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
     )
     chosen = {choice.lstrip("~").partition("=")[0] for choice in choices}
     values = OmegaConf.create()
+    known = values  # of the groups, before recipes and experiments set values of many of them
     for default in composed.defaults:
         loaded = repository.load_config(str(default.config_path))
         assert loaded is not None
         added = ConfigLoaderImpl._embed_result_config(loaded, default.package).config
-        if default.package == "":  # a recipe or an experiment, which sets values of many groups
+        if default.config_path == _MAIN:
+            known = copy.deepcopy(values)
+        elif default.package == "":
             added = copy.deepcopy(added)  # what was read once serves all
             for group in chosen.intersection(added):
-                if group in values:
-                    _drop_unknown(added[group], values[group])
+                if group in known:
+                    _drop_unknown(added[group], known[group])
                 else:
                     del added[group]
         values.merge_with(added)

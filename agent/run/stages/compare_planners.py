@@ -2,9 +2,9 @@
 
 Each planner acts at each of several budgets of evaluations a planning step. Prints success, evaluations and latency
 side by side, and draws success against evaluations. The run's own planner keeps the run's values, any other one has
-its shipped values. An interrupted comparison goes on where it was. Records of other planners, budgets and episodes
-are kept for when they are asked for again; table and picture show what this call names, and lie beside those of another
-split or number of episodes, under names that say so.
+those that the run's recipe gives it. An interrupted comparison goes on where it was. Records of other planners, budgets
+and episodes are kept for when they are asked for again; table and picture show what this call names, and lie beside
+those of another split or number of episodes, under names that say so.
 
 usage: jepa-mpc compare-planners run=DIR [planners=[NAME,...]] [budgets=[N,...,null]] [num_episodes=N]
                                  [split=validation|evaluation] [num_workers=W] [output=DIR] [key=value ...]
@@ -225,7 +225,7 @@ def _budgets(config: Config) -> list[int | None]:
 
 
 def _config_of_planner(config: Config, name: str) -> Config:
-    """Returns the config with a planner: the run's own with the run's values, another one as it is shipped."""
+    """Returns the config with a planner: the run's own with the run's values, another one with its recipe's."""
     base: dict[str, Any] = config.plain()
     changes: dict[str, Any] = dict.fromkeys(BUDGETS)
     if name != config.choices["planner"]:

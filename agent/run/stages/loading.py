@@ -148,9 +148,8 @@ def recorded_experience(config: Config, modules: Modules, run_folder: Path) -> E
     for folder in filter(Path.is_dir, folders):
         dataset = open_dataset(folder)
         check_learned_from(dataset, checkpoint_path(run_folder))
-        kept = embeddings_file(dataset, run_folder)
-        cache = kept if kept is not None and kept.is_file() else None  # nothing is added to a finished run
-        experience = embed_episodes(modules.world_model, dataset, cache=cache)
+        cache = embeddings_file(dataset, run_folder)
+        experience = embed_episodes(modules.world_model, dataset, cache=cache, keep=False)  # the run is finished
         return experience.of(draw_split(config, dataset).learned)
     return None
 
@@ -177,7 +176,8 @@ def build_actor(
     if most > 1 and modules.world_model.latent_dim == 0:
         raise ConfigError(
             f"several futures need a world model with a latent variable, and this one foresees a single one: train it "
-            f"with latent=discrete or latent=gaussian, or plan with configurator.futures.num_futures=1, got {most}"
+            f"with latent=discrete or latent=gaussian, or plan with configurator.futures.num_futures=1 and "
+            f"configurator.futures.count=mean, got {most} futures"
         )
     planner, guardrails = build_planner(config), build(values.guardrails, spec=modules.spec)
     world_model = modules.world_model if world_model is None else world_model

@@ -29,7 +29,7 @@ def jacobian(request):
 
     def change(frames, actions):
         state = dynamics.begin(frames, actions[:, :-1])
-        return (dynamics.step(state, actions[:, -1])[1] - frames[:, -1])[0]
+        return (dynamics.predict(state, actions[:, -1])[1] - frames[:, -1])[0]
 
     return [part.abs()[:, 0] for part in torch.autograd.functional.jacobian(change, (frames, actions))]
 
@@ -52,3 +52,16 @@ def test_a_size_that_leaves_no_world_is_refused():
         ValueError, match=r"ego_dim must be below the size of a block, got 6 of blocks {'tip': 2, 'camera': 6}"
     ):
         make(ego_dim=6)
+
+
+def test_every_row_of_every_weight_learns():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dynamics = make().train()
+        for parameter in dynamics.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        state = dynamics.begin(torch.randn(64, 1, 8).double(), torch.empty(64, 0, 2).double())
+        _, predicted = dynamics.predict(state, torch.randn(64, 2).double())
+    (predicted * torch.randn(8).double()).sum().backward()
+    for name, parameter in dynamics.named_parameters():
+        assert (parameter.grad.reshape(len(parameter), -1).abs().amax(dim=1) > 0).all(), name
