@@ -73,6 +73,11 @@ class EpisodeRunner:
             scenario=self._scenario,
         )
 
+    def close(self) -> None:
+        """Lets go of what the tasks hold."""
+        self._plain.close()
+        self._seen.close()
+
 
 def evaluate(
     tasks: Sequence[EpisodeTask],

@@ -162,6 +162,10 @@ class _Recorder:
             measures=measures(episode, self._task),
         )
 
+    def close(self) -> None:
+        """Lets go of what the task holds."""
+        self._task.close()
+
 
 def _report(records: list[EpisodeRecord]) -> dict[str, float]:
     return {name: float(np.mean([record.measures[name] for record in records])) for name in records[0].measures}

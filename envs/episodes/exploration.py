@@ -192,7 +192,7 @@ class HeldRandom(Switching):
 
 
 class NearObject(Switching):
-    """Now holds a random action, now sends the robot's hand to a point around an object, at the object's height.
+    """Now holds a random action, now sends the robot's hand to a point around an object, at its height or above it.
 
     It is told what is the hand and what the object: a privilege, as a robot need not know either.
 
@@ -203,6 +203,9 @@ class NearObject(Switching):
         thing: The sensor of the object's place, m, of as many numbers.
         displacement: How far an action of 1 displaces the hand in a step, m, above 0.
         radius: How far from the object the points may lie in the plane, m, above 0.
+        lift_share: Share of the points that lie above the object's height, in [0, 1], where places have one: only who
+            was above a thing knows that it is not moved from there.
+        max_lift: How far above, m, at least 0.
         area: Corners `low` and `high` of where the points may lie, m, of as many numbers as a place; others are moved
             onto its border, so that nothing is pushed far beyond it. None for anywhere.
         min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
@@ -223,6 +226,8 @@ class NearObject(Switching):
         thing: str,
         displacement: float,
         radius: float,
+        lift_share: float,
+        max_lift: float,
         area: Mapping[str, Sequence[float]] | None,
         min_speed: float,
         hold_share: float,
@@ -252,6 +257,8 @@ class NearObject(Switching):
             )
         check_number("displacement", displacement, above=0)
         check_number("radius", radius, above=0)
+        check_number("lift_share", lift_share, least=0, most=1)
+        check_number("max_lift", max_lift, least=0)
         check_number("min_speed", min_speed, above=0, most=1)
         self._low, self._high = np.full(spec.sensors[hand].shape, -np.inf), np.full(spec.sensors[hand].shape, np.inf)
         if area is not None:
@@ -265,6 +272,7 @@ class NearObject(Switching):
         check_number("max_jitter", max_jitter, least=0)
         self._hand, self._thing = hand, thing
         self._displacement, self._radius = displacement, radius
+        self._lift_share, self._max_lift = lift_share, max_lift
         self._min_speed, self._hold_share, self._max_jitter = min_speed, hold_share, max_jitter
 
     def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
@@ -274,6 +282,8 @@ class NearObject(Switching):
         angle, radius = self._rng.uniform(0, 2 * np.pi), self._radius * np.sqrt(self._rng.uniform())
         point[:2] += radius * np.array([np.cos(angle), np.sin(angle)])
         point = point.clip(self._low, self._high)
+        if self._rng.uniform() < self._lift_share:
+            point[2:] += self._rng.uniform(0, self._max_lift)
         speed = self._min_speed ** self._rng.uniform()
         held, jitter = self._hold()(observation), self._rng.uniform(0, self._max_jitter)
 

@@ -1,8 +1,9 @@
-"""The one executor: a function mapped over independent tasks in worker processes.
+"""The one executor: a function mapped over independent tasks, in this process or in worker processes.
 
-A worker is a fresh interpreter that shares nothing with its caller, not even the caller's main module: it starts fast
-and needs no `if __name__ == "__main__"`. It has one thread for numerical libraries, does not hear the terminal's
-Ctrl-C, and ends at once when its caller does, whatever ended the caller.
+One worker alone is this very process: nothing has to start, and a debugger sees all of it. One of several is a fresh
+interpreter that shares nothing with its caller, not even the caller's main module: it starts fast and needs no
+`if __name__ == "__main__"`. It has one thread for numerical libraries, does not hear the terminal's Ctrl-C, and ends at
+once when its caller does, whatever ended the caller.
 """
 
 import os
@@ -53,10 +54,11 @@ def parallel_map(
     Ctrl-C, the workers are killed at once.
 
     Args:
-        make_function: Called once in every worker, before its first task; what it returns is called with each task. It
-            is pickled, so it is importable, or a partial of something importable.
+        make_function: Called once in every worker, before its first task; what it returns is called with each task, and
+            is closed at the end where it has a `close`. It is pickled where there are several workers, so it is
+            importable, or a partial of something importable.
         tasks: Each pickled on its own way.
-        num_workers: Processes, at least 1.
+        num_workers: Processes, at least 1; 1 is this one.
         chunk_size: Tasks that a worker gets at a time, at least 1: more of them cost less talk, fewer end more evenly.
         description: What is going on, for the progress bar and for errors.
         unit: What one task is called.
@@ -68,9 +70,12 @@ def parallel_map(
     if num_workers < 1 or chunk_size < 1:
         raise ValueError(f"num_workers and chunk_size must be at least 1, got {num_workers} and {chunk_size}")
     chunks = [tasks[start : start + chunk_size] for start in range(0, len(tasks), chunk_size)]
-    message = bytes(ForkingPickler.dumps(make_function))
-    workers: list[_Worker] = []
     with tqdm(total=len(tasks), desc=description, unit=unit, disable=None) as progress:
+        if num_workers == 1:
+            yield from _here(make_function, tasks, progress)
+            return
+        message = bytes(ForkingPickler.dumps(make_function))
+        workers: list[_Worker] = []
         try:
             for _ in range(min(num_workers, len(chunks))):
                 workers.append(_Worker(message, description))
@@ -81,6 +86,23 @@ def parallel_map(
             raise
         for worker in workers:
             worker.end()
+
+
+def _here(
+    make_function: Callable[[], Callable[[Any], Any]], tasks: Sequence[Any], progress: "tqdm[Any]"
+) -> Iterator[Any]:
+    """Does one task after the other in this process, each when its result is asked for."""
+    if not tasks:
+        return
+    function = make_function()
+    try:
+        for task in tasks:
+            result = function(task)
+            progress.update()
+            yield result
+    finally:
+        if (close := getattr(function, "close", None)) is not None:
+            close()
 
 
 def _in_order(chunks: list[Sequence[Any]], workers: list["_Worker"], progress: "tqdm[Any]") -> Iterator[Any]:

@@ -87,6 +87,8 @@ def test_no_explorer_looks_at_the_goal(path):
 
 
 OTHER_VALUES = {
+    "lift_share": 0.9,
+    "max_lift": 0.4,
     "exponent": 2.0,
     "min_hold": 7,
     "max_hold": 60,
@@ -328,15 +330,26 @@ def near(**changes):
 
 def test_a_hand_is_brought_near_the_object_and_to_its_height():
     block = np.array([0.5, 0.1, 0.08])
-    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03), 200, block=block)
+    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03, lift_share=0.0), 200, block=block)
     assert np.linalg.norm(tips[30:, :2] - block[:2], axis=1).max() < 0.13
     assert np.abs(tips[30:, 2] - block[2]).max() < 1e-3
     assert len(np.unique(tips[30:, :2].round(2), axis=0)) > 20  # all around it
 
 
+def test_a_share_of_the_ways_lead_above_the_object_whatever_the_area():
+    block, area = np.array([0.5, 0.1, 0.08]), {"low": [0.3, -0.1, 0.08], "high": [0.7, 0.3, 0.08]}
+    values = {"hold_share": 0.0, "max_jitter": 0.0, "displacement": 0.1, "min_speed": 1.0, "area": area}
+    tips, _ = drive(near(lift_share=0.5, max_lift=0.2, **values), 2000, block=block)
+    lift = tips[30:, 2] - block[2]
+    assert lift.min() > -1e-6 and 0.15 < lift.max() < 0.2 + 1e-6
+    assert 0.3 < (lift < 0.01).mean() < 0.7
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"lift_share": 1.5}, "lift_share must be at least 0 and at most 1"),
+        ({"max_lift": -0.1}, "max_lift must be at least 0"),
         ({"thing": "wheel"}, "thing must be a sensor of test/Free-v0, one of block_position, tip, got wheel"),
         ({"displacement": 0}, "displacement must be above 0"),
         ({"area": {"low": [0.0, 0.0]}}, "area must be null or have corners low and high of 3 numbers"),
@@ -354,6 +367,6 @@ def test_what_makes_no_sense_near_an_object_is_refused(changes, message):
 
 def test_points_near_an_object_lie_in_their_area():
     area = {"low": [0.42, 0.05, 0.06], "high": [0.48, 0.12, 0.06]}
-    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03, area=area), 200)
+    tips, _ = drive(near(hold_share=0.0, max_jitter=0.0, displacement=0.03, lift_share=0.0, area=area), 200)
     assert (tips[30:] >= np.array(area["low"]) - 1e-6).all()
     assert (tips[30:] <= np.array(area["high"]) + 1e-6).all()

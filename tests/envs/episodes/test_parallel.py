@@ -31,6 +31,20 @@ class Note:
         time.sleep(seconds)
 
 
+class Count:
+    """Counts its own tasks, until it is closed."""
+
+    def __init__(self):
+        self.number, self.closed = 0, False
+
+    def __call__(self, _):
+        self.number += 1
+        return self.number
+
+    def close(self):
+        self.closed = True
+
+
 class PickyError(Exception):
     """An error that cannot be pickled."""
 
@@ -102,15 +116,35 @@ def test_nothing_to_do_is_done():
 
 
 def test_the_function_is_made_once_a_worker():
-    processes = run(partial(partial, process_id), range(40), num_workers=1, chunk_size=3)
-    assert len(set(processes)) == 1
-    assert processes[0] != os.getpid()
+    numbers = run(Count, range(40), chunk_size=3)
+    assert sorted(numbers).count(1) <= 2 and max(numbers) >= 20
+
+
+def test_one_of_several_workers_is_another_process_and_one_alone_is_this_one():
+    assert os.getpid() not in run(partial(partial, process_id), range(4))
+    assert set(run(partial(partial, process_id), range(4), num_workers=1)) == {os.getpid()}
+
+
+def test_one_worker_alone_does_what_is_asked_for_and_is_closed_at_the_end_whatever_ends_it():
+    made = []
+
+    def make():
+        made.append(Count())
+        return made[-1]
+
+    results = parallel_map(make, range(3), num_workers=1, chunk_size=1, description="test", unit="task")
+    assert not made
+    assert next(results) == 1 and made[0].number == 1 and not made[0].closed
+    results.close()
+    assert made[0].number == 1 and made[0].closed
+    assert run(make, range(3), num_workers=1) == [1, 2, 3] and made[1].closed
+    assert run(make, [], num_workers=1) == [] and len(made) == 2
 
 
 def test_a_worker_has_one_thread_and_no_torch():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
     assert run(partial(partial, environment), names) == ["1", "1", "1"]
-    assert run(partial(partial, loaded), ["torch", "mujoco"], num_workers=1) == [False, False]
+    assert run(partial(partial, loaded), ["torch", "mujoco"]) == [False, False]
 
 
 def test_a_worker_finds_what_its_caller_does_whatever_the_folder_is_called(tmp_path, monkeypatch):
