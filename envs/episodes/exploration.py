@@ -192,7 +192,7 @@ class HeldRandom(Switching):
 
 
 class NearObject(Switching):
-    """Now holds a random action, now sends the robot's hand to a point around an object, at its height or above it.
+    """Now holds a random action, now sends the robot's hand to a point around an object, or anywhere in an area.
 
     It is told what is the hand and what the object: a privilege, as a robot need not know either.
 
@@ -202,12 +202,14 @@ class NearObject(Switching):
         hand: The sensor of the hand's place, m; None for the effector's.
         thing: The sensor of the object's place, m, of as many numbers.
         displacement: How far an action of 1 displaces the hand in a step, m, above 0.
-        radius: How far from the object the points may lie in the plane, m, above 0.
-        lift_share: Share of the points that lie above the object's height, in [0, 1], where places have one: only who
-            was above a thing knows that it is not moved from there.
-        max_lift: How far above, m, at least 0.
-        area: Corners `low` and `high` of where the points may lie, m, of as many numbers as a place; others are moved
-            onto its border, so that nothing is pushed far beyond it. None for anywhere.
+        near_share: Share of the points that lie around the object, at its height, in [0, 1]; the others lie anywhere in
+            the area, so that it is known too what a hand far away cannot do. All of them where there is no area.
+        radius: How far from the object the former lie in the plane, m, above 0.
+        lift_share: Share of the points that are lifted, in [0, 1], where places have a height: only who was above a
+            thing knows that it is not moved from there.
+        max_lift: How far, m, at least 0.
+        area: Corners `low` and `high` of where the points may lie before they are lifted, m, of as many numbers as a
+            place; others are moved onto its border, so that nothing is pushed far beyond it. None for anywhere.
         min_speed: Slowest pace, as a share of the fastest, in (0, 1]; each way has its own, drawn on a log scale.
         hold_share: Share of held actions among the behaviours, in [0, 1].
         min_hold: Fewest steps that a behaviour lasts, at least 1.
@@ -225,6 +227,7 @@ class NearObject(Switching):
         hand: str | None,
         thing: str,
         displacement: float,
+        near_share: float,
         radius: float,
         lift_share: float,
         max_lift: float,
@@ -256,11 +259,13 @@ class NearObject(Switching):
                 f"'{hand}' and {spec.sensors[thing].shape} of '{thing}'"
             )
         check_number("displacement", displacement, above=0)
+        check_number("near_share", near_share, least=0, most=1)
         check_number("radius", radius, above=0)
         check_number("lift_share", lift_share, least=0, most=1)
         check_number("max_lift", max_lift, least=0)
         check_number("min_speed", min_speed, above=0, most=1)
         self._low, self._high = np.full(spec.sensors[hand].shape, -np.inf), np.full(spec.sensors[hand].shape, np.inf)
+        self._near_share = near_share if area is not None else 1.0
         if area is not None:
             self._low, self._high = (np.asarray(area.get(corner, ()), np.float64) for corner in ("low", "high"))
             if not self._low.shape == self._high.shape == spec.sensors[hand].shape or (self._low > self._high).any():
@@ -278,10 +283,13 @@ class NearObject(Switching):
     def _next_behaviour(self, observation: Readings) -> tuple[Behaviour, int]:
         if self._rng.uniform() < self._hold_share:
             return self._hold(), self._max_hold
-        point = observation[self._thing].astype(np.float64)
-        angle, radius = self._rng.uniform(0, 2 * np.pi), self._radius * np.sqrt(self._rng.uniform())
-        point[:2] += radius * np.array([np.cos(angle), np.sin(angle)])
-        point = point.clip(self._low, self._high)
+        if self._rng.uniform() < self._near_share:
+            point = observation[self._thing].astype(np.float64)
+            angle, radius = self._rng.uniform(0, 2 * np.pi), self._radius * np.sqrt(self._rng.uniform())
+            point[:2] += radius * np.array([np.cos(angle), np.sin(angle)])
+            point = point.clip(self._low, self._high)
+        else:
+            point = self._rng.uniform(self._low, self._high)
         if self._rng.uniform() < self._lift_share:
             point[2:] += self._rng.uniform(0, self._max_lift)
         speed = self._min_speed ** self._rng.uniform()

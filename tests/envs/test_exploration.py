@@ -87,6 +87,7 @@ def test_no_explorer_looks_at_the_goal(path):
 
 
 OTHER_VALUES = {
+    "near_share": 0.1,
     "lift_share": 0.9,
     "max_lift": 0.4,
     "exponent": 2.0,
@@ -336,9 +337,28 @@ def test_a_hand_is_brought_near_the_object_and_to_its_height():
     assert len(np.unique(tips[30:, :2].round(2), axis=0)) > 20  # all around it
 
 
+def test_a_share_of_the_ways_lead_anywhere_in_the_area():
+    area = {"low": [0.3, -0.1, 0.08], "high": [0.7, 0.3, 0.08]}
+    values = {"hold_share": 0.0, "max_jitter": 0.0, "displacement": 0.1, "min_speed": 1.0, "lift_share": 0.0}
+    block = np.array([0.35, 0.0, 0.08])
+    far = [
+        np.linalg.norm(tips[:, :2] - block[:2], axis=1).max() > 0.3
+        for near_share in (0.5, 1.0)
+        for tips, _ in [drive(near(near_share=near_share, area=area, **values), 500, block=block)]
+    ]
+    assert far == [True, False]
+
+
 def test_a_share_of_the_ways_lead_above_the_object_whatever_the_area():
     block, area = np.array([0.5, 0.1, 0.08]), {"low": [0.3, -0.1, 0.08], "high": [0.7, 0.3, 0.08]}
-    values = {"hold_share": 0.0, "max_jitter": 0.0, "displacement": 0.1, "min_speed": 1.0, "area": area}
+    values = {
+        "hold_share": 0.0,
+        "max_jitter": 0.0,
+        "displacement": 0.1,
+        "min_speed": 1.0,
+        "near_share": 1.0,
+        "area": area,
+    }
     tips, _ = drive(near(lift_share=0.5, max_lift=0.2, **values), 2000, block=block)
     lift = tips[30:, 2] - block[2]
     assert lift.min() > -1e-6 and 0.15 < lift.max() < 0.2 + 1e-6

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -238,9 +239,14 @@ def _changes_of_experiment(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 def _default_recipe(choices: Mapping[str, Any]) -> str:
     """Returns the recipe of an env under an observation mode: its own, or else that of any env under that mode."""
-    chosen = {**_compose({}).choices, **choices}
+    chosen = {**_unchanged_choices(), **choices}
     own = f"{chosen['env']}_{chosen['observation']}"
     return own if own in group_names()[_RECIPE] else str(chosen["observation"])
+
+
+@lru_cache(maxsize=1)
+def _unchanged_choices() -> Mapping[str, str | list[str] | None]:
+    return _compose({}).choices
 
 
 def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) -> None:
