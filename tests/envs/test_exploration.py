@@ -117,6 +117,7 @@ OTHER_VALUES = {
 )
 def test_every_value_matters(path, key):
     policy_class, values = read(path)
+    values |= {"area": OTHER_VALUES["area"]} if key == "near_share" else {}  # or there is no elsewhere
     changed = {**values, key: OTHER_VALUES[key]}
     assert changed != values
     _, actions = drive(policy_class(SPEC, **values), 60)
@@ -362,7 +363,7 @@ def test_a_share_of_the_ways_lead_above_the_object_whatever_the_area():
     tips, _ = drive(near(lift_share=0.5, max_lift=0.2, **values), 2000, block=block)
     lift = tips[30:, 2] - block[2]
     assert lift.min() > -1e-6 and 0.15 < lift.max() < 0.2 + 1e-6
-    assert 0.3 < (lift < 0.01).mean() < 0.7
+    assert 0.2 < (lift < 0.02).mean() < 0.8
 
 
 @pytest.mark.parametrize(
