@@ -124,7 +124,7 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *lines,
-            "budget: most evaluations at a planning step; spent: their mean, as counted; success with its Wilson 95 % "
+            "budget: most evaluations at a planning step; spent: their mean, as counted; success with its exact 95 % "
             "interval;",
             "medians of the final distance to the goal; time of a planning step, or of any decision where none plans; "
             f"points of success more than {reference} in the same episodes at the same budget",

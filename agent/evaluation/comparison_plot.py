@@ -31,7 +31,7 @@ def write_plot(comparison: Mapping[str, Any], path: Path) -> Path:
 def plot_comparison(comparison: Mapping[str, Any]) -> Figure:
     """Draws success at the end, and the time of a planning step, against evaluations at a planning step.
 
-    Bands and bars are the Wilson 95 % interval of success, and p50 to p99 of the time. In each panel the reference
+    Bands and bars are the exact 95 % interval of success, and p50 to p99 of the time. In each panel the reference
     planner is dashed and all others are grey, and all panels of a kind share their axes.
     """
     lines = _lines(comparison["settings"])

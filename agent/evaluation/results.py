@@ -159,7 +159,7 @@ def format_results(results: Mapping[str, Any]) -> str:
     lines += [
         f"success: {success['criterion']}; at the end: in each of the last {end['control_steps']} control steps "
         f"({end['seconds']:g} s); once: in any",
-        "each with its Wilson 95 % interval; medians of the final distance to the goal"
+        "each with its exact 95 % interval; medians of the final distance to the goal"
         ", and of the control steps to the first success where there was one",
         _latency(results),
     ]

@@ -19,7 +19,7 @@ def write_plot(ablation: Mapping[str, Any], path: Path) -> Path:
 
 
 def plot_ablation(ablation: Mapping[str, Any]) -> Figure:
-    """Draws success at the end and once, with Wilson 95 % intervals: one row a part, the first on top."""
+    """Draws success at the end and once, with exact 95 % intervals: one row a part, the first on top."""
     rows = ablation["rows"]
     figure = Figure(figsize=(8.6, 1.3 + 0.46 * len(rows)), layout="constrained", facecolor="white")
     axes = figure.subplots()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import gymnasium
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom
 
 import agent.evaluation.evaluate
 from agent.actor import Actor
@@ -29,13 +29,21 @@ def test_a_record_depends_on_the_code_of_every_package_of_ours():
     assert {*_SOURCES, "configs"} == {*PACKAGES, "jepa_mpc"}  # of configs it depends on the values
 
 
-def test_the_interval_is_wilsons():
-    z, n, p = norm.ppf(0.975), 50, 0.9
-    center, width = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+def test_outside_of_the_interval_what_was_found_would_be_a_wonder():
     rate = success_rate([True] * 45 + [False] * 5)
     assert rate.rate == 0.9 and rate.n == 50
-    assert rate.low == pytest.approx((center - width) / (1 + z**2 / n))
-    assert rate.high == pytest.approx((center + width) / (1 + z**2 / n))
+    assert binom.sf(44, 50, rate.low) == pytest.approx(0.025)  # 45 or more of 50
+    assert binom.cdf(45, 50, rate.high) == pytest.approx(0.025)  # 45 or fewer
+    assert success_rate([True] * 50).high == 1 and success_rate([False] * 50).low == 0
+
+
+@pytest.mark.parametrize("true_rate", [0.5, 0.8, 0.9, 0.95, 0.98, 0.99])
+@pytest.mark.parametrize("num_episodes", [100, 200, 300])
+def test_at_least_95_percent_of_intervals_hold_the_true_rate(true_rate, num_episodes):
+    counts = np.arange(num_episodes + 1)
+    rates = [success_rate([True] * count + [False] * (num_episodes - count)) for count in counts.tolist()]
+    held = np.array([rate.low <= true_rate <= rate.high for rate in rates])
+    assert binom.pmf(counts, num_episodes, true_rate)[held].sum() >= 0.95
 
 
 def test_percentiles_of_known_values():
@@ -322,7 +330,7 @@ def test_the_table_names_every_agent_with_its_interval():
     results = make_results(DESCRIPTION, {"actor": episodes, "zero": episodes}, **SUMMARY)
     assert results["solved_at_start_redrawn"] == 8
     table = format_results(results)
-    assert "actor" in table and "zero" in table and "0.0 % (0.0 to 49.0)" in table
+    assert "actor" in table and "zero" in table and "0.0 % (0.0 to 60.2)" in table
     assert "reproducible" not in table and "note" not in table
     assert format_results({**results, "note": "none can succeed"}).splitlines()[-1] == "note: none can succeed"
     assert "not reproducible: for a reason" in format_results({**results, "not_reproducible": ["for a reason"]})
