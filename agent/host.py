@@ -25,6 +25,18 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
+def settings_kept() -> Iterator[None]:
+    """Leaves torch's threads, gradients and default dtype as they were, whatever agents and environments set inside."""
+    threads, gradients, dtype = torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(dtype)
+
+
+@contextmanager
 def own_settings() -> Iterator[None]:
     """Leaves the host's settings of this thread aside: what happens inside is the same whatever they are.
 

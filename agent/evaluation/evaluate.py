@@ -10,6 +10,7 @@ from agent.evaluation.baselines import BASELINES
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.scenarios.undisturbed import Undisturbed
+from agent.host import settings_kept
 from envs.episodes.parallel import parallel_map
 from envs.spec import TaskSpec
 from envs.types import Policy, Task, TaskFactory
@@ -75,8 +76,10 @@ class EpisodeRunner:
 
     def close(self) -> None:
         """Lets go of what the tasks hold."""
-        self._plain.close()
-        self._seen.close()
+        try:
+            self._plain.close()
+        finally:
+            self._seen.close()
 
 
 def evaluate(
@@ -115,7 +118,7 @@ def evaluate(
         description="evaluate",
         unit="episode",
     )
-    with path.open("ab") as file:
+    with path.open("ab") as file, settings_kept():
         file.truncate(num_bytes)
         if num_bytes == 0:
             file.write(line({"fingerprint": fingerprint}))

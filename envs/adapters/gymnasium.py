@@ -225,7 +225,8 @@ class GymnasiumTask:
 
     def close(self) -> None:
         """Closes the environment."""
-        self._env.close()
+        with _theirs(self._name):
+            self._env.close()
 
     def picture(self) -> NDArray[np.uint8]:
         """Returns what the environment draws, square and in the size of a film.

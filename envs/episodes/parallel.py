@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.reduction import ForkingPickler
 from threading import Thread
@@ -54,9 +55,10 @@ def parallel_map(
     Ctrl-C, the workers are killed at once.
 
     Args:
-        make_function: Called once in every worker, before its first task; what it returns is called with each task, and
-            is closed at the end where it has a `close`. It is pickled where there are several workers, so it is
-            importable, or a partial of something importable.
+        make_function: Called once in every worker, before its first task; what it returns is called with each task. It
+            is pickled where there are several workers, so it is importable, or a partial of something importable. Where
+            this process is the only worker and what it returns has a `close`, that is called at the end; else all ends
+            with the worker.
         tasks: Each pickled on its own way.
         num_workers: Processes, at least 1; 1 is this one.
         chunk_size: Tasks that a worker gets at a time, at least 1: more of them cost less talk, fewer end more evenly.
@@ -64,15 +66,15 @@ def parallel_map(
         unit: What one task is called.
 
     Raises:
-        WorkerError: A worker was killed, or crashed.
-        Exception: Whatever the function raised, with the worker's traceback as a note.
+        WorkerError: A worker was killed, or crashed, or the function ended its process.
+        Exception: Whatever the function raised; in a worker process, with the worker's traceback as a note.
     """
     if num_workers < 1 or chunk_size < 1:
         raise ValueError(f"num_workers and chunk_size must be at least 1, got {num_workers} and {chunk_size}")
     chunks = [tasks[start : start + chunk_size] for start in range(0, len(tasks), chunk_size)]
     with tqdm(total=len(tasks), desc=description, unit=unit, disable=None) as progress:
         if num_workers == 1:
-            yield from _here(make_function, tasks, progress)
+            yield from _here(make_function, tasks, progress, description)
             return
         message = bytes(ForkingPickler.dumps(make_function))
         workers: list[_Worker] = []
@@ -89,20 +91,29 @@ def parallel_map(
 
 
 def _here(
-    make_function: Callable[[], Callable[[Any], Any]], tasks: Sequence[Any], progress: "tqdm[Any]"
+    make_function: Callable[[], Callable[[Any], Any]], tasks: Sequence[Any], progress: "tqdm[Any]", description: str
 ) -> Iterator[Any]:
     """Does one task after the other in this process, each when its result is asked for."""
     if not tasks:
         return
-    function = make_function()
+    function: Callable[[Any], Any] | None = None
     try:
+        function = make_function()
         for task in tasks:
             result = function(task)
             progress.update()
             yield result
+    except SystemExit as exit_:
+        raise WorkerError(f"{description}: what was at work ended itself with exit code {exit_.code}") from exit_
     finally:
-        if (close := getattr(function, "close", None)) is not None:
-            close()
+        _close(function)
+
+
+def _close(function: object) -> None:
+    """Closes what can be closed. An error is of no more use: the work is done, or has ended by another one."""
+    if hasattr(function, "close"):
+        with suppress(Exception):
+            function.close()
 
 
 def _in_order(chunks: list[Sequence[Any]], workers: list["_Worker"], progress: "tqdm[Any]") -> Iterator[Any]:

@@ -369,6 +369,7 @@ def test_a_share_of_the_ways_lead_above_the_object_whatever_the_area():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"near_share": -0.1}, "near_share must be at least 0 and at most 1"),
         ({"lift_share": 1.5}, "lift_share must be at least 0 and at most 1"),
         ({"max_lift": -0.1}, "max_lift must be at least 0"),
         ({"thing": "wheel"}, "thing must be a sensor of test/Free-v0, one of block_position, tip, got wheel"),

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from agent import api
 from agent.run.cli import main
+from envs.arm.reach import ReachEnv
 from jepa_mpc.errors import UserError
 
 SCRIPT = """\
@@ -73,3 +75,21 @@ def test_a_mistake_is_a_users_and_one_sentence(smoke_run):
     ]:
         with pytest.raises(UserError, match=message):
             call()
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_what_an_environment_does_to_torch_reaches_nobody_else(smoke_run, tmp_path, monkeypatch, num_workers):
+    step = ReachEnv.step
+
+    def meddle(env, action):
+        torch.set_grad_enabled(False)
+        torch.set_num_threads(3)
+        torch.set_default_dtype(torch.float64)
+        return step(env, action)
+
+    monkeypatch.setattr(ReachEnv, "step", meddle)
+    before = torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype()
+    api.collect(num_episodes=2, num_steps=5, num_workers=num_workers, output=tmp_path / "data")
+    assert (torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype()) == before
+    api.evaluate(run=smoke_run, output=tmp_path / "out", num_episodes=1, num_workers=num_workers, videos=1)
+    assert (torch.is_grad_enabled(), torch.get_num_threads(), torch.get_default_dtype()) == before

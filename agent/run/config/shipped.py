@@ -12,19 +12,20 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
-from hydra._internal.defaults_list import create_defaults_list
+from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 _PACKAGE = "configs"
 _MAIN = "run"
+_OF_MANY_GROUPS = ("recipe=", "experiment=")
 
 
 def compose_shipped(choices: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
     """Composes the shipped yamls.
 
     What a recipe sets of a group falls away with the recipe's choice of it: where `choices` name another that has no
-    such key, there is nothing to be set.
+    such key, there is nothing to be set. A key that its own choice lacks stays, and is found out.
 
     Args:
         choices: Overrides of config groups as Hydra spells them: `env=push`, `critic=[a,b]`, `~policy`.
@@ -40,15 +41,10 @@ def compose_shipped(choices: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]
 
 @lru_cache(maxsize=64)
 def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
-    repository = _repository()
-    composed = create_defaults_list(
-        repo=repository,
-        config_name=_MAIN,
-        overrides_list=OverridesParser.create().parse_overrides(overrides=list(choices)),
-        prepend_hydra=False,
-        skip_missing=False,
-    )
-    chosen = {choice.lstrip("~").partition("=")[0] for choice in choices}
+    repository, composed = _repository(), _defaults(choices)
+    chosen = composed.overrides.known_choices
+    own = _defaults([it for it in choices if it.startswith(_OF_MANY_GROUPS)]).overrides.known_choices
+    replaced = {group for group in chosen.keys() | own.keys() if chosen.get(group) != own.get(group)}
     values = OmegaConf.create()
     known = values  # of the groups, before recipes and experiments set values of many of them
     for default in composed.defaults:
@@ -59,13 +55,24 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
             known = copy.deepcopy(values)
         elif default.package == "":
             added = copy.deepcopy(added)  # what was read once serves all
-            for group in chosen.intersection(added):
+            for group in replaced.intersection(added):
                 if group in known:
                     _drop_unknown(added[group], known[group])
                 else:
                     del added[group]
         values.merge_with(added)
-    return values, dict(composed.overrides.known_choices)
+    return values, dict(chosen)
+
+
+def _defaults(choices: Sequence[str]) -> DefaultsList:
+    """Returns which yamls are to be merged, in their order."""
+    return create_defaults_list(
+        repo=_repository(),
+        config_name=_MAIN,
+        overrides_list=OverridesParser.create().parse_overrides(overrides=list(choices)),
+        prepend_hydra=False,
+        skip_missing=False,
+    )
 
 
 def _drop_unknown(changes: Any, known: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.host import settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config
 from agent.run.stages.lock import locked
@@ -59,18 +60,19 @@ def collect_episodes(changes: Changes) -> Collection:
 def collect_data(config: Config, output: Path) -> Collection:
     """Collects what the config asks for, and prints what it came to."""
     values = config.values
-    manifest = collect(
-        make_task=task_factory(config),
-        vision=make_vision(config),
-        make_policy=build(values.exploration),
-        policy_name=str(config.choices["exploration"]),
-        policy_values=config.named("exploration")["values"],
-        seed=values.seed,
-        num_episodes=values.collect.num_episodes,
-        num_steps=values.collect.num_steps,
-        num_workers=values.collect.num_workers,
-        output=output,
-    )
+    with settings_kept():
+        manifest = collect(
+            make_task=task_factory(config),
+            vision=make_vision(config),
+            make_policy=build(values.exploration),
+            policy_name=str(config.choices["exploration"]),
+            policy_values=config.named("exploration")["values"],
+            seed=values.seed,
+            num_episodes=values.collect.num_episodes,
+            num_steps=values.collect.num_steps,
+            num_workers=values.collect.num_workers,
+            output=output,
+        )
     for measure, value in manifest.report.items():
         if value is not None:
             print(f"  {measure.replace('_', ' ')}: {value:.3f}")

@@ -29,6 +29,7 @@ from agent.evaluation.results import free_names, write_results
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.statistics import success_rate
+from agent.host import settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
@@ -121,7 +122,7 @@ def compare(
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     make_scenario: ScenarioMaker = build(config.values.scenario)
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
-    with closing(configured_task(config)) as task:
+    with closing(configured_task(config)) as task, settings_kept():
         scenario = make_scenario(task.spec)
         seconds = _try_all(settings, factory, task, scenario, seeds[0])
     print(

@@ -28,6 +28,7 @@ from agent.evaluation.oracle import OracleModel
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
 from agent.evaluation.seeds import episode_seeds
 from agent.evaluation.video import film_episodes
+from agent.host import settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
@@ -229,17 +230,18 @@ def _film(
     if not seeds:
         return []
     try:
-        paths = film_episodes(
-            seeds,
-            agent="actor",
-            make_task=task_factory(config),
-            vision=make_vision(config),
-            load_interpreter=lambda actor: load_interpreter(config, actor.world_model, actor.spec, run_folder),
-            make_policy=make_policy,
-            make_scenario=make_scenario,
-            folder=folder,
-            video_format=config.values.evaluate.video_format,
-        )
+        with settings_kept():
+            paths = film_episodes(
+                seeds,
+                agent="actor",
+                make_task=task_factory(config),
+                vision=make_vision(config),
+                load_interpreter=lambda actor: load_interpreter(config, actor.world_model, actor.spec, run_folder),
+                make_policy=make_policy,
+                make_scenario=make_scenario,
+                folder=folder,
+                video_format=config.values.evaluate.video_format,
+            )
         print(f"films: {', '.join(map(str, paths))}")
         return paths
     except (OSError, NothingRenders) as error:

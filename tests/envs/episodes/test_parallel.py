@@ -141,6 +141,24 @@ def test_one_worker_alone_does_what_is_asked_for_and_is_closed_at_the_end_whatev
     assert run(make, [], num_workers=1) == [] and len(made) == 2
 
 
+def test_one_worker_alone_that_exits_is_one_clear_error():
+    with pytest.raises(WorkerError, match=r"^test: what was at work ended itself with exit code 7"):
+        run(partial(partial, die, how=partial(sys.exit, 7)), range(10), num_workers=1)
+
+
+def test_an_error_in_closing_hides_no_other_and_fails_no_finished_work():
+    class Stuck:
+        def __call__(self, number):
+            return 6 // number
+
+        def close(self):
+            raise RuntimeError("cannot park")
+
+    assert run(Stuck, [1, 2, 3], num_workers=1) == [6, 3, 2]
+    with pytest.raises(ZeroDivisionError):
+        run(Stuck, [1, 0], num_workers=1)
+
+
 def test_a_worker_has_one_thread_and_no_torch():
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
     assert run(partial(partial, environment), names) == ["1", "1", "1"]
