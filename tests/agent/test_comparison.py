@@ -93,7 +93,7 @@ def test_the_table_has_a_line_for_each_setting(comparison):
     table = format_comparison(comparison)
     assert "the same 4 episodes of the validation split" in table
     line = next(line for line in table.splitlines() if line.split()[:2] == ["mppi", "own"])
-    assert line.split()[2:9] == ["60", "75.0", "%", "(30.1", "to", "95.4)", "75.0"]
+    assert line.split()[2:9] == ["60", "75.0", "%", "(19.4", "to", "99.4)", "75.0"]
     assert "-25.0 (" in line
 
 
