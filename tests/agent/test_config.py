@@ -132,6 +132,7 @@ def test_in_its_own_section_a_bare_key_will_do():
         ("~planner", "must change a key that exists"),
         ("task=push_state", "no config key 'task'"),
         ("recipe=push_stat", "no recipe 'push_stat', did you mean 'push_state'"),
+        ("critic=null", r"critic must be a list, as in critic=\[cost_to_go\], or \[\] for none, got null"),
         ("planner._target_=os.system", "no config key 'planner._target_'"),
         ("env.env_id=CartPole-v1", "env.env_id belongs to a shipped yaml"),
         ("seed=null", "seed must be a whole number"),

@@ -255,6 +255,8 @@ def _check_choices(choices: Mapping[str, Any], groups: Mapping[str, list[str]]) 
             raise ConfigError(_unknown(f"there is no config group '{group}'", group, groups))
         if isinstance(choice, list) and group not in schema.COST_GROUPS:
             raise ConfigError(f"{group} must be one name, as in {group}={groups[group][0]}, got {choice}")
+        if choice is None and group in schema.COST_GROUPS:
+            raise ConfigError(f"{group} must be a list, as in {group}=[{groups[group][0]}], or [] for none, got null")
         for name in choice if isinstance(choice, list) else [choice]:
             if name not in groups[group] and not (name is None and group in schema.OPTIONAL_GROUPS):
                 raise ConfigError(_unknown(f"there is no {group} '{name}'", str(name), groups[group]))
