@@ -32,17 +32,16 @@ def success_rate(successes: Sequence[bool]) -> Rate:
     such intervals hold it. Wilson's (1927) is narrower and does not keep that: of 100 episodes each, 92 % of those at a
     true rate of 99 %.
     """
-    low, high = _interval(successes, method="exact")
-    return Rate(rate=sum(successes) / max(len(successes), 1), low=low, high=high, n=len(successes))
+    return _rate(successes, interval="exact")
 
 
-def _interval(successes: Sequence[bool], *, method: Literal["exact", "wilson"]) -> tuple[float, float]:
+def _rate(successes: Sequence[bool], *, interval: Literal["exact", "wilson"]) -> Rate:
     if not successes:
-        return 0.0, 1.0
+        return Rate(rate=0.0, low=0.0, high=1.0, n=0)
     from scipy.stats import binomtest  # takes half a second, which who only acts need not wait for
 
-    interval = binomtest(sum(successes), len(successes)).proportion_ci(confidence_level=0.95, method=method)
-    return float(interval.low), float(interval.high)
+    bounds = binomtest(sum(successes), len(successes)).proportion_ci(confidence_level=0.95, method=interval)
+    return Rate(rate=sum(successes) / len(successes), low=float(bounds.low), high=float(bounds.high), n=len(successes))
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,7 @@ def paired_difference(successes: Sequence[bool], reference: Sequence[bool]) -> D
     "Improved confidence intervals for the difference between binomial proportions based on paired data", 1998, method
     10). It stays honest where both rates are 0 or 1, where a bootstrap has no width.
     """
-    rate, low, high = _of_wilson(successes)
-    their_rate, their_low, their_high = _of_wilson(reference)
+    ours, theirs = (_rate(run, interval="wilson") for run in (successes, reference))
     pairs = list(zip(successes, reference, strict=True))
     both, only_ours, only_theirs, neither = (
         pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))
@@ -78,18 +76,13 @@ def paired_difference(successes: Sequence[bool], reference: Sequence[bool]) -> D
         covariance = max(covariance - len(pairs) / 2, 0.0)
     spread = math.prod((both + only_ours, only_theirs + neither, both + only_theirs, only_ours + neither))
     correlation = covariance / math.sqrt(spread) if spread else 0.0
-    difference = rate - their_rate
-    down, up = (rate - low, their_high - their_rate), (high - rate, their_rate - their_low)
+    difference = ours.rate - theirs.rate
+    down, up = (ours.rate - ours.low, theirs.high - theirs.rate), (ours.high - ours.rate, theirs.rate - theirs.low)
     return Difference(
         difference=difference,
         low=difference - math.sqrt(down[0] ** 2 - 2 * correlation * down[0] * down[1] + down[1] ** 2),
         high=difference + math.sqrt(up[0] ** 2 - 2 * correlation * up[0] * up[1] + up[1] ** 2),
     )
-
-
-def _of_wilson(successes: Sequence[bool]) -> tuple[float, float, float]:
-    low, high = _interval(successes, method="wilson")
-    return sum(successes) / max(len(successes), 1), low, high
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

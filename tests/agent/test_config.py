@@ -1,4 +1,6 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,6 +8,8 @@ import numpy as np
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
@@ -76,6 +80,21 @@ def test_a_recipes_values_stay_where_its_own_choices_are_named(recipe):
     config = compose_config([f"recipe={recipe}"])
     named = {group: choice for group, choice in config.choices.items() if choice not in (None, recipe)}
     assert compose_config({"recipe": recipe, **named}).plain() == config.plain()
+
+
+def test_a_misspelt_key_of_a_recipe_is_found_out_where_its_own_choice_is_named_too(tmp_path, monkeypatch):
+    configs = tmp_path / "configs"
+    shutil.copytree(files("configs"), configs)
+    recipe = configs / "recipe" / "fetch_push_state.yaml"
+    recipe.write_text(recipe.read_text().replace("max_lift", "max_lfit"))
+    repository = ConfigRepository.__new__(ConfigRepository)
+    repository.sources = [FileConfigSource(provider="main", path=f"file://{configs}")]
+    monkeypatch.setattr("agent.run.config.shipped._repository", lambda: CachingConfigRepository(repository))
+    for named in ("exploration=near_object", "env=fetch_push"):
+        values, _ = _composed.__wrapped__(("recipe=fetch_push_state", named))
+        assert "max_lfit" in values.exploration
+    values, _ = _composed.__wrapped__(("recipe=fetch_push_state", "exploration=held_random"))
+    assert "max_lfit" not in values.exploration
 
 
 def test_another_applications_hydra_neither_matters_nor_notices(tmp_path):

@@ -45,14 +45,13 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
     chosen = composed.overrides.known_choices
     own = _defaults([it for it in choices if it.startswith(_OF_MANY_GROUPS)]).overrides.known_choices
     replaced = {group for group in chosen.keys() | own.keys() if chosen.get(group) != own.get(group)}
-    values = OmegaConf.create()
-    known = values  # of the groups, before recipes and experiments set values of many of them
+    values, known = OmegaConf.create(), OmegaConf.create()
     for default in composed.defaults:
         loaded = repository.load_config(str(default.config_path))
         assert loaded is not None
         added = ConfigLoaderImpl._embed_result_config(loaded, default.package).config
         if default.config_path == _MAIN:
-            known = copy.deepcopy(values)
+            known = copy.deepcopy(values)  # of the groups, before recipes and experiments set values of many of them
         elif default.package == "":
             added = copy.deepcopy(added)  # what was read once serves all
             for group in replaced.intersection(added):
