@@ -61,8 +61,11 @@ class EvaluatedEpisode:
         num_evaluations: Spent on the plan that was made at each control step; 0 where none was made.
         modes: What an actor decided at each control step: to plan, to react, both, or to hold still; None where it
             decided nothing.
-        interventions: What an actor's guardrails changed, to the number of control steps at which they did; see
-            `GuardedAction`.
+        limits: What an actor's guardrails changed at each control step; see `GuardedAction`.
+        distances: Name to what was left to the goal before the first control step and after each, in its unit, to five
+            digits.
+        convergence: What of its gain over its first iteration a plan had still to find after each iteration, from 1 to
+            0, mean of the plans that gained anything; empty where none did.
     """
 
     record: EpisodeRecord
@@ -71,7 +74,14 @@ class EvaluatedEpisode:
     latencies_ms: tuple[float, ...]
     num_evaluations: tuple[int, ...]
     modes: tuple[str | None, ...]
-    interventions: Mapping[str, int]
+    limits: tuple[tuple[str, ...], ...]
+    distances: Mapping[str, tuple[float, ...]]
+    convergence: tuple[float, ...]
+
+    @property
+    def interventions(self) -> dict[str, int]:
+        """What an actor's guardrails changed, to the number of control steps at which they did."""
+        return dict(Counter(chain.from_iterable(self.limits)))
 
     @property
     def deciding_latencies_ms(self) -> list[float]:
@@ -114,6 +124,7 @@ class WatchedPolicy:
         latencies_ms: Time of each control step, ms.
         choices: What was decided at each control step, or None where nothing was.
         interventions: What the guardrails changed at each control step.
+        cost_histories: Of each plan, `[num_iterations]`, the best cost so far.
     """
 
     def __init__(self, policy: Policy, *, actor: Actor | None) -> None:
@@ -122,6 +133,7 @@ class WatchedPolicy:
         self.latencies_ms: list[float] = []
         self.choices: list[Choice | None] = []
         self.interventions: list[tuple[str, ...]] = []
+        self.cost_histories: list[NDArray[np.float64]] = []
 
     def reset(self, goal: Mapping[str, NDArray[Any]], *, seed: int) -> None:
         """Starts an episode."""
@@ -136,7 +148,23 @@ class WatchedPolicy:
         newest = None if state is None else state.choices[-1]
         self.choices.append(newest if newest is not None and newest.step == len(self.choices) else None)
         self.interventions.append(() if state is None or state.guarded is None else state.guarded.interventions)
+        made = self.choices[-1]
+        if made is not None and made.num_evaluations and state is not None and state.plan is not None:
+            self.cost_histories.append(state.plan.cost_history[:, 0].double().numpy())
         return action
+
+
+def convergence(cost_histories: Sequence[NDArray[np.float64]]) -> list[float]:
+    """Returns what of its gain a plan has still to find after each iteration, mean of those that gained anything.
+
+    Args:
+        cost_histories: Of each plan, `[num_iterations]`, the best cost so far. One that ended early had found all.
+    """
+    gains = [it - it[-1] for it in cost_histories if np.isfinite(it).all() and it[0] > it[-1]]
+    shares = np.zeros((len(gains), max(map(len, gains), default=0)))
+    for share, gain in zip(shares, gains, strict=True):
+        share[: len(gain)] = gain / gain[0]
+    return shares.mean(axis=0).tolist() if gains else []
 
 
 def evaluate_episode(
@@ -176,5 +204,7 @@ def evaluate_episode(
         latencies_ms=tuple(watched.latencies_ms),
         num_evaluations=tuple(0 if choice is None else choice.num_evaluations for choice in watched.choices),
         modes=tuple(None if choice is None else choice.mode for choice in watched.choices),
-        interventions=dict(Counter(chain.from_iterable(watched.interventions))),
+        limits=tuple(watched.interventions),
+        distances={name: tuple(float(f"{it.distances[name][0]:.5g}") for it in episode.verdicts) for name in distances},
+        convergence=tuple(convergence(watched.cost_histories)),
     )

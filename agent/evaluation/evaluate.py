@@ -156,5 +156,13 @@ def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, Evalu
 
 def _parse(entry: Any) -> tuple[EpisodeTask, EvaluatedEpisode]:
     record = EpisodeRecord(**entry["episode"].pop("record"))
-    fields: dict[str, Any] = {name: tuple(it) if isinstance(it, list) else it for name, it in entry["episode"].items()}
-    return EpisodeTask(str(entry["agent"]), int(record.seed)), EvaluatedEpisode(record=record, **fields)
+    return EpisodeTask(str(entry["agent"]), int(record.seed)), EvaluatedEpisode(
+        record=record, **_with_tuples(entry["episode"])
+    )
+
+
+def _with_tuples(value: Any) -> Any:
+    """Returns what was read with tuples for lists, as it was before it was written."""
+    if isinstance(value, dict):
+        return {key: _with_tuples(it) for key, it in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

@@ -49,7 +49,9 @@ def episode(seed, *, success, spent, latency, mode="planning"):
         latencies_ms=(latency, 0.1) * 2,
         num_evaluations=(spent, 0) * 2,
         modes=(mode, None) * 2,
-        interventions={},
+        limits=((),) * 4,
+        distances={"tip": (0.2,) * 4 + (distances["tip"],)},
+        convergence=(),
     )
 
 

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from scipy.stats import binom
 
 import agent.evaluation.evaluate
 from agent.actor import Actor
 from agent.evaluation.baselines import make_baseline
-from agent.evaluation.episodes import evaluate_episode, succeeds_at_end
+from agent.evaluation.episodes import convergence, evaluate_episode, succeeds_at_end
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
@@ -146,7 +147,8 @@ class Deciding(Actor):
 
     @property
     def state(self):
-        return SimpleNamespace(choices=self._choices, guarded=self._guarded)
+        plan = SimpleNamespace(cost_history=torch.tensor([[9.0], [3.0], [1.0]]))
+        return SimpleNamespace(choices=self._choices, guarded=self._guarded, plan=plan)
 
     def act(self, observation):
         if self._time % 4 == 0:
@@ -165,7 +167,21 @@ def test_decisions_are_kept_at_the_steps_at_which_they_are_made():
         assert episode.num_evaluations == (64, *[0] * 7, 64, *[0] * 3)
         assert episode.modes == ("planning", *[None] * 3, "reactive", *[None] * 3, "planning", *[None] * 3)
         assert len(episode.planning_latencies_ms) == 2
-    assert evaluate_episode(ScriptedTask(set()), Still(), seed=0, num_steps=12).modes == (None,) * 12
+        assert episode.convergence == (1.0, 0.25, 0.0)
+    still = evaluate_episode(ScriptedTask(set()), Still(), seed=0, num_steps=12)
+    assert still.modes == (None,) * 12 and still.convergence == ()
+
+
+def test_convergence_is_the_mean_of_the_plans_that_gained_anything():
+    histories = [np.array(costs) for costs in ([4.0, 2.0, 0.0], [3.0, 1.0], [1.0, 1.0, 1.0], [np.inf, 2.0, 1.0])]
+    assert convergence(histories) == [1.0, 0.25, 0.0]
+    assert convergence(histories[2:]) == convergence([]) == []
+
+
+def test_the_distances_of_an_episode_begin_before_its_first_step():
+    episode = evaluate_episode(ScriptedTask(set()), Still(), seed=0, num_steps=12)
+    assert {len(path) for path in episode.distances.values()} == {13}
+    assert {name: path[-1] for name, path in episode.distances.items()} == dict(episode.record.final_distances)
 
 
 def test_what_the_guardrails_changed_is_counted_and_summed_over_episodes():

@@ -26,7 +26,9 @@ def make_episode():
             latencies_ms=tuple(latency for number in spent for latency in (10.0 + number, 0.1)),
             num_evaluations=tuple(it for number in spent for it in (number, 0)),
             modes=tuple(it for mode in modes or ["planning"] * len(spent) for it in (mode, None)),
-            interventions={},
+            limits=((),) * (2 * len(spent)),
+            distances={"tip": (0.2,) * (2 * len(spent)) + (0.0,)},
+            convergence=(),
         )
 
     return make
