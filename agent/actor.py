@@ -129,13 +129,10 @@ class Actor:
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-        with own_settings():
-            goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
-            latent_goals = tuple(self.world_model.encode_goal(it) for it in goals)
         self._state = ActorState(
             seed=int(seed),
             step=0,
-            goals=latent_goals,
+            goals=self._latent_goals(goal),
             pursuit=Pursuit(),
             percept=None,
             context=None,
@@ -148,6 +145,26 @@ class Actor:
             attention=None,
             choices=(),
         )
+
+    def pursue(self, goal: GoalReadings | Sequence[GoalReadings]) -> None:
+        """Pursues another goal from the next model step on; what was perceived in the episode stays.
+
+        Args:
+            goal: As `reset` takes it.
+
+        Raises:
+            GoalError: A goal is none that can be pursued; the old one stays.
+            RuntimeError: The actor was never reset.
+        """
+        self._state = replace(self.state, goals=self._latent_goals(goal), pursuit=Pursuit(), planner_state=None)
+
+    def go_on(self, state: ActorState) -> None:
+        """Goes on with the episode of another actor that has the same world model; its planner starts anew.
+
+        Args:
+            state: Of the other actor.
+        """
+        self._state = replace(state, planner_state=None)
 
     def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Returns the control action for what is observed now, `[action_dim]` in the robot's units, or one-hot.
@@ -164,6 +181,11 @@ class Actor:
         """
         with own_settings():
             return self._act(self.state, observation)
+
+    def _latent_goals(self, goal: GoalReadings | Sequence[GoalReadings]) -> tuple[LatentGoal, ...]:
+        with own_settings():
+            goals = make_goals(goal, self.spec, sensors=self.world_model.blocks)
+            return tuple(self.world_model.encode_goal(it) for it in goals)
 
     def _act(self, state: ActorState, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         readings = self._perception.sound_readings(observation, first=state.step == 0)

@@ -204,6 +204,34 @@ class HasGoals(Protocol):
 
 
 @runtime_checkable
+class Viewable(Protocol):
+    """A task that people can look at, and reach into, by MuJoCo's viewer while an episode goes on.
+
+    They see a scene: a MuJoCo model of the world, in which each place that a goal asks for is a mocap body to drag it
+    by. What they do to the scene's data becomes part of the world only by what is asked for here.
+    """
+
+    def scene(self) -> Any:
+        """Returns the scene's `MjModel`."""
+        ...
+
+    def show(self, scene: Any, /) -> None:
+        """Brings the scene's `MjData` to how the world and the goal are now; forces on it stay."""
+        ...
+
+    def feel(self, scene: Any, /) -> None:
+        """Lets the forces on the scene's bodies act on the world, until others do or the task is reset."""
+        ...
+
+    def drag(self, scene: Any, /) -> Readings | None:
+        """Moves the episode's goal to where its body is in the scene, as far as goals may lie there.
+
+        Returns what an agent is told of the new goal, or None where it is the old one.
+        """
+        ...
+
+
+@runtime_checkable
 class HasMeasures(Protocol):
     """A task that has more to report of an episode than whether its goal was reached."""
 

@@ -4,6 +4,7 @@ Beside an agent that sees by a camera they show what goes on in it; see `AgentVi
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.actor import Actor
+from agent.configurator.types import Choice
 from agent.evaluation.episodes import WatchedPolicy
 from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
 from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.files import write_film
+from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.scenarios.undisturbed import Undisturbed
+from envs.episodes.episode import Episode
 from envs.episodes.rollout import rollout
 from envs.rendering import NothingRenders
-from envs.types import HasCameras, Policy, TaskFactory
+from envs.types import HasCameras, Policy, Task, TaskFactory
 from envs.vision import Vision
 from world_model.interpreter import Interpreter
 
@@ -58,6 +62,65 @@ class FilmedPolicy:
         return action
 
 
+@dataclass(frozen=True)
+class Film:
+    """A filmed episode.
+
+    Attributes:
+        episode: What happened.
+        frames: One a control step, `[height, width, 3]`; of an episode that is over as it begins, how it began.
+        choices: What was decided at each control step, or None where nothing was.
+        interventions: What the guardrails changed at each control step.
+    """
+
+    episode: Episode
+    frames: Sequence[NDArray[np.uint8]]
+    choices: Sequence[Choice | None]
+    interventions: Sequence[Sequence[str]]
+
+
+class Camera:
+    """Films an agent in its task.
+
+    Args:
+        task: Where it acts, with pictures for people.
+        policy: Who acts.
+        scenario: What happens beside its own doing.
+        load_interpreter: Loads what reads an actor's imagination, if anything does.
+
+    Raises:
+        NothingRenders: The task cannot be drawn.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        policy: Policy,
+        scenario: Scenario,
+        *,
+        load_interpreter: Callable[[Actor], Interpreter | None] = lambda _: None,
+    ) -> None:
+        if not isinstance(task, HasCameras):
+            raise NothingRenders(f"{task.spec.task_id} cannot be drawn for people")
+        self._task, self._pictures, self._policy, self._scenario = task, task, policy, scenario
+        self._view = None
+        if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
+            self._view = AgentView(policy, task, interpreter=load_interpreter(policy))
+
+    def film(self, seed: int) -> Film:
+        """Returns the episode of that seed.
+
+        Raises:
+            NothingRenders: Nothing renders on this machine; the message names the fix.
+        """
+        staged_task, staged_policy = self._scenario.stage(self._task, self._policy, seed=seed)
+        watched = WatchedPolicy(staged_policy, actor=self._policy if isinstance(self._policy, Actor) else None)
+        filmed = FilmedPolicy(watched, self._pictures, view=self._view)
+        episode = rollout(staged_task, filmed, seed=seed, num_steps=self._scenario.num_steps)
+        frames = filmed.frames or [self._pictures.picture()]
+        return Film(episode, frames, watched.choices, watched.interventions)
+
+
 def film_episodes(
     seeds: Sequence[int],
     *,
@@ -90,30 +153,22 @@ def film_episodes(
     from agent.evaluation.timeline import write_timeline
 
     task = make_task(vision=vision, film_size=FRAME_SIZE)
-    if not isinstance(task, HasCameras):
-        raise NothingRenders(f"{task.spec.task_id} cannot be drawn for people")
-    policy, scenario = make_policy(agent, task), make_scenario(task.spec)
-    view = None
-    if isinstance(policy, Actor) and any(policy.spec.sensors[name].is_image for name in policy.world_model.blocks):
-        view = AgentView(policy, task, interpreter=load_interpreter(policy))
     paths = []
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        policy, scenario = make_policy(agent, task), make_scenario(task.spec)
+        camera = Camera(task, policy, scenario, load_interpreter=load_interpreter)
+        folder.mkdir(parents=True, exist_ok=True)
         for seed in seeds:
-            staged_task, staged_policy = scenario.stage(task, policy, seed=seed)
-            watched = WatchedPolicy(staged_policy, actor=policy if isinstance(policy, Actor) else None)
-            filmed = FilmedPolicy(watched, task, view=view)
-            episode = rollout(staged_task, filmed, seed=seed, num_steps=scenario.num_steps)
+            film = camera.film(seed)
             path = folder / f"{agent}_{seed}.{video_format}"
-            frames = filmed.frames or [task.picture()]  # of an episode that is over as it begins
-            paths.append(write_film(frames, path, frame_dt=task.spec.control_dt))
-            if choices := [choice for choice in watched.choices if choice is not None]:
+            paths.append(write_film(film.frames, path, frame_dt=task.spec.control_dt))
+            if choices := [choice for choice in film.choices if choice is not None]:
                 write_timeline(
                     choices,
                     path.with_suffix(".png"),
-                    interventions=watched.interventions,
+                    interventions=film.interventions,
                     control_dt=task.spec.control_dt,
-                    num_steps=len(episode.actions),
+                    num_steps=len(film.episode.actions),
                 )
     finally:
         task.close()

@@ -473,6 +473,26 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         rest = np.array(self.goal_parts[sensor].box.low[part.shape[-1] :], np.float32)
         return np.concatenate([part, np.broadcast_to(rest, (*part.shape[:-1], len(rest)))], axis=-1)
 
+    def goal_from(self, places: Mapping[str, NDArray[Any]], turns: Mapping[str, float]) -> NDArray[np.float32]:  # noqa: ARG002
+        """Returns the flat goal with its places where people put them, as near as goals may lie.
+
+        Args:
+            places: Sensor of a place that the present goal asks for to where it was put, `[3]`, m.
+            turns: The same to how it was turned about the vertical, rad.
+
+        Raises:
+            ValueError: There is no such goal.
+        """
+        wish = dict(self.goal_observation(self.desired_goal))
+        for name, place in places.items():
+            box = self.goal_parts[name].box
+            wish[name] = np.clip(place, box.low, box.high).astype(np.float32)
+        return self._checked_goal(self.flat_goal(wish).clip(self._goal_space.low, self._goal_space.high))
+
+    def goal_turns(self) -> dict[str, float]:
+        """Returns how the places that the goal asks for are turned about the vertical, where it says so, rad."""
+        return {}
+
     def _markers(self) -> list[Marker]:
         """Returns what shows a human the goal."""
         place = next(iter(self.goal_observation(self.desired_goal).values()))

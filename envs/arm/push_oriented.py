@@ -96,6 +96,17 @@ class PushOrientedEnv(PushEnv):
         zero = np.zeros_like(cos)
         return np.stack([cos, sin, zero, -sin, cos, zero], axis=-1)
 
+    def goal_from(self, places: Mapping[str, NDArray[Any]], turns: Mapping[str, float]) -> NDArray[np.float32]:
+        """Returns the flat goal where people put its place, turned as they turned it."""
+        goal = super().goal_from(places, turns)
+        yaw = turns["block_position"]
+        goal[2:] = math.cos(yaw), math.sin(yaw)
+        return goal
+
+    def goal_turns(self) -> dict[str, float]:
+        """Returns the goal's yaw, rad."""
+        return {"block_position": math.atan2(self.desired_goal[3], self.desired_goal[2])}
+
     def _markers(self) -> list[Marker]:
         """Returns the goal's place, and a small ball before it on the side that the block should face."""
         (place,) = super()._markers()

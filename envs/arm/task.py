@@ -11,6 +11,7 @@ from envs.arm.mujoco_env import Expert, MujocoEnv
 from envs.arm.push import PushEnv
 from envs.arm.push_two import PushTwoEnv
 from envs.arm.reach_gate import ReachGateEnv
+from envs.arm.scene import drag_goal, feel_forces, scene_model, show_world
 from envs.rendering.lens import Lens
 from envs.spec import TaskSpec
 from envs.types import Frame, Readings, Verdict
@@ -130,6 +131,25 @@ class ArmTask:
     def readings_at(self, wish: Readings) -> Readings:
         """Returns what all sensors would read with a goal reached."""
         return self.env.readings_at(self.env.flat_goal(wish))
+
+    def scene(self) -> Any:
+        """Returns what people see of it in MuJoCo's viewer, a `MjModel`."""
+        return scene_model(self.env)
+
+    def show(self, scene: Any, /) -> None:
+        """Brings the scene's `MjData` to how the arm, its objects and the goal are now."""
+        show_world(self.env, scene)
+
+    def feel(self, scene: Any, /) -> None:
+        """Lets the forces on the scene's bodies act on the arm and its objects."""
+        feel_forces(self.env, scene)
+
+    def drag(self, scene: Any, /) -> Readings | None:
+        """Moves the goal to where it was dragged, and returns what an agent is told of it; None where it was not."""
+        if not drag_goal(self.env, scene):
+            return None
+        self._goal = self.env.goal_readings(self.env.desired_goal)
+        return self._goal
 
     def _frame(self, state: Mapping[str, NDArray[Any]], info: Mapping[str, Any], num_redrawn: int = 0) -> Frame:
         distances = {name: (float(left), self.env.distance_units[name]) for name, left in info["distances"].items()}

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent.actor import Actor
+from agent.evaluation.imagination import planned_future
 from agent.evaluation.pictures.drawing import (
     GAP,
     Picture,
@@ -89,15 +90,7 @@ class AgentView:
         choice = state.choices[-1]
         if choice.step != state.step - 1:
             return
-        self._future = None
-        if choice.num_evaluations and state.plan is not None and state.context is not None:
-            context = state.context
-            action_repeat = context.previous_action.shape[1] // state.plan.actions.shape[2]
-            with torch.no_grad():
-                imagined = self._actor.world_model.rollout(
-                    context, state.plan.actions[:, None].repeat(1, 1, 1, action_repeat)
-                )
-            self._future = torch.cat([imagined.start, imagined.embeddings[0, 0]])  # [1 + horizon, embed_dim]
+        self._future = planned_future(self._actor)
 
     def _agents_frame(self, frame: Picture) -> Picture:
         percept = self._actor.state.percept

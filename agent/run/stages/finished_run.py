@@ -1,6 +1,8 @@
 """What commands on a finished run share: its config as the base, its world model, and a folder for what they find."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from agent.run.config.composing import Changes, Config, ConfigError, compose_config, folder, read_changes
 from agent.run.config.saved import continues, read_config
@@ -47,6 +49,22 @@ def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
     if not continues(config, output) and is_taken:
         raise ConfigError(f"output must be a new folder or that of the same command before, '{output}' is neither")
     return output
+
+
+def with_planner(config: Config, name: str, changes: Mapping[str, Any]) -> Config:
+    """Returns the config with a planner: the run's own with the run's values, another one with its recipe's.
+
+    Args:
+        config: Of a command on a finished run.
+        name: Of the planner.
+        changes: What else is changed.
+    """
+    base: dict[str, Any] = config.plain()
+    chosen = {}
+    if name != config.choices["planner"]:
+        base["choices"]["experiment"] = None  # what it changed is in the values, and might fit its own planner alone
+        chosen["planner"] = name
+    return compose_config({**changes, **chosen}, base=base)
 
 
 def load_modules_for(task: Task, config: Config, run_folder: Path) -> Modules:
