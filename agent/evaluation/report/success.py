@@ -1,0 +1,106 @@
+"""How often the goal is reached, by whom."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agent.evaluation.report.document import Figure, Section, Table
+from agent.evaluation.report.drawing import AGENTS, GREY, INK, draw
+from agent.evaluation.results import percent, told
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WHO = {
+    "actor": "the agent",
+    "random": "random actions",
+    "zero": "doing nothing",
+    "expert": "a script that may look into the simulator",
+    "oracle": "the agent, with MuJoCo in place of its predictor",
+}
+"""Agent to who that is."""
+
+
+def success_section(results: Mapping[str, Any]) -> Section:
+    """Returns the rates of all agents, as a table and as a drawing.
+
+    Args:
+        results: What results.json holds.
+    """
+    success = results["success"]
+    end = success["at_end"]
+    beside = "; ".join(f"{name}: {WHO[name]}" for name in results["agents"] if name in WHO)
+    return Section(
+        title="Success",
+        text=f"Success means: {success['criterion']}. At the end: in each of the last {end['control_steps']} control "
+        f"steps ({end['seconds']:g} s); once: in any. {beside[:1].upper()}{beside[1:]}.",
+        figures=(_intervals(results["agents"]),),
+        tables=(success_table(results),),
+    )
+
+
+def success_table(results: Mapping[str, Any]) -> Table:
+    """Returns a row an agent, of the very numbers that results.json holds."""
+    names, units = list(results["agents"]), results["units"]
+    measures = list(results["agents"]["actor"].get("measures", ()))
+    return Table(
+        title="Every agent on the same episodes",
+        columns=(
+            "agent",
+            "at the end",
+            "once",
+            *(f"{name.replace('_', ' ')} at the end" for name in units),
+            "steps",
+            *(name.replace("_", " ") for name in measures),
+            "episodes",
+        ),
+        rows=tuple(_row(name, results["agents"][name], units, measures) for name in names),
+        main_row=names.index("actor"),
+        note="Rates with their exact 95 % interval; medians of the final distance to the goal, and of the control steps "
+        "to the first success where there was one" + "; of all else the mean of an episode" * bool(measures) + ".",
+    )
+
+
+def _row(name: str, agent: Mapping[str, Any], units: Mapping[str, str], measures: list[str]) -> tuple[str, ...]:
+    records = [record for record in agent["episodes"] if not record["solved_at_start"]]
+    steps = [record["steps_to_success"] for record in records if record["steps_to_success"] is not None]
+    return (
+        name,
+        percent(agent["success_at_end"]),
+        percent(agent["success_once"]),
+        *(told([record["final_distances"][key] for record in records], unit) for key, unit in units.items()),
+        f"{np.median(steps):.0f}" if steps else "-",
+        *(f"{agent['measures'][key]:.3g}" if "measures" in agent else "-" for key in measures),
+        str(agent["success_at_end"]["n"]),
+    )
+
+
+def _intervals(agents: Mapping[str, Mapping[str, Any]]) -> Figure:
+    rates = {name: agent["success_at_end"] for name, agent in agents.items()}
+
+    def plot(axes: "Axes") -> None:
+        for row, (name, rate) in enumerate(rates.items()):
+            colour = AGENTS.get(name, (GREY, "-"))[0]
+            axes.plot([100 * rate["low"], 100 * rate["high"]], [row, row], color=colour, linewidth=3.0, alpha=0.55)
+            axes.plot([100 * rate["rate"]], [row], "o", color=colour, markersize=8.0)
+            axes.annotate(
+                f"{100 * rate['rate']:.1f} %",
+                (100 * rate["rate"], row),
+                xytext=(0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9.0,
+                color=INK,
+            )
+        axes.set_yticks(range(len(rates)), list(rates))
+        axes.set_ylim(len(rates) - 0.5, -0.7)
+        axes.set_xlim(-4, 104)
+        axes.set_xlabel("success at the end, %")
+
+    return draw(
+        "Success at the end, with its exact 95 % interval",
+        "; ".join(f"{name} {percent(rate)}" for name, rate in rates.items()),
+        plot,
+        height=0.8 + 0.45 * len(rates),
+    )
