@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test test-slow test-mujoco4 lint clean
+.PHONY: install demo test test-slow test-mujoco4 lint docs clean
 
 install: $(INSTALLED)
 
@@ -38,5 +38,8 @@ test-mujoco4: .venv-mujoco4/.installed
 	.venv-mujoco4/bin/python -m pip install --quiet --constraint .venv-mujoco4/constraints.txt --editable '.[dev]'
 	touch $@
 
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .venv-mujoco4 .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-mujoco4 site .mypy_cache .pytest_cache .ruff_cache
