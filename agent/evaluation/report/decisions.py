@@ -62,7 +62,6 @@ def _latency(deciding: Sequence[float], control_dt: float) -> Figure:
         axes.axvline(1e3 * control_dt, color=GREY, linestyle="--", linewidth=1.2)
         axes.set_xscale("log")
         axes.margins(x=0.12)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.set_xlabel("time of a deciding control step, ms")
         axes.set_ylabel("share of them that take less, %")
 
@@ -143,7 +142,7 @@ def _convergence(curves: Sequence[Sequence[float]]) -> Figure:
         "Share of a plan's gain over its first iteration that is still to find after each iteration: "
         + ", ".join(f"{share:.0f} %" for share in shares),
         plot,
-        caption="Mean over the plans that gained anything. A line that is still steep at its end asks for more iterations.",
+        caption="Mean over the plans that gained anything. What is still steep at its end asks for more iterations.",
     )
 
 

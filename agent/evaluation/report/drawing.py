@@ -28,9 +28,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY = (
 """Told apart by every colour vision (Okabe and Ito, 2008)."""
 
 SERIES = tuple(
-    (colour, style)
-    for style in ("-", "--", ":")
-    for colour in (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+    (colour, style) for style in ("-", "--", ":") for colour in (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 )
 """Colour and style of one line after the other."""
 
@@ -55,7 +53,8 @@ _PAGE_COLOURS = {INK: "currentColor", QUIET: "var(--quiet)", GREY: "var(--grey)"
     }.items()
 }
 
-_WIDTH, _HEIGHT = 4.7, 2.9  # inch, 72 units of the drawing each: as wide as a phone, so that letters stay legible there
+_WIDTH, _HEIGHT = 4.2, 2.7  # inch, 72 units of the drawing each: as wide as a phone, so that letters stay legible there
+_LETTERS, _KEY = 50, 7  # of a line of the legend, and what the key before a name takes of them
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -100,11 +99,28 @@ def draw(
         axes = figure.subplots()
         axes.patch.set_visible(False)
         plot(axes)
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside upper left", ncols=3, handlelength=2.2, columnspacing=1.2, borderpad=0.0)
+        _plain_logarithms(axes)
+        if names := axes.get_legend_handles_labels()[1]:
+            columns = max(1, _LETTERS // (max(map(len, names)) + _KEY))
+            figure.legend(loc="outside upper left", ncols=columns, handlelength=2.2, columnspacing=1.2, borderpad=0.0)
         file = io.BytesIO()
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
-    return Figure(title=title, description=description, svg=_part_of_page(file.getvalue(), title, description), caption=caption)
+    return Figure(
+        title=title, description=description, svg=_part_of_page(file.getvalue(), title, description), caption=caption
+    )
+
+
+def _plain_logarithms(axes: "Axes") -> None:
+    """Writes the numbers of a logarithmic axis as numbers, and so few that they have room."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            low, high = sorted(axis.get_view_interval())
+            near = high / low < 30.0
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if near else (1.0,), numticks=12))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
 
 
 def _part_of_page(svg: bytes, title: str, description: str) -> str:

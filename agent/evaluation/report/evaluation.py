@@ -74,7 +74,7 @@ def _facts(results: Mapping[str, Any], actor: Sequence[EvaluatedEpisode]) -> tup
     for other in ("random", "expert"):
         if other in results["agents"]:
             other_rate = results["agents"][other]["success_at_end"]["rate"]
-            facts.append(Fact(f"{100 * other_rate:.1f} %", f"{other}, for comparison", "on the same episodes"))
+            facts.append(Fact(f"{100 * other_rate:.1f} %", other, "success at the end"))
     records = [episode.record for episode in judged(actor)]
     for name, unit in results["units"].items() if records else ():
         left = told([record.final_distances[name] for record in records], unit)

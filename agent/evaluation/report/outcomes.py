@@ -48,13 +48,13 @@ def _part(kind: str, episodes: Sequence[EvaluatedEpisode], films: tuple[Film, ..
     number = f"{len(episodes)} episode{'s' * (len(episodes) != 1)}"
     meaning = OUTCOMES[kind]
     return Section(
-        title=f"{kind.replace('_', ' ').capitalize()}: {number}", text=f"{meaning[:1].upper()}{meaning[1:]}.", films=films
+        title=f"{kind.replace('_', ' ').capitalize()}: {number}",
+        text=f"{meaning[:1].upper()}{meaning[1:]}.",
+        films=films,
     )
 
 
-def _films(
-    ended: Mapping[str, Sequence[EvaluatedEpisode]], paths: Mapping[int, Path]
-) -> dict[str, tuple[Film, ...]]:
+def _films(ended: Mapping[str, Sequence[EvaluatedEpisode]], paths: Mapping[int, Path]) -> dict[str, tuple[Film, ...]]:
     """Returns the films of each outcome, the first of each before the second of any, as long as there is room."""
     waiting = {kind: [it for it in run if it.record.seed in paths] for kind, run in ended.items()}
     films: dict[str, tuple[Film, ...]] = {}
@@ -76,7 +76,9 @@ def _film(episode: EvaluatedEpisode, path: Path, *, fits: bool) -> Film:
     ending = OUTCOMES[outcome(episode)]
     title, caption = f"Seed {seed}:", f"{ending}; left to the goal at the end: {left}"
     if not fits:
-        return Film(title, f"{caption}. The film would make this page too large: it lies in {path.parent.name}/{path.name}", ())
+        return Film(
+            title, f"{caption}. The film would make this page too large: it lies in {path.parent.name}/{path.name}", ()
+        )
     pictures = [embed(path, f"Film of the episode with seed {seed}: {ending}")]
     timeline = path.with_suffix(".png")
     if timeline.is_file():

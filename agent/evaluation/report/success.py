@@ -50,15 +50,17 @@ def success_table(results: Mapping[str, Any]) -> Table:
             "agent",
             "at the end",
             "once",
-            *(f"{name.replace('_', ' ')} at the end" for name in units),
+            *(name.replace("_", " ") for name in units),
             "steps",
             *(name.replace("_", " ") for name in measures),
             "episodes",
         ),
         rows=tuple(_row(name, results["agents"][name], units, measures) for name in names),
         main_row=names.index("actor"),
-        note="Rates with their exact 95 % interval; medians of the final distance to the goal, and of the control steps "
-        "to the first success where there was one" + "; of all else the mean of an episode" * bool(measures) + ".",
+        note="Rates with their exact 95 % interval; medians of the final distance to the goal, and of the control "
+        "steps to the first success where there was one"
+        + "; of all else the mean of an episode" * bool(measures)
+        + ".",
     )
 
 

@@ -1,16 +1,16 @@
 """What a training left: its curves, what watches over a collapse, what can be read off embeddings, pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.evaluation.report.bars import bars
 from agent.evaluation.report.document import Figure, Film, Section
-from agent.evaluation.report.drawing import BLUE, GREEN, GREY, SERIES, VERMILLION, draw
+from agent.evaluation.report.drawing import BLUE, SERIES, VERMILLION, draw
 from agent.evaluation.report.media import embed
 from jepa_mpc.journal import whole_lines
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LOG = "log.jsonl"
+_STAGES = {"training": "World model", "training/encoders": "Encoders, before the dynamics went on alone"}
 _MAX_POINTS = 200  # of a line
 _PICTURES = {
     "contact": (
@@ -51,12 +52,12 @@ class Curve:
 
 def training_section(run_folder: Path) -> Section:
     """Returns what a run folder holds of its training, and a sentence where that is nothing."""
-    parts = [_stage(path, run_folder) for path in sorted(run_folder.glob("training/**/" + _LOG))]
-    parts += [_stage(path, run_folder) for path in sorted(run_folder.glob("critic/*/" + _LOG))]
-    parts += [_stage(path, run_folder) for path in sorted(run_folder.glob("policy/**/" + _LOG))]
-    parts = [part for part in parts if part.figures]
-    if pictures := _pictures(run_folder):
-        parts.append(Section(title="Pictures", films=pictures))
+    parts = [_world_model(path, run_folder) for path in sorted(run_folder.glob("training/**/" + _LOG))]
+    behind = [*sorted(run_folder.glob("critic/*/" + _LOG)), *sorted(run_folder.glob("policy/**/" + _LOG))]
+    losses = [_losses(str(path.parent.relative_to(run_folder)), read_curves(path)) for path in behind]
+    parts.append(Section(title="Critics and policy", figures=tuple(it for it in losses if it is not None)))
+    parts.append(Section(title="Pictures", films=_pictures(run_folder)))
+    parts = [part for part in parts if part.figures or part.films]
     return Section(
         title="Training",
         text="" if parts else "The run's folder holds neither a log of its training nor a picture.",
@@ -64,17 +65,12 @@ def training_section(run_folder: Path) -> Section:
     )
 
 
-def _stage(path: Path, run_folder: Path) -> Section:
+def _world_model(path: Path, run_folder: Path) -> Section:
     """Returns the section of one log, without figures where the log has nothing to draw."""
     name = str(path.parent.relative_to(run_folder))
     curves = read_curves(path)
     figures = [
-        _lines(
-            f"{name}: loss",
-            {"training": curves.get("train/loss"), "held out": curves.get("validation/loss")},
-            label="loss",
-            log=True,
-        ),
+        _losses(name, curves),
         _lines(
             f"{name}: held-out prediction",
             {
@@ -85,11 +81,16 @@ def _stage(path: Path, run_folder: Path) -> Section:
             label="squared error",
             log=True,
         ),
-        _lines(f"{name}: effective rank", _rank_shares(curves), label="share of the rank that is possible"),
-        _lines(f"{name}: std", _below(curves, "validation/std/"), label="std of an embedding's dimensions"),
+        _lines(f"{name}: effective rank", _rank_shares(curves), label="share of the possible rank"),
+        _lines(f"{name}: spread", _below(curves, "validation/std/"), label="std of embeddings"),
         _probes(name, _below(curves, "validation/probe/")),
     ]
-    return Section(title=name, figures=tuple(figure for figure in figures if figure is not None))
+    return Section(title=_STAGES.get(name, name), figures=tuple(figure for figure in figures if figure is not None))
+
+
+def _losses(name: str, curves: Mapping[str, Curve]) -> Figure | None:
+    there = {"training": curves.get("train/loss"), "held out": curves.get("validation/loss")}
+    return _lines(f"{name}: loss", there, label="loss", log=True)
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
@@ -132,7 +133,8 @@ def _lines(title: str, curves: Mapping[str, Curve | None], *, label: str, log: b
         if log and all((curve.values[np.isfinite(curve.values)] > 0).all() for curve in there.values()):
             axes.set_yscale("log")
         else:
-            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+            axes.set_ylim(min(0.0, axes.get_ylim()[0]), 1.05 * axes.get_ylim()[1])
+        axes.set_xlim(left=0.0)
         axes.set_xlabel("step of the optimiser")
         axes.set_ylabel(label)
 

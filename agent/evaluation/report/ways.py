@@ -28,9 +28,7 @@ def way_figures(episodes: Mapping[str, Sequence[EvaluatedEpisode]], *, control_d
     counting = {name: run for name, run in counting.items() if run}
     if "actor" not in counting:
         return ()
-    return tuple(
-        _way(name, unit, counting, control_dt) for name, unit in counting["actor"][0].units.items()
-    )
+    return tuple(_way(name, unit, counting, control_dt) for name, unit in counting["actor"][0].units.items())
 
 
 def _way(name: str, unit: str, episodes: Mapping[str, Sequence[EvaluatedEpisode]], control_dt: float) -> Figure:
