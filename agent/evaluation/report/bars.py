@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.evaluation.report.document import Figure
-from agent.evaluation.report.drawing import INK, draw
+from agent.evaluation.report.drawing import INK, draw, label_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def bars(title: str, values: Mapping[str, float], colours: Sequence[str], *, lab
                 fontsize=9.0,
                 color=INK,
             )
-        axes.set_yticks(range(len(values)), [name.replace("_", " ") for name in values])
+        axes.set_yticks(range(len(values)), list(map(label_of, values)))
         axes.set_ylim(len(values) - 0.4, -0.6)
         axes.margins(x=0.18)
         axes.set_xlabel(label)

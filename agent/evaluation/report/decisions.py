@@ -83,14 +83,14 @@ def _modes(episodes: Sequence[EvaluatedEpisode], control_dt: float) -> Figure:
         for step, mode in enumerate(episode.modes):
             newest = mode if mode is not None else newest
             if newest is not None:
-                counts.setdefault(newest, np.zeros(num_steps))[step] += 1
+                counts[newest][step] += 1
     total = np.maximum(sum(counts.values()), 1)
     shares = {mode: 100 * count / total for mode, count in counts.items() if count.any()}
 
     def plot(axes: "Axes") -> None:
         edges, below = control_dt * np.arange(num_steps + 1), np.zeros(num_steps)
         for mode, share in shares.items():
-            axes.stairs(below + share, edges, baseline=below, fill=True, color=_MODES.get(mode, BLUE), label=mode)
+            axes.stairs(below + share, edges, baseline=below, fill=True, color=_MODES[mode], label=mode)
             below = below + share
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(0, 100)

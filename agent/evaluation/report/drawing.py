@@ -55,6 +55,7 @@ _PAGE_COLOURS = {INK: "currentColor", QUIET: "var(--quiet)", GREY: "var(--grey)"
 
 _WIDTH, _HEIGHT = 4.2, 2.7  # inch, 72 units of the drawing each: as wide as a phone, so that letters stay legible there
 _LETTERS, _KEY = 50, 7  # of a line of the legend, and what the key before a name takes of them
+_LONGEST_NAME = 26  # letters
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -75,6 +76,12 @@ _SETTINGS = {
     "legend.fontsize": 9.0,
     "path.simplify_threshold": 0.3,
 }
+
+
+def label_of(name: str) -> str:
+    """Returns a name as it stands in a drawing, where there is little room; what describes the drawing has it whole."""
+    words = name.replace("_", " ")
+    return words if len(words) <= _LONGEST_NAME else f"{words[: _LONGEST_NAME - 1]}…"
 
 
 def draw(

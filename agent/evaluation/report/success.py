@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agent.evaluation.report.document import Figure, Section, Table
-from agent.evaluation.report.drawing import AGENTS, GREY, INK, draw
+from agent.evaluation.report.drawing import AGENTS, GREY, INK, draw, label_of
 from agent.evaluation.results import percent, told
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _intervals(agents: Mapping[str, Mapping[str, Any]]) -> Figure:
                 fontsize=9.0,
                 color=INK,
             )
-        axes.set_yticks(range(len(rates)), list(rates))
+        axes.set_yticks(range(len(rates)), list(map(label_of, rates)))
         axes.set_ylim(len(rates) - 0.5, -0.7)
         axes.set_xlim(-4, 104)
         axes.set_xlabel("success at the end, %")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agent.evaluation.report.bars import bars
 from agent.evaluation.report.document import Figure, Film, Section
-from agent.evaluation.report.drawing import BLUE, SERIES, VERMILLION, draw
+from agent.evaluation.report.drawing import BLUE, SERIES, VERMILLION, draw, label_of
 from agent.evaluation.report.media import embed
 from jepa_mpc.journal import whole_lines
 
@@ -129,7 +129,15 @@ def _lines(title: str, curves: Mapping[str, Curve | None], *, label: str, log: b
     def plot(axes: "Axes") -> None:
         for (name, curve), (colour, style) in zip(there.items(), SERIES, strict=False):
             marker = "o" if len(curve.steps) <= 12 else None
-            axes.plot(curve.steps, curve.values, linestyle=style, color=colour, label=name, marker=marker, markersize=4)
+            axes.plot(
+                curve.steps,
+                curve.values,
+                linestyle=style,
+                color=colour,
+                label=label_of(name),
+                marker=marker,
+                markersize=4,
+            )
         if log and all((curve.values[np.isfinite(curve.values)] > 0).all() for curve in there.values()):
             axes.set_yscale("log")
         else:

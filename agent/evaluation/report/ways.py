@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.report.document import Figure
-from agent.evaluation.report.drawing import AGENTS, draw
+from agent.evaluation.report.drawing import AGENTS, draw, label_of
 from agent.evaluation.results import _SHOWN as SHOWN
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _way(name: str, unit: str, episodes: Mapping[str, Sequence[EvaluatedEpisode]
                 low, high = np.quantile(paths[agent], [0.25, 0.75], axis=0)
                 axes.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
         axes.set_xlabel("time, s")
-        axes.set_ylabel(f"{name.replace('_', ' ')}, {shown.strip() or 'distance'}")
+        axes.set_ylabel(f"{label_of(name)}, {shown.strip() or 'distance'}")
         axes.set_ylim(bottom=0.0)
         axes.margins(x=0.01)
 
