@@ -131,9 +131,11 @@ def _convergence(curves: Sequence[Sequence[float]]) -> Figure:
     shares = 100 * np.array([[*curve, *[0.0] * (longest - len(curve))] for curve in curves]).mean(axis=0)
 
     def plot(axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes.plot(np.arange(1, longest + 1), shares, color=BLUE, marker="o" if longest <= 20 else None)
         axes.set_ylim(bottom=0.0)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("iteration of the planner")
         axes.set_ylabel("gain still to find, %")
 

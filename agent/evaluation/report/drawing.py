@@ -5,7 +5,7 @@ import html
 import io
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from agent.evaluation.report.document import Figure
@@ -56,11 +56,13 @@ _PAGE_COLOURS = {INK: "currentColor", QUIET: "var(--quiet)", GREY: "var(--grey)"
 _WIDTH, _HEIGHT = 4.2, 2.7  # inch, 72 units of the drawing each: as wide as a phone, so that letters stay legible there
 _LETTERS, _KEY = 50, 7  # of a line of the legend, and what the key before a name takes of them
 _LONGEST_NAME = 26  # letters
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "text.parse_math": False,  # a name with a dollar is a name
     "axes.unicode_minus": True,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # by which room is measured; the page has its own, which are narrower
     "font.size": 9.5,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -111,7 +113,8 @@ def draw(
             columns = max(1, _LETTERS // (max(map(len, names)) + _KEY))
             figure.legend(loc="outside upper left", ncols=columns, handlelength=2.2, columnspacing=1.2, borderpad=0.0)
         file = io.BytesIO()
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(file, metadata={"Date": None})
     return Figure(
         title=title, description=description, svg=_part_of_page(file.getvalue(), title, description), caption=caption
     )
@@ -156,7 +159,7 @@ def _part_of_page(svg: bytes, title: str, description: str) -> str:
 
 
 def _attribute(name: str, value: str, prefix: str) -> str:
-    """Returns an attribute's value with ids that no other drawing has, and the colours and letters of the page."""
+    """Returns an attribute's value with ids that no other drawing has, and the page's colours."""
     if name == "id":
         return prefix + value
     if name == "href":
@@ -165,7 +168,6 @@ def _attribute(name: str, value: str, prefix: str) -> str:
         return value.replace("url(#", f"url(#{prefix}")
     if name != "style":
         return value
-    value = re.sub(r"font: ((?:\d+|bold|italic) )?([\d.]+px) [^;]*", r"font-size: \2", value)
     for ours, theirs in _PAGE_COLOURS.items():
         value = value.replace(ours, theirs)
     return value
