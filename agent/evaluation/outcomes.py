@@ -62,4 +62,4 @@ def way_left(episode: EvaluatedEpisode) -> NDArray[np.float64]:
     for name, distances in episode.distances.items():
         longest = max(*distances, _SMALL.get(episode.units[name], 0.0), np.finfo(np.float64).tiny)
         shares.append(np.asarray(distances) / longest)
-    return np.max(shares, axis=0)
+    return np.asarray(np.max(shares, axis=0), np.float64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agent.evaluation.episodes import NUM_END_STEPS, EpisodeRecord, EvaluatedEpisode, judged
+from agent.evaluation.seeds import Entries
 from agent.evaluation.statistics import percentiles, success_rate
 from jepa_mpc.files import write_whole
 
@@ -112,30 +113,28 @@ def free_names(
     folder: Path,
     names: Sequence[str],
     *,
-    split: str,
-    num_episodes: int,
-    episodes_of: Callable[[Any], Sequence[Any]],
+    entries: Entries,
+    entries_of: Callable[[Any], Entries],
 ) -> list[str]:
     """Returns under which names findings are written: those of the first in a folder are never overwritten.
 
-    Those of another split, or of another number of episodes, lie beside them under names that say so.
+    Those of another split, or of other entries of its manifest, lie beside them under names that say so.
 
     Args:
         folder: Of the findings.
         names: Of the first findings, and of what lies with them.
-        split: Of the new findings.
-        num_episodes: Of the new findings.
-        episodes_of: Returns the episodes of what was read from the first findings.
+        entries: Of the new findings.
+        entries_of: Returns the entries of what was read from the first findings.
     """
     first = folder / names[0]
     if not first.exists():
         return list(names)
     try:
         there = json.loads(first.read_text(encoding="utf-8"))
-        same = (there["split"], len(episodes_of(there))) == (split, num_episodes)
+        same = entries_of(there) == entries
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         same = False
-    addition = "" if same else f"_{split}_{num_episodes}"
+    addition = "" if same else f"_{entries}"
     return [f"{Path(name).stem}{addition}{Path(name).suffix}" for name in names]
 
 
@@ -186,7 +185,7 @@ def _title(results: Mapping[str, Any]) -> str:
         + (f"planner {results['planner']}" if planned else "reacting alone")
         + f", seed {results['seed']}"
         + (f", scenario {results['scenario']}" if disturbed else "")
-        + (f", {results['split']} split" if results["split"] != "evaluation" else "")
+        + f", {results['split']} split"
     )
 
 

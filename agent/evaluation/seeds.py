@@ -1,5 +1,7 @@
 """Which episodes are run: fixed lists of seeds, disjoint from each other and from those of collection."""
 
+from dataclasses import dataclass
+
 SPLIT_SIZE = 1_000
 """Entries of a manifest of episodes."""
 
@@ -7,18 +9,44 @@ FIRST_SEED = {"evaluation": 1_000_000_000, "validation": 2_000_000_000}
 """Split to its first seed. Collection stays below; `validation` is for tuning, `evaluation` for the record."""
 
 
-def episode_seeds(split: str, num_episodes: int) -> list[int]:
-    """Returns the first seeds of a split's manifest.
+@dataclass(frozen=True)
+class Entries:
+    """Some entries of a split's manifest, one behind the other.
 
-    Args:
+    Attributes:
         split: "evaluation" or "validation".
-        num_episodes: In 1..1000.
+        first: Of them, in 0..999.
+        number: Of them.
 
     Raises:
-        ValueError: There is no such split, or it has fewer entries.
+        ValueError: There is no such split, or it has no such entries.
     """
-    if split not in FIRST_SEED:
-        raise ValueError(f"split must be one of {sorted(FIRST_SEED)}, got '{split}'")
-    if not 1 <= num_episodes <= SPLIT_SIZE:
-        raise ValueError(f"num_episodes must be in 1..{SPLIT_SIZE}, the entries of the manifest, got {num_episodes}")
-    return list(range(FIRST_SEED[split], FIRST_SEED[split] + num_episodes))
+
+    split: str
+    first: int
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.split not in FIRST_SEED:
+            raise ValueError(f"split must be one of {sorted(FIRST_SEED)}, got '{self.split}'")
+        if self.first < 0 or self.number < 1 or self.first + self.number > SPLIT_SIZE:
+            raise ValueError(
+                f"num_episodes={self.number} from first_entry={self.first} on must lie within the {SPLIT_SIZE} entries "
+                "of the manifest"
+            )
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of the episodes."""
+        first = FIRST_SEED[self.split] + self.first
+        return list(range(first, first + self.number))
+
+    def __str__(self) -> str:
+        """Returns them as they stand in the name of a file."""
+        beginning = f"from_{self.first}_" * bool(self.first)
+        return f"{self.split}_{beginning}{self.number}"
+
+
+def episode_seeds(split: str, num_episodes: int) -> list[int]:
+    """Returns the first seeds of a split's manifest; see `Entries`."""
+    return Entries(split, 0, num_episodes).seeds

@@ -10,14 +10,16 @@ import torch
 from scipy.stats import binom
 
 import agent.evaluation.evaluate
+import benchmarks.agent.coverage
 from agent.actor import Actor
 from agent.evaluation.baselines import make_baseline
 from agent.evaluation.episodes import convergence, evaluate_episode, succeeds_at_end
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, evaluate
 from agent.evaluation.results import format_results, make_results
 from agent.evaluation.seeds import FIRST_SEED, SPLIT_SIZE, episode_seeds
-from agent.evaluation.statistics import percentiles, success_rate
+from agent.evaluation.statistics import episodes_to_decide, mcnemar, percentiles, pooled_rate, success_rate
 from agent.run.stages.evaluate import _SOURCES
+from benchmarks.agent.coverage import coverage_of_pooled, is_promised
 from envs.arm.task import make_task
 from envs.episodes.collection import MAX_EPISODES, MAX_SEED, episode_seed
 from envs.episodes.exploration import Zero
@@ -45,6 +47,52 @@ def test_at_least_95_percent_of_intervals_hold_the_true_rate(true_rate, num_epis
     rates = [success_rate([True] * count + [False] * (num_episodes - count)) for count in counts.tolist()]
     held = np.array([rate.low <= true_rate <= rate.high for rate in rates])
     assert binom.pmf(counts, num_episodes, true_rate)[held].sum() >= 0.95
+
+
+@pytest.mark.parametrize(("rate", "spread"), [(0.5, 0.05), (0.8, 0.02), (0.9, 0.05), (0.98, 0.0)])
+def test_pooled_intervals_hold_the_mean_rate_of_trainings_that_differ(rate, spread):
+    covered = coverage_of_pooled(
+        rate, spread=spread, num_seeds=3, num_episodes=300, num_draws=400, rng=np.random.default_rng(1)
+    )
+    assert is_promised(rate, spread) and covered >= 0.93
+
+
+def test_the_interval_of_all_episodes_together_would_not_hold_it(monkeypatch):
+    monkeypatch.setattr(
+        benchmarks.agent.coverage, "pooled_rate", lambda seeds: success_rate([it for seed in seeds for it in seed])
+    )
+    covered = coverage_of_pooled(
+        0.8, spread=0.05, num_seeds=3, num_episodes=300, num_draws=400, rng=np.random.default_rng(1)
+    )
+    assert covered < 0.7
+
+
+def test_a_single_training_is_pooled_as_it_is():
+    run = [True] * 9 + [False]
+    assert pooled_rate([run]) == success_rate(run)
+    assert pooled_rate([run] * 3).rate == pytest.approx(0.9) and pooled_rate([run] * 3).n == 30
+
+
+def test_trainings_that_differ_widen_the_interval():
+    alike, apart = (
+        pooled_rate([[True] * n + [False] * (100 - n) for n in counts]) for counts in ([90] * 3, [80, 90, 100])
+    )
+    assert alike == success_rate([True] * 270 + [False] * 30)
+    assert apart.rate == alike.rate and apart.low < alike.low - 0.1 and apart.high > alike.high
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999])
+def test_the_fewest_episodes_that_decide_a_threshold(threshold):
+    number = episodes_to_decide(threshold)
+    assert success_rate([True] * number).low >= threshold
+    assert number == 1 or success_rate([True] * (number - 1)).low < threshold
+    assert episodes_to_decide(1.0) is None
+
+
+def test_mcnemar_asks_those_pairs_that_differ():
+    ours, theirs = [True] * 8 + [False] * 2 + [True] * 90, [False] * 8 + [True] * 2 + [True] * 90
+    assert mcnemar(ours, theirs) == pytest.approx(2 * binom.cdf(2, 10, 0.5)) == mcnemar(ours[:10], theirs[:10])
+    assert mcnemar(ours, ours) == 1.0
 
 
 def test_percentiles_of_known_values():

@@ -49,7 +49,7 @@ def test_an_evaluation_finds_what_the_command_line_finds(smoke_run, tmp_path):
 
 
 def test_what_falls_short_says_so(smoke_run, tmp_path):
-    evaluation = api.evaluate(run=smoke_run, output=tmp_path, num_episodes=1, videos=0, fail_under=1)
+    evaluation = api.evaluate(run=smoke_run, output=tmp_path, num_episodes=1, videos=0, fail_under=0.02)
     assert not evaluation.passed
 
 

@@ -58,7 +58,7 @@ def test_every_stage_that_is_lost_is_done_again_to_the_same_records(smoke_run, t
 
 def test_fail_under_compares_the_lower_bound(smoke_run, tmp_path):
     command = ["evaluate", f"run={smoke_run}", "num_episodes=2", "videos=0"]
-    assert main([*command, "fail_under=0.99", f"output={tmp_path}/strict"]) == 1
+    assert main([*command, "fail_under=0.15", f"output={tmp_path}/strict"]) == 1
     assert main([*command, "fail_under=0.0", f"output={tmp_path}/lax"]) == 0
 
 
@@ -67,8 +67,9 @@ def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(
     assert main([*command, "num_episodes=2"]) == 0
     first = [(tmp_path / "x" / name).read_bytes() for name in ("results.json", "config.yaml")]
     for changes, name in (
-        (["num_episodes=2", "split=validation"], "results_validation_2.json"),
-        (["num_episodes=1"], "results_evaluation_1.json"),
+        (["num_episodes=2", "split=evaluation"], "results_evaluation_2.json"),
+        (["num_episodes=1"], "results_validation_1.json"),
+        (["num_episodes=2", "first_entry=7"], "results_validation_from_7_2.json"),
     ):
         capsys.readouterr()
         assert main([*command, *changes]) == 0
@@ -78,10 +79,26 @@ def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(
             (tmp_path / "x" / name.replace("results", "config").replace("json", "yaml")).read_text()
         )
         assert describes["values"]["evaluate"]["num_episodes"] == int(name[-6])
-        assert describes["values"]["evaluate"]["split"] in (name.split("_")[1], "evaluation")
+        assert describes["values"]["evaluate"]["split"] == name.split("_")[1]
     assert [(tmp_path / "x" / name).read_bytes() for name in ("results.json", "config.yaml")] == first
     assert main([*command, "num_episodes=2"]) == 0
-    assert len(list((tmp_path / "x").glob("results*"))) == 3
+    assert len(list((tmp_path / "x").glob("results*"))) == 4
+
+
+def test_looks_at_the_evaluation_split_are_counted(smoke_run, tmp_path):
+    run = shutil.copytree(smoke_run, tmp_path / "run")
+
+    def looks(name, *changes):
+        command = ["evaluate", f"run={run}", "videos=0", "num_workers=1", "num_episodes=1", f"output={tmp_path}/{name}"]
+        assert main([*command, *changes]) == 0
+        return results(tmp_path / name)["evaluation_looks"]
+
+    assert looks("validation") == 0
+    assert looks("first", "split=evaluation") == 1
+    assert looks("again", "split=evaluation", "num_workers=2") == 1  # the same records: nothing new was seen
+    assert looks("other_entries", "split=evaluation", "first_entry=5") == 2
+    assert looks("other_agent", "split=evaluation", "planner.num_iterations=1") == 3
+    assert looks("validation_once_more", "first_entry=1") == 3
 
 
 def test_beside_a_tour_it_is_said_what_baselines_do_not_know(smoke_run, tmp_path, capsys):

@@ -89,9 +89,9 @@ def _intervals(agents: Mapping[str, Mapping[str, Any]]) -> Figure:
             axes.annotate(
                 f"{100 * rate['rate']:.1f} %",
                 (100 * rate["rate"], row),
-                xytext=(0, 8),
+                xytext=(0, 7),
                 textcoords="offset points",
-                ha="center",
+                ha="left" if rate["rate"] < 0.1 else "right" if rate["rate"] > 0.9 else "center",
                 fontsize=9.0,
                 color=INK,
             )

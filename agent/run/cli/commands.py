@@ -16,11 +16,14 @@ COMMANDS = {
     "train": "train a world model on recorded episodes: data=DIR",
     "evaluate": "measure the success of a finished run: run=DIR",
     "compare-planners": "run every planner on the same episodes, and draw success against evaluations: run=DIR",
+    "benchmark": "train tasks with several seeds, let several agents act, and put all in one table: output=DIR",
+    "compare": "two evaluations of the same episodes, episode by episode: compare DIR DIR output=DIR",
+    "view": "watch the agent of a finished run and reach into its task, or write a film: run=DIR [record=FILE]",
     "check-data": "verify a folder of recorded episodes: check-data DIR",
     "doctor": "report versions, cores, GPU and what can render, and how to mend it",
 }
 
-_OF_THE_SHELL = ("check-data", "doctor")  # commands without a config
+_OF_THE_SHELL = ("check-data", "compare", "doctor")  # commands without a config
 
 _EXAMPLES = """\
 examples:
@@ -31,6 +34,10 @@ examples:
   jepa-mpc train data=runs/push_data output=runs/push_model
   jepa-mpc evaluate run=runs/push_model num_episodes=300 fail_under=0.95
   jepa-mpc compare-planners run=runs/push_model planners=[cem,mppi] budgets=[64,256,1024]
+  jepa-mpc benchmark output=runs/benchmark
+  jepa-mpc compare runs/push_model/evaluate_icem runs/push_model/evaluate_cem output=runs/compared
+  jepa-mpc view run=runs/push_model
+  jepa-mpc view run=runs/push_model record=push.webp
   jepa-mpc check-data runs/push_data"""
 
 

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 
 from agent.run.cli.errors import attempt
 from agent.run.config.composing import ConfigError
-from agent.run.config.schema import FOLDERS, NAMED_IN_FOLDER
+from agent.run.config.schema import NAMED_IN_FOLDER, PATHS
 
 _ENDED = ("succeeded", "falls short", "refused", "failed")  # by the exit code
 _FLAGS = ("-m", "--multirun")
@@ -71,7 +71,7 @@ def _name(overrides: Sequence[str], runs: Sequence[Sequence[str]]) -> str:
 
 
 def _values(override: str) -> list[str]:
-    if override.partition("=")[0] in FOLDERS:
+    if override.partition("=")[0] in PATHS:
         return [override]
     try:
         parsed = OverridesParser.create().parse_override(override)

@@ -146,8 +146,8 @@ def _leaves(key: str, value: Any, shipped: Mapping[str, Any], values: DictConfig
     if isinstance(value, dict) and isinstance(shipped.get(key), dict) and not schema.is_leaf(key, values):
         for name, it in value.items():
             yield from _leaves(f"{key}.{name}", it, shipped, values)
-    elif key in schema.FOLDERS and isinstance(value, str):
-        yield key, str(folder(value, f"{key}={value}"))
+    elif key in schema.PATHS and isinstance(value, str):
+        yield key, str(folder(value, f"{key}={value}", what=schema.PATHS[key]))
     else:
         yield key, value
 
@@ -157,7 +157,7 @@ def _parse(text: str) -> tuple[str, Any]:
     if "${" in text:
         raise ConfigError(f"'{text}' holds '${{', by which a config means another of its values: write that value")
     key, equals, path = text.partition("=")
-    if equals and key in schema.FOLDERS:
+    if equals and key in schema.PATHS:
         return key, path
     try:
         override = OverridesParser.create().parse_override(text)
@@ -170,23 +170,24 @@ def _parse(text: str) -> tuple[str, Any]:
     return override.key_or_group, override.value()
 
 
-def folder(path: str, named_by: str) -> Path:
+def folder(path: str, named_by: str, *, what: str = "a folder") -> Path:
     """Returns a folder as it was typed, whatever characters are in its name; `~` at the beginning is home.
 
     Args:
         path: As it was typed.
         named_by: The whole of what was typed.
+        what: It is, where it is a file.
 
     Raises:
         ConfigError: It names none.
     """
     if not path:
-        raise ConfigError(f"'{named_by}' must name a folder")
+        raise ConfigError(f"'{named_by}' must name {what}")
     try:
         return Path(path).expanduser()
     except RuntimeError:
         raise ConfigError(
-            f"'{named_by}' asks for the home of somebody unknown here; a folder of that name is ./{path}"
+            f"'{named_by}' asks for the home of somebody unknown here; {what} of that name is ./{path}"
         ) from None
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from inspect import signature
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -39,7 +39,7 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
     "env.*": Binding.SHIPPED,
     "*.num_workers": Binding.FREE,
     **{f"*.{name}": Binding.FREE for name in HARMLESS},
-    **dict.fromkeys(("output", "train.*", "evaluate.*", "compare.*"), Binding.FREE),
+    **dict.fromkeys(("output", "train.*", "evaluate.*", "compare.*", "benchmark.*", "view.*"), Binding.FREE),
     **dict.fromkeys(("seed", "env", "recipe", "collect.*", "critic"), Binding.TRAINED),
     **dict.fromkeys(("cost.*.fit.*", "critic.*.network.*", "critic.*.learning.*"), Binding.TRAINED),
     **{
@@ -100,7 +100,8 @@ class Key:
     """What a value may be.
 
     Attributes:
-        hint: As in a signature: `int`, `float | None`, `Sequence[str]`, `Literal["gif", "mp4"]`. A `Path` is a folder.
+        hint: As in a signature: `int`, `float | None`, `Sequence[str]`, `Literal["gif", "mp4"]`. A `Path` is a folder,
+            a `PurePath` a file that is to be written.
         low: Least number, or None for any.
         high: Largest number, or None for any.
     """
@@ -132,6 +133,7 @@ class Key:
 
 
 _FOLDER = Key(Path | None)
+_FILE = Key(PurePath | None)
 _SPLIT = Key(Literal["evaluation", "validation"])
 _KEYS = {  # of what is no constructor's
     "seed": Key(int, 0, 999),
@@ -144,6 +146,7 @@ _KEYS = {  # of what is no constructor's
     "train.data": _FOLDER,
     "evaluate.run": _FOLDER,
     "evaluate.split": _SPLIT,
+    "evaluate.first_entry": Key(int, 0, SPLIT_SIZE - 1),
     "evaluate.num_episodes": Key(int, 1, SPLIT_SIZE),
     "evaluate.num_workers": Key(int, 1),
     "evaluate.oracle": Key(int, 0, SPLIT_SIZE),
@@ -156,6 +159,17 @@ _KEYS = {  # of what is no constructor's
     "compare.split": _SPLIT,
     "compare.num_episodes": Key(int, 1, SPLIT_SIZE),
     "compare.num_workers": Key(int, 1),
+    "benchmark.tasks": Key(Sequence[str]),
+    "benchmark.agents": Key(Sequence[str]),
+    "benchmark.seeds": Key(Sequence[int]),
+    "benchmark.split": _SPLIT,
+    "benchmark.num_episodes": Key(int, 1, SPLIT_SIZE),
+    "benchmark.num_workers": Key(int, 1),
+    "benchmark.fail_under": Key(float | None, 0, 1),
+    "benchmark.published": Key(Sequence[str]),
+    "view.run": _FOLDER,
+    "view.record": _FILE,
+    "view.episode": Key(int, 0, SPLIT_SIZE - 1),
     "observation.cameras": Key(Sequence[str]),
     "observation.image_size": Key(int),
     "observation.proprioception": Key(bool),
@@ -174,8 +188,13 @@ _KEYS = {  # of what is no constructor's
     "critic.*.limit": Key(float | None),
 }
 
-FOLDERS = frozenset(name for key, it in _KEYS.items() if it is _FOLDER for name in (key, key.split(".")[-1]))
-"""Keys that are taken as they are typed, with and without their section."""
+PATHS: Mapping[str, str] = {
+    name: "a folder" if it is _FOLDER else "a file"
+    for key, it in _KEYS.items()
+    if it is _FOLDER or it is _FILE
+    for name in (key, key.split(".")[-1])
+}
+"""Keys that are taken as they are typed, with and without their section, to what they name."""
 
 
 @lru_cache(maxsize=4096)
@@ -246,7 +265,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if hint is Path:
+    if hint in (Path, PurePath):
         return isinstance(value, str)
     if isinstance(hint, type) and get_origin(hint) is None:
         return isinstance(value, hint)
@@ -268,6 +287,7 @@ _SAID = {
     float: ("a number", "numbers"),
     str: ("text", "texts"),
     Path: ("a folder", "folders"),
+    PurePath: ("a file", "files"),
     NoneType: ("null", "null"),
     Any: ("any value", "values"),
 }

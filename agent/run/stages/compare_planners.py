@@ -25,19 +25,21 @@ from tqdm import tqdm
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
 from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
+from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.results import free_names, write_results
 from agent.evaluation.scenarios.types import Scenario
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries
 from agent.evaluation.statistics import success_rate
 from agent.host import settings_kept
 from agent.run.config.building import build
-from agent.run.config.composing import Changes, Config, ConfigError, compose_config, group_names, read_changes
+from agent.run.config.composing import Changes, Config, ConfigError, group_names, read_changes
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import BUDGETS
 from agent.run.stages.evaluate import fingerprint, package_versions
-from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
+from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for, with_planner
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
 from agent.run.stages.lock import locked
+from agent.run.stages.looks import count_looks
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.types import Policy, Task
@@ -116,9 +118,11 @@ def compare(
 ) -> Comparison:
     """Runs every planner at every budget, prints the table, and writes records, comparison and picture to `output`."""
     values = config.values.compare
-    seeds = episode_seeds(values.split, values.num_episodes)
+    entries = Entries(values.split, 0, values.num_episodes)
+    seeds = entries.seeds
     checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
-    configs = {name: _config_of_planner(config, name) for name in group_names()["planner"]}
+    own_budgets = dict.fromkeys(BUDGETS)
+    configs = {name: with_planner(config, name, own_budgets) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
     make_scenario: ScenarioMaker = build(config.values.scenario)
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
@@ -130,6 +134,7 @@ def compare(
         f"writing to {output}: about {seconds * len(seeds) / values.num_workers / 60:.1f} min, "
         "less what an earlier run of this command has finished"
     )
+    records = _fingerprint(configs.values(), checkpoint_sha256)
     episodes: dict[Setting, list[EvaluatedEpisode]] = {setting: [] for setting in settings}
     by_name = {str(setting): setting for setting in settings}
     finished = evaluate(
@@ -139,7 +144,7 @@ def compare(
         make_policy=factory,
         make_scenario=make_scenario,
         num_workers=values.num_workers,
-        fingerprint=_fingerprint(configs.values(), checkpoint_sha256),
+        fingerprint=records,
         output=output,
     )
     for done, episode in finished:
@@ -155,6 +160,8 @@ def compare(
         "scenario": config.choices["scenario"],
         "seed": config.values.seed,
         "split": values.split,
+        "evaluation_looks": count_looks(run_folder, entries, fingerprint=records),
+        "protocol": PROTOCOL,
         "checkpoint": {"sha256": checkpoint_sha256},
         "planners": {name: configs[name].named("planner")["values"] for name in planners},
     }
@@ -169,9 +176,8 @@ def compare(
     comparison_name, plot_name, config_name = free_names(
         output,
         (COMPARISON_FILE, PLOT_FILE, CONFIG_FILE),
-        split=values.split,
-        num_episodes=values.num_episodes,
-        episodes_of=lambda there: there["settings"][0]["episodes"],
+        entries=entries,
+        entries_of=lambda there: Entries(there["split"], 0, len(there["settings"][0]["episodes"])),
     )
     save_config(config, output, file=config_name)
     print(f"comparison: {write_results(comparison, output, file=comparison_name)}")
@@ -223,16 +229,6 @@ def _budgets(config: Config) -> list[int | None]:
             f"number, as in [64,256,null], got {budgets}"
         )
     return sorted(budgets, key=lambda budget: float("inf") if budget is None else budget)
-
-
-def _config_of_planner(config: Config, name: str) -> Config:
-    """Returns the config with a planner: the run's own with the run's values, another one with its recipe's."""
-    base: dict[str, Any] = config.plain()
-    changes: dict[str, Any] = dict.fromkeys(BUDGETS)
-    if name != config.choices["planner"]:
-        base["choices"]["experiment"] = None  # what it changed is in the values, and might fit its own planner alone
-        changes["planner"] = name
-    return compose_config(changes, base=base)
 
 
 def _with_budget(config: Config, budget: int | None) -> Config:

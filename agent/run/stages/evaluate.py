@@ -1,11 +1,12 @@
 """jepa-mpc evaluate: measure the success of a finished run, beside random, zero and expert (where there are any).
 
-The run's own config is the base, the command line lies on top. Records depend on neither the order of the episodes nor
-the number of workers, unless the agent learns on the way (actor.learn_online=true). Exits with 1 where fail_under is
-given and the lower bound of success at the end is below it.
+The run's own config is the base, the command line lies on top. The episodes are those of the validation split, unless
+split=evaluation is said: that is for the record, and results.json counts how often it was looked at. Records depend on
+neither the order of the episodes nor the number of workers, unless the agent learns on the way
+(actor.learn_online=true). Exits with 1 where fail_under is given and the lower bound of success at the end is below it.
 
-usage: jepa-mpc evaluate run=DIR [planner=NAME] [num_episodes=N] [num_workers=W] [fail_under=R] [output=DIR]
-                         [key=value ...]
+usage: jepa-mpc evaluate run=DIR [planner=NAME] [split=validation|evaluation] [num_episodes=N] [num_workers=W]
+                         [fail_under=R] [output=DIR] [key=value ...]
 """
 
 import hashlib
@@ -23,10 +24,13 @@ import torch
 
 from agent.actor import Actor
 from agent.evaluation.baselines import baselines_of, make_baseline
+from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
+from agent.evaluation.outcomes import OUTCOMES, outcome
+from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries
 from agent.evaluation.video import film_episodes
 from agent.host import settings_kept
 from agent.run.config.building import build
@@ -36,6 +40,7 @@ from agent.run.config.schema import Binding, binding
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, load_modules, recorded_experience
 from agent.run.stages.lock import locked
+from agent.run.stages.looks import count_looks
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
@@ -105,8 +110,9 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     values, learn_online = config.values.evaluate, config.values.actor.learn_online
     if learn_online:  # what an interrupted evaluation had learned is gone
         (output / RECORDS_FILE).unlink(missing_ok=True)
-    seeds = episode_seeds(values.split, values.num_episodes)
-    oracle_seeds = episode_seeds(values.split, values.oracle) if values.oracle else []
+    entries = Entries(values.split, values.first_entry, values.num_episodes)
+    seeds = entries.seeds
+    oracle_seeds = Entries(values.split, values.first_entry, values.oracle).seeds if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
     make_scenario = build(config.values.scenario)
     checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
@@ -115,6 +121,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         spec, criterion, agents = task.spec, task.criterion, ["actor", *baselines_of(task)]
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
+    records = fingerprint(config, checkpoint_sha256)
     episodes = dict(
         evaluate(
             tasks,
@@ -123,7 +130,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
             make_policy=make_policy,
             make_scenario=make_scenario,
             num_workers=values.num_workers,
-            fingerprint=fingerprint(config, checkpoint_sha256),
+            fingerprint=records,
             output=output,
         )
     )
@@ -139,6 +146,9 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         "note": make_scenario(spec).note,
         "seed": config.values.seed,
         "split": values.split,
+        "first_entry": values.first_entry,
+        "evaluation_looks": count_looks(run_folder, entries, fingerprint=records),
+        "protocol": PROTOCOL,
         "reproducible": not (reasons := _not_reproducible(config)),
         "not_reproducible": reasons,
         "checkpoint": {"sha256": checkpoint_sha256},
@@ -154,9 +164,10 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     results_name, config_name = free_names(
         output,
         (RESULTS_FILE, CONFIG_FILE),
-        split=values.split,
-        num_episodes=values.num_episodes,
-        episodes_of=lambda there: there["agents"]["actor"]["episodes"],
+        entries=entries,
+        entries_of=lambda there: Entries(
+            there["split"], there["first_entry"], len(there["agents"]["actor"]["episodes"])
+        ),
     )
     save_config(config, output, file=config_name)
     results_file = write_results(results, output, file=results_name)
@@ -165,7 +176,8 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     if learn_online and values.videos:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
-        films = _film(config, seeds[: values.videos], run_folder, make_policy, make_scenario, output / "videos")
+        filmed = one_of_each(by_agent["actor"], values.videos)
+        films = _film(config, filmed, run_folder, make_policy, make_scenario, output / "videos")
     low = results["agents"]["actor"]["success_at_end"]["low"]
     passed = values.fail_under is None or low >= values.fail_under
     if not passed:
@@ -179,6 +191,14 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         run_folder=run_folder,
         config=config,
     )
+
+
+def one_of_each(episodes: Sequence[EvaluatedEpisode], most: int) -> list[int]:
+    """Returns the seeds of the first episodes of each outcome, so many at most of each."""
+    ended: dict[str, list[int]] = {kind: [] for kind in OUTCOMES}
+    for episode in judged(episodes):
+        ended[outcome(episode)].append(episode.record.seed)
+    return [seed for seeds in ended.values() for seed in seeds[:most]]
 
 
 def _not_reproducible(config: Config) -> list[str]:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any
 
 from agent.actor import Actor
-from agent.run.config.composing import Changes, compose_config
+from agent.run.config.composing import Changes, Config, compose_config
 from agent.run.config.saved import continues, save_config
 from agent.run.stages.collect import Collection, collect_data, output_folder
 from agent.run.stages.evaluate import Evaluation, evaluate_on
@@ -66,18 +66,32 @@ def run_stages(changes: Changes) -> Run:
     start = perf_counter()
     config = compose_config(changes, section=SECTION)
     output = output_folder(config, "run")
-    is_new = not continues(config, output)
-    validate(config, configured_task(config).spec)
-    validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
+    validate_run(config, output)
     print(config.recipe)
     print(f"everything of this run lies in {output}")
     with locked(output):
-        if is_new:
-            save_config(config, output)
         print("1/3 collect")
-        collection = collect_data(config, output / DATA_FOLDER)
+        collection = begin(config, output)
         print(f"2/3 train ({perf_counter() - start:.0f} s so far)")
         training = train_on(config, collection.episodes, output)
         print(f"3/3 evaluate ({perf_counter() - start:.0f} s so far)")
         evaluation = evaluate_on(config, output, output)
     return Run(folder=output, collection=collection, training=training, evaluation=evaluation)
+
+
+def validate_run(config: Config, output: Path) -> None:
+    """Tries all that a run asks for, before its first stage.
+
+    Raises:
+        ConfigError: A value that does not fit, or a folder that holds another run.
+    """
+    continues(config, output)
+    validate(config, configured_task(config).spec)
+    validate_learning(config, config.values.collect.num_episodes, config.values.collect.num_steps)
+
+
+def begin(config: Config, output: Path) -> Collection:
+    """Notes in the run's folder what it is, and collects."""
+    if not continues(config, output):
+        save_config(config, output)
+    return collect_data(config, output / DATA_FOLDER)

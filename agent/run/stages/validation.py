@@ -4,7 +4,8 @@ from contextlib import closing
 
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.pictures.files import missing_plugin
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries, episode_seeds
+from agent.evaluation.statistics import episodes_to_decide, success_rate
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
@@ -154,6 +155,27 @@ def _validate_evaluation(config: Config) -> None:
         )
     if config.values.actor.learn_online:
         _validate_online(config)
+    values = config.values.evaluate
+    with refusals("evaluate."):
+        Entries(values.split, values.first_entry, max(values.num_episodes, values.oracle))
+        check_decidable(values.fail_under, num_episodes=values.num_episodes)
+
+
+def check_decidable(threshold: float | None, *, num_episodes: int) -> None:
+    """Checks that so many episodes can decide whether success is at least a threshold.
+
+    Raises:
+        ValueError: They cannot, even where all of them succeed.
+    """
+    needed = None if threshold is None else episodes_to_decide(threshold)
+    if threshold is None or (needed is not None and num_episodes >= needed):
+        return
+    bound = success_rate([True] * num_episodes).low
+    raise ValueError(
+        f"fail_under={threshold:g} cannot be decided by num_episodes={num_episodes}: if all of them succeed, the lower "
+        f"bound of success is {bound:.4f}; "
+        + ("no number of episodes is enough" if needed is None else f"it takes at least {needed} episodes")
+    )
 
 
 def _validate_online(config: Config) -> None:
