@@ -41,7 +41,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     schema = results.get("schema") if isinstance(results, dict) else None
     if schema != wanted or not ("cells" in results or "agents" in results):
         raise UserError(
-            f"'{path}' must be of schema {wanted} of an evaluation or a benchmark, got schema {schema}: use the version "
+            f"'{path}' must be an evaluation or a benchmark of schema {wanted}, got schema {schema}: use the version "
             "that wrote it, or evaluate anew"
         )
     return dict(results)
@@ -125,11 +125,8 @@ def pair(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[
 
 
 def _refuse_other_episodes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-    told = {
-        key: [it if isinstance(it := results.get(key), str) else json.dumps(it) for results in (ours, theirs)]
-        for key in _SAME
-    }
-    differ = [f"{key}: {one} and {other}" for key, (one, other) in told.items() if one != other]
+    told = [(key, *(_told(results.get(key)) for results in (ours, theirs))) for key in _SAME]
+    differ = [f"{key}: {one} and {other}" for key, one, other in told if one != other]
     numbers = [len(results["agents"]["actor"]["episodes"]) for results in (ours, theirs)]
     if numbers[0] != numbers[1]:
         differ.append(f"episodes: {numbers[0]} and {numbers[1]}")
@@ -138,6 +135,10 @@ def _refuse_other_episodes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -
         differ.append(f"seeds of the episodes: from {seeds[0][0]} and from {seeds[1][0]}")
     if differ:
         raise UserError(f"only evaluations of the same episodes can be compared, these differ in {'; '.join(differ)}")
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def format_pairs(pairs: Mapping[str, Any]) -> str:

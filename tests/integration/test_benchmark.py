@@ -1,0 +1,130 @@
+"""`jepa-mpc benchmark` and `jepa-mpc compare`, as they are called."""
+
+import json
+import shutil
+
+import pytest
+
+from agent.run.cli.commands import main
+
+TASKS = 'tasks=["env=reach","env=reach recipe=state_critic"]'
+AGENTS = 'agents=["planner.num_iterations=1","actor.mode=reactive"]'
+SMALL = ["experiment=smoke", "evaluate.videos=0", "seeds=[0,1]", "num_episodes=2", "num_workers=1", "split=validation"]
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark") / "out"
+    assert main(["benchmark", TASKS, AGENTS, *SMALL, f"output={folder}"]) == 0
+    return folder
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def complaint(capsys, arguments):
+    assert main(arguments) == 2
+    return capsys.readouterr().err
+
+
+def test_a_benchmark_is_a_table_of_tasks_and_agents_with_every_seed(benchmark):
+    rows = {(row["task"], row["agent"]): row for row in results(benchmark)["cells"]}
+    assert len(rows) == 4
+    assert "needs a policy" in rows["env=reach", "actor.mode=reactive"]["refused"]
+    critic = rows["env=reach recipe=state_critic", "actor.mode=reactive"]
+    assert critic["pooled"]["success_at_end"]["n"] == 4 and list(critic["seeds"]) == ["0", "1"]
+    assert {path.name for path in benchmark.iterdir()} >= {"results.csv", "junit.xml", "report.html"}
+
+
+def test_each_training_has_entries_of_its_own(benchmark):
+    seeds = results(benchmark)["cells"][0]["seeds"]
+    assert [run["first_entry"] for run in seeds.values()] == [0, 2]
+    shown = [
+        [it["seed"] for it in results(benchmark / run["folder"])["agents"]["actor"]["episodes"]]
+        for run in seeds.values()
+    ]
+    assert not set(shown[0]) & set(shown[1])
+
+
+def test_the_same_command_does_nothing_twice_and_finds_the_same(benchmark, monkeypatch):
+    before = results(benchmark)
+    monkeypatch.setattr("agent.run.stages.benchmark.train_alone", None)  # calling it would fail
+    assert main(["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}"]) == 0
+    assert results(benchmark) == before
+
+
+def test_a_threshold_fails_by_the_lower_bound_of_all_seeds(benchmark, capsys):
+    command = ["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}"]
+    assert main([*command, "fail_under=0.39"]) == 1
+    assert "is below fail_under=0.39" in capsys.readouterr().out
+    assert main([*command, "fail_under=0.0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=1", "seed=1 is one of several in a benchmark: it takes benchmark.seeds and benchmark.agents"),
+        ("seeds=[0,0]", "benchmark.seeds must be a list of different entries, got [0, 0]"),
+        ("tasks=[]", "benchmark.tasks must be a list of different entries, got []"),
+        ('tasks=["env=reech"]', "reech"),
+        ('agents=["actor.mode=reactive"]', "the agent actor.mode=reactive can act in none of the tasks"),
+        ("num_episodes=600", "choose at most num_episodes=500"),
+        ("fail_under=0.99", "benchmark.fail_under=0.99 cannot be decided by num_episodes=4"),
+    ],
+)
+def test_what_no_benchmark_can_be_made_of_is_one_sentence(capsys, tmp_path, change, message):
+    command = ["benchmark", 'tasks=["env=reach"]', 'agents=["actor.mode=planning"]', *SMALL, f"output={tmp_path}/out"]
+    assert message in complaint(capsys, [*command, change])
+    assert not (tmp_path / "out").exists()
+
+
+def cells(benchmark, agent):
+    """Returns the folders of the evaluations of an agent in the task with a critic."""
+    row = next(it for it in results(benchmark)["cells"] if "critic" in it["task"] and it["agent"] == agent)
+    return [benchmark / run["folder"] for run in row["seeds"].values()]
+
+
+def test_two_agents_are_compared_on_the_same_episodes(benchmark, tmp_path, capsys):
+    first, second = cells(benchmark, "planner.num_iterations=1")[0], cells(benchmark, "actor.mode=reactive")[0]
+    assert main(["compare", str(first), str(second), f"output={tmp_path}/out"]) == 0
+    assert "p is that of McNemar's exact test" in capsys.readouterr().out
+    (pair,) = results(tmp_path / "out")["pairs"]
+    rates = [it["agents"]["actor"]["success_at_end"]["rate"] for it in map(results, (first, second))]
+    assert pair["success_at_end"]["difference"] == pytest.approx(rates[0] - rates[1])
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert main(["compare", str(second), str(first), f"output={tmp_path}/out"]) == 0  # that of an earlier comparison
+
+
+def test_two_benchmarks_are_compared_where_they_have_something_in_common(benchmark, tmp_path):
+    assert main(["compare", str(benchmark), str(benchmark), f"output={tmp_path}/out"]) == 0
+    pairs = results(tmp_path / "out")["pairs"]
+    assert len(pairs) == 6 and all(pair["success_at_end"]["difference"] == 0 for pair in pairs)
+    assert all(pair["success_at_end"]["p_value"] == 1 for pair in pairs)
+
+
+def test_evaluations_of_other_episodes_are_not_compared(benchmark, smoke_run, tmp_path, capsys):
+    first, second = cells(benchmark, "actor.mode=reactive")
+    message = complaint(capsys, ["compare", str(first), str(second), f"output={tmp_path}/out"])
+    assert "these differ in first_entry: 0 and 2" in message
+    assert "episodes: 2 and 4" in complaint(capsys, ["compare", str(first), str(smoke_run), f"output={tmp_path}/out"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_compared_is_one_sentence(benchmark, smoke_run, tmp_path, capsys):
+    def said(*folders):
+        return complaint(capsys, ["compare", *map(str, folders), f"output={tmp_path}/out"])
+
+    half = shutil.copytree(smoke_run, tmp_path / "half")
+    (half / "results.json").unlink()
+    other = tmp_path / "other"
+    other.mkdir()
+    assert f"there is no folder '{tmp_path}/none'" in said(smoke_run, tmp_path / "none")
+    assert "an interrupted one goes on with the command that began it" in said(half, smoke_run)
+    assert "holds a benchmark and" in said(smoke_run, benchmark)
+    for content, message in (("{", "must be JSON"), ('{"schema": 99}', "got schema 99"), ("[]", "got schema None")):
+        (other / "results.json").write_text(content)
+        assert message in said(smoke_run, other)
+    assert "compare takes two folders and an output" in said(smoke_run)
+    assert main(["compare", str(smoke_run), str(smoke_run), f"output={smoke_run}"]) == 2
+    assert "must be a new folder or that of an earlier comparison" in capsys.readouterr().err
