@@ -18,7 +18,7 @@ from jepa_mpc.files import write_whole
 RESULTS_FILE = "results.json"
 SCHEMA = 1
 
-_SHOWN = {"m": (100.0, " cm"), "rad": (math.degrees(1.0), "°")}
+SHOWN = {"m": (100.0, " cm"), "rad": (math.degrees(1.0), "°")}
 """Unit to the one in which people are told, and how many of it that is."""
 
 _OF_ONE_UNIT = {"m": "final_distance_m", "rad": "final_angle_rad"}
@@ -227,7 +227,7 @@ def told(distances: Sequence[float], unit: str) -> str:
     """Returns the median distance as people are told of it: m as cm, rad as degrees, all else in its own unit."""
     if not distances:
         return "-"
-    factor, name = _SHOWN.get(unit, (1.0, f" {unit}".rstrip()))
+    factor, name = SHOWN.get(unit, (1.0, f" {unit}".rstrip()))
     return f"{factor * np.median(distances):.{0 if unit == 'rad' else 1}f}{name}"
 
 

@@ -222,7 +222,7 @@ def test_the_table_holds_the_numbers_of_the_results(plain_report):
     for name, agent in results["agents"].items():
         (row,) = (row for row in rows if row[0] == name)
         assert row == [name, percent(agent["success_at_end"]), percent(agent["success_once"]), "20.0 cm", "20", "3"]
-    assert "33.3 %" in [it.text for it in parsed(report).all("dd")]
+    assert "33.3\u00a0%" in [it.text for it in parsed(report).all("dd")]
 
 
 def test_the_share_of_each_outcome_is_that_of_the_episodes(plain_report):

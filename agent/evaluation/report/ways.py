@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.report.document import Figure
 from agent.evaluation.report.drawing import AGENTS, draw, label_of
-from agent.evaluation.results import _SHOWN as SHOWN
+from agent.evaluation.results import SHOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

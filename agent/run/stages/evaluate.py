@@ -29,6 +29,7 @@ from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, 
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.outcomes import OUTCOMES, outcome
 from agent.evaluation.protocol import PROTOCOL
+from agent.evaluation.report.document import REPORT_FILE
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
 from agent.evaluation.seeds import Entries
 from agent.evaluation.video import film_episodes
@@ -42,6 +43,7 @@ from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, l
 from agent.run.stages.lock import locked
 from agent.run.stages.looks import count_looks
 from agent.run.stages.pictures import load_interpreter
+from agent.run.stages.report import write_evaluation_report
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.rendering import NothingRenders
@@ -60,7 +62,8 @@ class Evaluation:
     Attributes:
         folder: Where it was written down.
         results_file: Where the results lie.
-        results: What is in that file.
+        report_file: Where the same lies to look at.
+        results: What is in the results' file.
         films: Of a few episodes, where something renders.
         passed: Whether the lower bound of success at the end is not below `evaluate.fail_under`.
         run_folder: Of the run.
@@ -69,6 +72,7 @@ class Evaluation:
 
     folder: Path
     results_file: Path
+    report_file: Path
     results: Mapping[str, Any] = field(repr=False)
     films: tuple[Path, ...]
     passed: bool
@@ -161,9 +165,9 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
-    results_name, config_name = free_names(
+    results_name, config_name, report_name = free_names(
         output,
-        (RESULTS_FILE, CONFIG_FILE),
+        (RESULTS_FILE, CONFIG_FILE, REPORT_FILE),
         entries=entries,
         entries_of=lambda there: Entries(
             there["split"], there["first_entry"], len(there["agents"]["actor"]["episodes"])
@@ -178,6 +182,16 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     else:
         filmed = one_of_each(by_agent["actor"], values.videos)
         films = _film(config, filmed, run_folder, make_policy, make_scenario, output / "videos")
+    report_file = write_evaluation_report(
+        config,
+        run_folder,
+        output,
+        file=report_name,
+        results=results,
+        episodes=by_agent,
+        control_dt=spec.control_dt,
+        films=films,
+    )
     low = results["agents"]["actor"]["success_at_end"]["low"]
     passed = values.fail_under is None or low >= values.fail_under
     if not passed:
@@ -185,6 +199,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     return Evaluation(
         folder=output,
         results_file=results_file,
+        report_file=report_file,
         results=results,
         films=tuple(films),
         passed=passed,

@@ -48,6 +48,11 @@ class Run:
         return self.evaluation.results
 
     @property
+    def report_file(self) -> Path:
+        """Where the same lies to look at, with what was learned."""
+        return self.evaluation.report_file
+
+    @property
     def agent(self) -> Actor:
         """The agent, as it was evaluated."""
         return self.evaluation.agent
