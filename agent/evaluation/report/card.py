@@ -21,12 +21,15 @@ def card_section(results: Mapping[str, Any], *, num_cores: int, commands: Sequen
         else f"Not reproducible: {'; '.join(results['not_reproducible'])}.",
         tables=(
             Table(title="What was evaluated", columns=("what", "which"), rows=_rows(results, num_cores)),
-            Table(
-                title="Versions", columns=("package", "version"), rows=tuple(map(tuple, results["versions"].items()))
-            ),
+            versions_table(results["versions"]),
         ),
         commands=tuple(commands),
     )
+
+
+def versions_table(versions: Mapping[str, str]) -> Table:
+    """Returns a row a package."""
+    return Table(title="Versions", columns=("package", "version"), rows=tuple(versions.items()))
 
 
 def _rows(results: Mapping[str, Any], num_cores: int) -> tuple[tuple[str, str], ...]:

@@ -1,16 +1,14 @@
 """How often the goal is reached, by whom."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from agent.evaluation.report.document import Figure, Section, Table
-from agent.evaluation.report.drawing import AGENTS, GREY, INK, draw, label_of
+from agent.evaluation.report.document import Section, Table
+from agent.evaluation.report.drawing import AGENTS
+from agent.evaluation.report.intervals import intervals
 from agent.evaluation.results import percent, told
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 WHO = {
     "actor": "the agent",
@@ -35,7 +33,15 @@ def success_section(results: Mapping[str, Any]) -> Section:
         title="Success",
         text=f"Success means: {success['criterion']}. At the end: in each of the last {end['control_steps']} control "
         f"steps ({end['seconds']:g} s); once: in any. {beside[:1].upper()}{beside[1:]}.",
-        figures=(_intervals(results["agents"]),),
+        figures=(
+            intervals(
+                "Success at the end, with its exact 95 % interval",
+                {name: agent["success_at_end"] for name, agent in results["agents"].items()},
+                label="success at the end, %",
+                colours={name: colour for name, (colour, _) in AGENTS.items()},
+                parts={},
+            ),
+        ),
         tables=(success_table(results),),
     )
 
@@ -75,34 +81,4 @@ def _row(name: str, agent: Mapping[str, Any], units: Mapping[str, str], measures
         f"{np.median(steps):.0f}" if steps else "-",
         *(f"{agent['measures'][key]:.3g}" if "measures" in agent else "-" for key in measures),
         str(agent["success_at_end"]["n"]),
-    )
-
-
-def _intervals(agents: Mapping[str, Mapping[str, Any]]) -> Figure:
-    rates = {name: agent["success_at_end"] for name, agent in agents.items()}
-
-    def plot(axes: "Axes") -> None:
-        for row, (name, rate) in enumerate(rates.items()):
-            colour = AGENTS.get(name, (GREY, "-"))[0]
-            axes.plot([100 * rate["low"], 100 * rate["high"]], [row, row], color=colour, linewidth=3.0, alpha=0.55)
-            axes.plot([100 * rate["rate"]], [row], "o", color=colour, markersize=8.0)
-            axes.annotate(
-                f"{100 * rate['rate']:.1f} %",
-                (100 * rate["rate"], row),
-                xytext=(0, 7),
-                textcoords="offset points",
-                ha="left" if rate["rate"] < 0.1 else "right" if rate["rate"] > 0.9 else "center",
-                fontsize=9.0,
-                color=INK,
-            )
-        axes.set_yticks(range(len(rates)), list(map(label_of, rates)))
-        axes.set_ylim(len(rates) - 0.5, -0.7)
-        axes.set_xlim(-4, 104)
-        axes.set_xlabel("success at the end, %")
-
-    return draw(
-        "Success at the end, with its exact 95 % interval",
-        "; ".join(f"{name} {percent(rate)}" for name, rate in rates.items()),
-        plot,
-        height=0.8 + 0.45 * len(rates),
     )

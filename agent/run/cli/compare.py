@@ -7,10 +7,13 @@ agents and seeds are compared that they have in common. Evaluations of different
 usage: jepa-mpc compare DIR DIR output=DIR
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from agent.evaluation.pairs import KIND, compare, format_pairs
+from agent.evaluation.report.document import REPORT_FILE, write_report
+from agent.evaluation.report.pairs import comparison_report
 from agent.evaluation.results import RESULTS_FILE, write_results
 from agent.run.config.composing import ConfigError
 from agent.run.config.composing import folder as typed_folder
@@ -32,6 +35,9 @@ def main(arguments: Sequence[str]) -> int:
     with locked(output):
         print(format_pairs(found))
         print(f"results: {write_results(found, output)}")
+        command = shlex.join(["jepa-mpc", "compare", str(first), str(second), f"output={output}"])
+        report = comparison_report(found, commands=[command])
+        print(f"report: {write_report(report, output / REPORT_FILE)}")
     return 0
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from agent.run.config.composing import Config, compose_config, flatten, group_names
 
-_NO_PART_OF_IT = ("output", "train.*", "compare.*", "view.*", "evaluate.run", "evaluate.fail_under", "*.num_workers")
+_NO_PART_OF_IT = (
+    "output",
+    "train.*",
+    "compare.*",
+    "view.*",
+    "evaluate.run",
+    "evaluate.fail_under",
+    "*.num_workers",
+    "benchmark.fail_under",
+)
 """Keys on which no record depends."""
 
 _FIRST, _OF_MANY_GROUPS = ("env", "observation"), ("recipe", "experiment")

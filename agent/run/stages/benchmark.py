@@ -32,6 +32,7 @@ from agent.run.stages.collect import output_folder
 from agent.run.stages.evaluate import evaluate_agent, package_versions
 from agent.run.stages.loading import CHECKPOINT
 from agent.run.stages.lock import locked
+from agent.run.stages.report import write_benchmark_report
 from agent.run.stages.run import begin, validate_run
 from agent.run.stages.train import train_on
 from agent.run.stages.validation import check_decidable, validate
@@ -51,11 +52,13 @@ class Benchmark:
     Attributes:
         folder: Where it was written down.
         results: What results.json holds.
+        report_file: Where the same lies to look at.
         passed: Whether no cell's lower bound of success at the end is below `benchmark.fail_under`.
     """
 
     folder: Path
     results: Mapping[str, Any] = field(repr=False)
+    report_file: Path
     passed: bool
 
     @property
@@ -261,6 +264,7 @@ def _write(config: Config, cells: Sequence[Cell], output: Path) -> Benchmark:
     write_whole(output / CSV_FILE, as_csv(results))
     write_whole(output / JUNIT_FILE, as_junit(results))
     print(f"results: {write_results(results, output)}")
+    report_file = write_benchmark_report(config, output, results=results, cells=cells)
     failed = [] if values["fail_under"] is None else below(results, values["fail_under"])
     for row in failed:
         low = row["pooled"]["success_at_end"]["low"]
@@ -268,4 +272,4 @@ def _write(config: Config, cells: Sequence[Cell], output: Path) -> Benchmark:
             f"{row['task']}; {row['agent']}: the lower bound of success at the end, {low:.6f}, is below "
             f"fail_under={values['fail_under']}"
         )
-    return Benchmark(folder=output, results=results, passed=not failed)
+    return Benchmark(folder=output, results=results, report_file=report_file, passed=not failed)

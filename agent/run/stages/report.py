@@ -2,11 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.evaluation.benchmark import Cell
 from agent.evaluation.episodes import EvaluatedEpisode
+from agent.evaluation.pairs import pair
+from agent.evaluation.report.document import REPORT_FILE
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
 from agent.run.config.spelling import spelled
@@ -53,6 +56,36 @@ def write_evaluation_report(
     path = write_report(report, output / file)
     print(f"report: {path}")
     return path
+
+
+def write_benchmark_report(config: Config, output: Path, *, results: Mapping[str, Any], cells: Sequence[Cell]) -> Path:
+    """Writes the report of a benchmark, and prints where.
+
+    Args:
+        config: Of the benchmark.
+        output: Its folder.
+        results: What its results.json holds.
+        cells: Of which they were made.
+    """
+    from agent.evaluation.report.benchmark import benchmark_report
+    from agent.evaluation.report.document import write_report
+
+    command = " ".join(["jepa-mpc benchmark", *spelled(config, section="benchmark"), "output=DIR"])
+    report = benchmark_report(results, list(_pairs(cells)), name=output.resolve().name, commands=[command])
+    path = write_report(report, output / REPORT_FILE)
+    print(f"report: {path}")
+    return path
+
+
+def _pairs(cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Yields the pairs of each agent with the first that acts in its task, with every training."""
+    firsts: dict[str, Cell] = {}
+    for cell in cells:
+        first = firsts.setdefault(cell.task, cell) if cell.seeds else cell
+        for seed in cell.seeds if first is not cell else ():
+            ours, theirs = cell.seeds[seed], first.seeds[seed]
+            if ours["agents"]["actor"]["success_at_end"]["n"]:  # else there is nothing to compare
+                yield pair(f"{cell.task}; {cell.agent} against {first.agent}; seed {seed}", ours, theirs)
 
 
 def _commands(config: Config, run_folder: Path, *, whole: bool) -> list[str]:
