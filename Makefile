@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test test-slow test-mujoco4 lint docs clean
+.PHONY: install demo canary test test-slow test-mujoco4 lint docs clean
 
 install: $(INSTALLED)
 
@@ -15,6 +15,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/jepa-mpc run env=reach output=runs/demo
+
+canary: $(INSTALLED)
+	rm -rf runs/canary
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.canary output=runs/canary
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
