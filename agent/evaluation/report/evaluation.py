@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.report.decisions import decision_section
 from agent.evaluation.report.document import Fact, Report, Section
@@ -81,7 +79,4 @@ def _facts(results: Mapping[str, Any], actor: Sequence[EvaluatedEpisode]) -> tup
         facts.append(Fact(left, f"left of {name.replace('_', ' ')} at the end", "median"))
     if (latency := results["latency_ms"]) is not None:
         facts.append(Fact(f"{latency['p50']:.1f} ms", "a decision takes", f"median; p99 {latency['p99']:.1f} ms"))
-    steps = [record.steps_to_success for record in records if record.steps_to_success is not None]
-    if steps:
-        facts.append(Fact(f"{np.median(steps):.0f}", "control steps to the goal", "median of those that reach it"))
     return tuple(facts)

@@ -11,8 +11,8 @@ from agent.evaluation.report.drawing import BLUE, VERMILLION
 from agent.evaluation.report.media import embed
 from agent.evaluation.results import told
 
-MAX_FILM_BYTES = 3_000_000
-"""Of all films of a report together, as files; in the page they take a third more."""
+MAX_FILM_BYTES = 2_500_000
+"""Of all films of a report and their pictures together, as files; in the page they take a third more."""
 
 
 def outcome_section(episodes: Sequence[EvaluatedEpisode], films: Mapping[int, Path]) -> Section:
@@ -63,7 +63,7 @@ def _films(ended: Mapping[str, Sequence[EvaluatedEpisode]], paths: Mapping[int, 
         for kind, run in waiting.items():
             if place < len(run):
                 path = paths[run[place].record.seed]
-                room -= path.stat().st_size
+                room -= sum(it.stat().st_size for it in (path, path.with_suffix(".png")) if it.is_file())
                 films[kind] = (*films.get(kind, ()), _film(run[place], path, fits=room >= 0))
     return films
 
