@@ -13,7 +13,7 @@ LOADED = re.compile(r'<(?:script|img|iframe)[^>]*\ssrc="[^"]+|<link[^>]*rel="(?:
 def site(tmp_path_factory, root):
     pytest.importorskip("mkdocs", reason="mkdocs is not installed: pip install 'jepa-mpc[docs]'")
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     return folder
