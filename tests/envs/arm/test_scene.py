@@ -104,7 +104,7 @@ def test_two_goals_cannot_be_dragged_into_each_other():
 
 def test_what_a_goal_does_not_ask_for_has_no_handle_in_sight():
     seed = next(seed for seed in range(50) if len(opened("PushTwo", seed)[1].goal) == 1)
-    task, frame, scene = opened("PushTwo", seed)
+    _, frame, scene = opened("PushTwo", seed)
     (other,) = {"block_position", "second_block_position"} - set(frame.goal)
     assert scene.mocap_pos[handle(scene, other), 2] < -1
 
@@ -114,8 +114,8 @@ def pull(scene, body, by):
     pull = mujoco.MjvPerturb()
     pull.select, pull.active = scene.body(body).id, int(mujoco.mjtPertBit.mjPERT_TRANSLATE)
     pull.localpos, pull.localmass = [0, 0, 0.03], scene.model.body(body).mass[0]
-    selected = scene.body(body).xpos + [0, 0, 0.03]
-    pull.refpos, pull.refselpos = scene.body(body).xpos + by, selected + by
+    pull.refpos = scene.body(body).xpos + by
+    pull.refselpos = pull.refpos + np.array([0, 0, 0.03])
     scene.xfrc_applied[:] = 0
     mujoco.mjv_applyPerturbForce(scene.model, scene, pull)
 
