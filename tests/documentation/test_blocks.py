@@ -23,6 +23,7 @@ FILES = {"envs/slide.py", "configs/env/slide.yaml", "configs/env/pendulum.yaml"}
 BRIEF = {
     "run": ["evaluate.num_episodes=1", "evaluate.videos=0", "collect.num_episodes=24"],
     "collect": ["num_episodes=24"],
+    "train": [],
     "evaluate": ["num_episodes=1", "videos=0"],
     "compare-planners": ["num_episodes=1", "budgets=[8]"],
 }
@@ -41,12 +42,12 @@ def scripts(blocks):
 
 
 def in_brief(command, arguments):
-    """Returns the arguments with values that take seconds, where a page does not say its own."""
-    if not any("=" in argument for argument in arguments):
+    """Returns the arguments and values that take seconds, where a command has such and a page says no other."""
+    if command not in BRIEF:
         return arguments
-    brief = BRIEF.get(command, []) + (BRIEF_PIXELS if "observation=pixels" in arguments else [])
+    brief = ["experiment=smoke", *BRIEF[command]] + (BRIEF_PIXELS if "observation=pixels" in arguments else [])
     said = {argument.partition("=")[0] for argument in arguments}
-    return [*arguments, "experiment=smoke", *(it for it in brief if it.partition("=")[0] not in said)]
+    return [*arguments, *(it for it in brief if it.partition("=")[0] not in said)]
 
 
 @pytest.fixture(scope="module")
