@@ -150,6 +150,7 @@ _KEYS = {  # of what is no constructor's
     "evaluate.num_episodes": Key(int, 1, SPLIT_SIZE),
     "evaluate.num_workers": Key(int, 1),
     "evaluate.oracle": Key(int, 0, SPLIT_SIZE),
+    "evaluate.diagnose": Key(int, 0, SPLIT_SIZE),
     "evaluate.videos": Key(int, 0),
     "evaluate.video_format": Key(Literal["gif", "mp4", "webp"]),
     "evaluate.fail_under": Key(float | None, 0, 1),

@@ -258,6 +258,8 @@ def _success(results: Mapping[str, Any]) -> str:
 def _write(config: Config, cells: Sequence[Cell], output: Path) -> Benchmark:
     """Prints the table, and writes it in all its forms."""
     values = config.plain()["values"]["benchmark"]
+    if values["tasks"] != compose_config([]).plain()["values"]["benchmark"]["tasks"]:
+        values["published"] = []
     description = {key: values[key] for key in ("split", "num_episodes", "seeds", "fail_under", "published")}
     results = make_results(cells, {"protocol": PROTOCOL, **description, "versions": package_versions()})
     print(format_benchmark(results))

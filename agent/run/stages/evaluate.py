@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any
 import torch
 
 from agent.actor import Actor
-from agent.evaluation.baselines import baselines_of, make_baseline
+from agent.evaluation.baselines import BASELINES, baselines_of, make_baseline
+from agent.evaluation.diagnosis import format_diagnosis
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
 from agent.evaluation.oracle import OracleModel
@@ -38,6 +39,7 @@ from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import Binding, binding
+from agent.run.stages.diagnose import diagnose, exchanged
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, load_modules, recorded_experience
 from agent.run.stages.lock import locked
@@ -126,18 +128,17 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     tasks = [EpisodeTask("oracle", seed) for seed in oracle_seeds]
     tasks += [EpisodeTask(agent, seed) for agent in agents for seed in seeds]
     records = fingerprint(config, checkpoint_sha256)
-    episodes = dict(
-        evaluate(
-            tasks,
-            make_task=make_task,
-            vision=vision,
-            make_policy=make_policy,
-            make_scenario=make_scenario,
-            num_workers=values.num_workers,
-            fingerprint=records,
-            output=output,
-        )
+    evaluated = partial(
+        evaluate,
+        make_task=make_task,
+        vision=vision,
+        make_policy=make_policy,
+        make_scenario=make_scenario,
+        num_workers=values.num_workers,
+        fingerprint=records,
+        output=output,
     )
+    episodes = dict(evaluated(tasks))
     description = {
         "env": config.choices["env"],
         "observation": config.choices["observation"],
@@ -165,6 +166,9 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         description, by_agent, criterion=criterion, control_dt=spec.control_dt, versions=package_versions()
     )
     print(format_results(results))
+    if values.diagnose:
+        results["diagnosis"] = diagnose(by_agent["actor"], values.diagnose, evaluate=evaluated)
+        print(format_diagnosis(results["diagnosis"]))
     results_name, config_name, report_name = free_names(
         output,
         (RESULTS_FILE, CONFIG_FILE, REPORT_FILE),
@@ -239,11 +243,11 @@ class PolicyFactory:
     config: Mapping[str, Any]
 
     def __call__(self, name: str, task: Task) -> Policy:
-        """Returns the agent of that name: "actor", "oracle" or a baseline."""
-        if name not in ("actor", "oracle"):
+        """Returns the agent of that name: "actor", "oracle", either with a larger budget, or a baseline."""
+        if name in BASELINES:
             return make_baseline(name, task)
         torch.set_num_threads(1)  # the last bits of a matrix product depend on it
-        config = compose_config([], base=self.config)
+        name, config = exchanged(name, compose_config([], base=self.config))
         modules = load_modules_for(task, config, self.run_folder)
         recorded = recorded_experience(config, modules, self.run_folder)
         if name == "actor":

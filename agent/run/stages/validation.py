@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+from agent.configurator.types import REACTIVE
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.pictures.files import missing_plugin
 from agent.evaluation.seeds import Entries, episode_seeds
@@ -57,7 +58,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
     with refusals("regularizer."):
         build(values.regularizer).attach(modules.world_model)
     build_actor(config, modules)
-    if values.evaluate.oracle:
+    if values.evaluate.oracle or values.evaluate.diagnose:
         _look_ahead_once(config, modules)
 
 
@@ -79,12 +80,12 @@ def _stage_once(config: Config, spec: TaskSpec) -> None:
     """Sets the scene of the first evaluated episode, and checks that an oracle could look ahead there."""
     seed = episode_seeds(config.values.evaluate.split, 1)[0]
     with closing(configured_task(config)) as task:
-        num_looking_ahead = config.values.evaluate.oracle
-        if num_looking_ahead and not isinstance(task, HasState):
-            raise ConfigError(
-                f"evaluate.oracle must be 0 here, got {num_looking_ahead}: the oracle needs a task that can be saved "
-                f"and restored, and {spec.task_id} cannot"
-            )
+        for key in ("oracle", "diagnose"):
+            if config.values.evaluate[key] and not isinstance(task, HasState):
+                raise ConfigError(
+                    f"evaluate.{key} must be 0 here, got {config.values.evaluate[key]}: the oracle needs a task that "
+                    f"can be saved and restored, and {spec.task_id} cannot"
+                )
         staged, _ = build(config.values.scenario)(spec).stage(task, UniformRandom(spec), seed=seed)
         staged.reset(seed)
 
@@ -156,6 +157,11 @@ def _validate_evaluation(config: Config) -> None:
     if config.values.actor.learn_online:
         _validate_online(config)
     values = config.values.evaluate
+    if values.diagnose and config.values.actor.mode == REACTIVE:
+        raise ConfigError(
+            f"evaluate.diagnose must be 0 with actor.mode=reactive, got {values.diagnose}: who does not plan has no "
+            "planner, budget or model to exchange"
+        )
     with refusals("evaluate."):
         Entries(values.split, values.first_entry, max(values.num_episodes, values.oracle))
         check_decidable(values.fail_under, num_episodes=values.num_episodes)
@@ -184,6 +190,11 @@ def _validate_online(config: Config) -> None:
         raise ConfigError(
             "evaluate.split=evaluation is for the record, and with actor.learn_online=true the agent learns from the "
             "very episodes that it is measured by: set evaluate.split=validation"
+        )
+    if config.values.evaluate.diagnose:
+        raise ConfigError(
+            "with actor.learn_online=true an episode cannot be run again as it was: set evaluate.diagnose=0, got "
+            f"{config.values.evaluate.diagnose}"
         )
     if config.values.evaluate.num_workers > 1:
         raise ConfigError(
