@@ -21,6 +21,7 @@ def relevant(config):
         ["critic=[cost_to_go]", "actor.mode=reactive", "world_model.embed_dims={tip:3}", "policy=mlp"],
         ["guardrails.limits=[box,rate]", "guardrails.max_rate=0.5", "renderer=raycast", "configurator=rules"],
         ["env=push", "critic=[]", "policy=null"],
+        {"benchmark.published": ["a, b: 50 %", 'it\'s "c" {d} \\ e \\"', "end\\"]},
     ],
 )
 def test_what_is_spelled_composes_the_same(changes):

@@ -127,8 +127,8 @@ def _profile(benchmark: Mapping[str, Any]) -> tuple[Figure, ...]:
                 rates, shares, linestyle=style, color=colour, label=label_of(agent), drawstyle="steps-pre", alpha=0.85
             )
         axes.set_ylim(0, 104)
-        axes.set_xlabel("success at the end of a training, %")
-        axes.set_ylabel("trainings with at least that, %")
+        axes.set_xlabel("success at the end of at least, %")
+        axes.set_ylabel("share of trainings, %")
 
     told = "; ".join(
         f"{agent} " + ", ".join(f"{100 * share:.0f} % reach {100 * rate:.0f} %" for rate, share in points)

@@ -82,7 +82,7 @@ _SETTINGS: Any = {
 
 def label_of(name: str) -> str:
     """Returns a name as it stands in a drawing, where there is little room; what describes the drawing has it whole."""
-    words = name.replace("_", " ")
+    words = name if "=" in name else name.replace("_", " ")  # what is typed is not for reading alone
     return words if len(words) <= _LONGEST_NAME else f"{words[: _LONGEST_NAME - 1]}…"
 
 

@@ -66,5 +66,6 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
     if isinstance(value, str) and not _PLAIN.fullmatch(value):
-        return value.replace("\\", "\\\\").replace("'", "\\'").join("''")
+        escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", value).replace('"', '\\"')  # a backslash counts before a quote alone
+        return f'"{escaped}"'
     return str(value)
