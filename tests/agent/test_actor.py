@@ -55,6 +55,16 @@ def test_reset_forgets_and_the_seed_matters(make_actor):
     assert not np.array_equal(run(actor, num_steps=5, seed=2), first)
 
 
+def test_an_episode_pursues_its_own_goal_whatever_was_pursued_before(make_actor):
+    actor = make_actor()
+    for goal in ([0.5, -0.3, 0.2], [-0.4, 0.6, 0.0], [0.1, 0.1, -0.7]):
+        actor.reset({"position": goal}, seed=0)
+        position = np.zeros(3, np.float32)
+        for _ in range(12):
+            position = position + np.float32(0.1) * actor.act(observe(position))
+        assert np.linalg.norm(position - goal) < 0.02
+
+
 def test_an_action_is_held_for_a_model_step_and_planned_anew_after_it(make_actor):
     actor = make_actor(action_repeat=3)
     actor.reset({"position": [1.0, 1.0, 1.0]}, seed=0)
