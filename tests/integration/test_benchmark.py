@@ -31,7 +31,7 @@ def complaint(capsys, arguments):
 def test_a_benchmark_is_a_table_of_tasks_and_agents_with_every_seed(benchmark):
     rows = {(row["task"], row["agent"]): row for row in results(benchmark)["cells"]}
     assert len(rows) == 4
-    assert "needs a policy" in rows["env=reach", "actor.mode=reactive"]["refused"]
+    assert "without a policy the mode must be planning" in rows["env=reach", "actor.mode=reactive"]["refused"]
     critic = rows["env=reach recipe=state_critic", "actor.mode=reactive"]
     assert critic["pooled"]["success_at_end"]["n"] == 4 and list(critic["seeds"]) == ["0", "1"]
     assert {path.name for path in benchmark.iterdir()} >= {"results.csv", "junit.xml", "report.html"}
