@@ -18,6 +18,7 @@ NUM_AGAIN = 3
 
 def checks(run: SmallRun) -> list[Check]:
     """Returns how well an agent has to act, and what is known of how it does."""
+    # Measured under seeds 0 to 2: 1, 0, 0.912 (all of 40; 38 keep the bound), 0, 0, 0.25, and 0.007 to 0.008.
     return [
         Check("success of the expert", partial(run.success, "expert", "rate"), least=1, most=1),
         Check("success of random actions", partial(run.success, "random", "rate"), most=0.05),
@@ -25,7 +26,7 @@ def checks(run: SmallRun) -> list[Check]:
         Check("records that another process does not repeat", partial(changed_records, run), most=0),
         Check("an episode after another one differs from the first", partial(remembered, run), most=0),
         Check("another seed plans other actions", partial(difference_by_seed, run), least=1e-6),
-        Check("closed-loop surprise over that of foreseeing no change", partial(surprise, run), most=1),
+        Check("closed-loop surprise over that of foreseeing no change", partial(surprise, run), most=0.05),
     ]
 
 

@@ -29,12 +29,13 @@ BRIEF: dict[str, Any] = {
 
 def checks(run: SmallRun) -> list[Check]:
     """Returns what is known of what a run recorded and learned."""
+    # Measured under seeds 0 to 2: 0; 0.019 to 0.032; 0.00002; 0; 0.926 to 0.938; 1; 0; 1.
     return [
         Check("recorded actions lead to what was recorded, to the last bit", partial(replay_error, run), most=0),
-        Check("held-out error of a step over that of copying", partial(prediction_error, run), most=1),
+        Check("held-out error of a step over that of copying", partial(prediction_error, run), most=0.1),
         Check("held-out share of what is normalised by", partial(held_out_share, run), most=0.01),
         Check("a context that is carried differs from one that is built", partial(context_error, run), most=1e-4),
-        Check("the critic's steps follow those that the expert takes", partial(critic_correlation, run), least=0),
+        Check("the critic's steps follow those that the expert takes", partial(critic_correlation, run), least=0.8),
         Check("ways to the goal that cost the critic less than staying", partial(ways_preferred, run), least=1, most=1),
         Check("trainings of one seed that end with other bytes", partial(num_different, run, 0), most=0),
         Check("trainings of two seeds that end with other bytes", partial(num_different, run, 1), least=1),

@@ -11,9 +11,11 @@ from benchmarks.planners.lqr import make_lqr
 from benchmarks.planners.objectives import Recorder, priced
 from benchmarks.planners.shipped import build, planner_configs
 from benchmarks.planners.solving import solve
-from planners.types import ActionBounds, Budget, Planner
+from planners.types import ActionBounds, Budget, Planner, Score
 
 PLANNERS = ("cem", "icem", "mppi", "cem_gradient")
+"""Those that come to an optimum in a moment; the contract tests look at all."""
+
 NUM_CALLS = 20
 
 
@@ -23,13 +25,14 @@ def checks(seed: int) -> list[Check]:
 
 
 def _of(name: str, seed: int) -> list[Check]:
+    # Measured under seeds 0 to 3, the worst of the planners: 0.0007, 0, 0.026, 0, and 0.006.
     planner = build(planner_configs()[name])
     return [
-        Check(f"{name}: above the Riccati optimum", partial(optimality_gap, planner, seed), least=-1e-4, most=0.01),
+        Check(f"{name}: above the Riccati optimum", partial(optimality_gap, planner, seed), least=-1e-4, most=0.005),
         Check(f"{name}: actions beyond the bounds", partial(trespasses, planner, seed), most=0),
-        Check(f"{name}: what a warm start leaves of the gap", partial(warm_share, planner, seed), most=0.5),
+        Check(f"{name}: what a warm start leaves of the gap", partial(warm_share, planner, seed), most=0.1),
         Check(f"{name}: the same noise, the same plan", partial(replanned, planner, seed, seed), most=0),
-        Check(f"{name}: other noise, another plan", partial(replanned, planner, seed, seed + 1), least=1e-6),
+        Check(f"{name}: other noise, another plan", partial(replanned, planner, seed, seed + 1), least=1e-4),
     ]
 
 
@@ -47,7 +50,7 @@ def trespasses(planner: Planner[Any], seed: int) -> int:
     bounds = ActionBounds(low=low, high=high)
     outside = 0
     for sign in (-1.0, 1.0):
-        objective = Recorder(lambda actions, sign=sign: priced(sign * actions.sum(dim=(2, 3))))
+        objective = Recorder(partial(_sum, sign=sign))
         plan, _ = solve(planner, objective, bounds, seeds=_seeds(seed, 0), proposals=[torch.full((8, 3, 3), 1e9)])
         outside += sum(_outside(actions, bounds) for actions in (*objective.candidates, plan.actions, plan.elites))
     return outside
@@ -80,6 +83,10 @@ def replanned(planner: Planner[Any], first: int, second: int) -> float:
         for seed in (first, second)
     ]
     return float((plans[0] - plans[1]).abs().max())
+
+
+def _sum(actions: Tensor, *, sign: float) -> Score:
+    return priced(sign * actions.sum(dim=(2, 3)))
 
 
 def _outside(actions: Tensor, bounds: ActionBounds) -> int:

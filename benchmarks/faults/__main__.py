@@ -6,7 +6,7 @@ has to be caught by nothing. Exit code 1 where a fault is caught by nothing, or 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -39,7 +39,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _check(names: Sequence[str], known: Sequence[str], key: str) -> None:
+def _check(names: Collection[str], known: Collection[str], key: str) -> None:
     for name in names:
         if name not in known:
             raise UserError(f"{key} must be among {', '.join(known)}, got '{name}'")
