@@ -202,7 +202,7 @@ def train_alone(training: Training) -> None:
     config = compose_config({**training.changes, "collect.num_workers": 1})
     training.folder.mkdir(parents=True, exist_ok=True)
     with (
-        (training.folder / _LOG).open("a") as log,
+        (training.folder / _LOG).open("a", buffering=1) as log,
         redirect_stdout(log),
         redirect_stderr(log),
         locked(training.folder),
@@ -247,7 +247,7 @@ def _evaluate_one(config: Config, run: Training, agent: str, place: int, folder:
         "num_workers": values.num_workers,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder.with_name(f"{folder.name}.{_LOG}")).open("a") as log, redirect_stdout(log):
+    with folder.with_name(f"{folder.name}.{_LOG}").open("a", buffering=1) as log, redirect_stdout(log):
         return evaluate_agent(changes).results
 
 
