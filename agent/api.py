@@ -13,23 +13,30 @@ processes share nothing with the caller: neither a notebook nor a script needs `
 What the caller does wrong raises a `jepa_mpc.errors.UserError`, as on the command line in one sentence.
 """
 
+from pathlib import Path
 from typing import Any
 
+from agent.run.stages.benchmark import Benchmark, run_benchmark
 from agent.run.stages.collect import Collection, collect_episodes
+from agent.run.stages.compare import Pairs, compare_evaluations
 from agent.run.stages.compare_planners import Comparison
-from agent.run.stages.compare_planners import compare_planners as compare
+from agent.run.stages.compare_planners import compare_planners as compare_planners_of_run
 from agent.run.stages.evaluate import Evaluation, evaluate_agent
 from agent.run.stages.loading import load_agent
 from agent.run.stages.run import Run, run_stages
 from agent.run.stages.train import Training, train_agent
 
 __all__ = [
+    "Benchmark",
     "Collection",
     "Comparison",
     "Evaluation",
+    "Pairs",
     "Run",
     "Training",
+    "benchmark",
     "collect",
+    "compare",
     "compare_planners",
     "evaluate",
     "load_agent",
@@ -60,4 +67,14 @@ def evaluate(**keys: Any) -> Evaluation:
 
 def compare_planners(**keys: Any) -> Comparison:
     """Runs planners on the same episodes, as `jepa-mpc compare-planners`: `run` is the folder of a finished run."""
-    return compare(keys)
+    return compare_planners_of_run(keys)
+
+
+def benchmark(**keys: Any) -> Benchmark:
+    """Puts tasks, agents and trainings in one table, as `jepa-mpc benchmark`: `output` is its folder."""
+    return run_benchmark(keys)
+
+
+def compare(first: Path | str, second: Path | str, *, output: Path | str) -> Pairs:
+    """Compares two evaluations of the same episodes, as `jepa-mpc compare`."""
+    return compare_evaluations(Path(first), Path(second), Path(output))

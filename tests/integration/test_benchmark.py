@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from agent import api
 from agent.run.cli.commands import main
 
 TASKS = 'tasks=["env=reach","env=reach recipe=state_critic"]'
@@ -101,6 +102,15 @@ def test_two_benchmarks_are_compared_where_they_have_something_in_common(benchma
     pairs = results(tmp_path / "out")["pairs"]
     assert len(pairs) == 6 and all(pair["success_at_end"]["difference"] == 0 for pair in pairs)
     assert all(pair["success_at_end"]["p_value"] == 1 for pair in pairs)
+
+
+def test_all_of_it_is_at_hand_from_python(benchmark, tmp_path):
+    keys = dict(text.split("=", 1) for text in SMALL) | {"seeds": [0, 1], "num_episodes": 2, "num_workers": 1}
+    keys |= {"tasks": ["env=reach"], "agents": ["planner.num_iterations=1"], "evaluate.videos": 0}
+    found = api.benchmark(**keys, output=shutil.copytree(benchmark, tmp_path / "benchmark"))
+    assert found.passed and found.report_file.is_file() and "by seed: " in found.report
+    pairs = api.compare(benchmark, benchmark, output=tmp_path / "out")
+    assert pairs.results == results(tmp_path / "out") and "McNemar" in pairs.report
 
 
 def test_evaluations_of_other_episodes_are_not_compared(benchmark, smoke_run, tmp_path, capsys):
