@@ -132,6 +132,12 @@ def evaluate(
         next(results, None)  # lets the workers end
 
 
+def are_recorded(tasks: Sequence[EpisodeTask], *, fingerprint: str, output: Path) -> bool:
+    """Returns whether all tasks are recorded already, so that `evaluate` would run none."""
+    finished, _ = _read_records(output / RECORDS_FILE, fingerprint)
+    return all(task in finished for task in tasks)
+
+
 def _read_records(path: Path, fingerprint: str) -> tuple[dict[EpisodeTask, EvaluatedEpisode], int]:
     """Reads whole records under the same fingerprint, and how many bytes of the file they take.
 

@@ -15,22 +15,27 @@ from jepa_mpc.errors import UserError
 KIND = "pairs"
 SCHEMA = 1
 
-_SAME = ("env", "split", "first_entry", "scenario", "protocol", "success", "units")
+_SAME = ("env", "split", "first_entry", "scenario", "scenario_values", "protocol", "success", "units")
 """What two evaluations must share for their episodes to be the same."""
 
+_DESCRIBED = ("env", "observation", "scenario", "split", "planner", "mode", "seed", "checkpoint", "versions")
+"""What is told of each evaluation."""
 
-def read_results(folder: Path) -> dict[str, Any]:
+_RATES = ("success_at_end", "success_once")
+
+
+def read_results(folder: Path, *, file: str = RESULTS_FILE) -> dict[str, Any]:
     """Reads what an evaluation, a run or a benchmark has left in its folder.
 
     Raises:
         UserError: There is nothing of the kind, or it is of another schema.
     """
-    path = folder / RESULTS_FILE
+    path = folder / file
     if not folder.is_dir():
         raise UserError(f"there is no folder '{folder}'")
     if not path.is_file():
         raise UserError(
-            f"'{folder}' holds no {RESULTS_FILE}: name the folder of a finished run, evaluation or benchmark; an "
+            f"'{folder}' holds no {file}: name the folder of a finished run, evaluation or benchmark; an "
             "interrupted one goes on with the command that began it"
         )
     try:
@@ -39,12 +44,31 @@ def read_results(folder: Path) -> dict[str, Any]:
         raise UserError(f"'{path}' must be JSON, and cannot be read as such: evaluate anew") from None
     wanted = benchmark.SCHEMA if is_benchmark(results) else RESULTS_SCHEMA
     schema = results.get("schema") if isinstance(results, dict) else None
-    if schema != wanted or not ("cells" in results or "agents" in results):
+    if schema != wanted or results.get("kind") == KIND:
+        what = "a comparison" if schema == wanted else f"schema {schema}"
         raise UserError(
-            f"'{path}' must be an evaluation or a benchmark of schema {wanted}, got schema {schema}: use the version "
-            "that wrote it, or evaluate anew"
+            f"'{path}' must be an evaluation or a benchmark of schema {wanted}, got {what}: name the folder of one, "
+            "use the version that wrote it, or evaluate anew"
         )
+    try:
+        _check_shape(results)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise UserError(f"'{path}' is not as it was written: evaluate anew") from None
     return dict(results)
+
+
+def _check_shape(results: Mapping[str, Any]) -> None:
+    """Reads all that a comparison needs: what is missing, or of another kind, raises what Python says of it."""
+    if is_benchmark(results):
+        for row in results["cells"]:
+            _ = [row["task"] + row["agent"] + run["results"] for run in row["seeds"].values()]
+        return
+    actor = results["agents"]["actor"]
+    _ = [results[key] for key in (*_SAME, *_DESCRIBED)], [actor[key]["rate"] + actor[key]["n"] for key in _RATES]
+    for episode in actor["episodes"]:
+        if not all(isinstance(episode[key], bool) for key in (*_RATES, "solved_at_start")):
+            raise TypeError
+        _ = episode["seed"] + 0
 
 
 def is_benchmark(results: Any) -> bool:
@@ -85,7 +109,7 @@ def _cells(
             other = others.get((row["task"], row["agent"]), {}).get(seed)
             if other is not None:
                 name = f"{row['task']}; {row['agent']}; seed {seed}"
-                yield name, read_results(folder / run["folder"]), read_results(reference / other["folder"])
+                yield name, read_results(folder, file=run["results"]), read_results(reference, file=other["results"])
 
 
 def pair(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,21 +130,15 @@ def pair(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[
     judged = [(one, other) for one, other in zip(*runs, strict=True) if not one["solved_at_start"]]
     if not judged:
         raise UserError("every episode was solved before anything was done: there is nothing to compare")
-    rates = [
-        {key: results["agents"]["actor"][key] for key in ("success_at_end", "success_once")}
-        for results in (ours, theirs)
-    ]
+    rates = [{key: results["agents"]["actor"][key] for key in _RATES} for results in (ours, theirs)]
     found: dict[str, Any] = {"name": name, "rates": rates}
-    for key in ("success_at_end", "success_once"):
+    for key in _RATES:
         one, other = ([episode[key] for episode in run] for run in zip(*judged, strict=True))
         found[key] = {**asdict(paired_difference(one, other)), "p_value": mcnemar(one, other)}
     ends = [(one["success_at_end"], other["success_at_end"], one["seed"]) for one, other in judged]
     found["only_first"] = [seed for one, other, seed in ends if one and not other]
     found["only_second"] = [seed for one, other, seed in ends if other and not one]
-    found["described"] = [
-        {key: results[key] for key in ("env", "observation", "planner", "mode", "seed", "checkpoint", "versions")}
-        for results in (ours, theirs)
-    ]
+    found["described"] = [{key: results[key] for key in _DESCRIBED} for results in (ours, theirs)]
     return found
 
 

@@ -121,6 +121,11 @@ class Camera:
         return Film(episode, frames, watched.choices, watched.interventions)
 
 
+def film_path(folder: Path, agent: str, seed: int, video_format: str) -> Path:
+    """Returns where the film of an episode lies."""
+    return folder / f"{agent}_{seed}.{video_format}"
+
+
 def film_episodes(
     seeds: Sequence[int],
     *,
@@ -160,7 +165,7 @@ def film_episodes(
         folder.mkdir(parents=True, exist_ok=True)
         for seed in seeds:
             film = camera.film(seed)
-            path = folder / f"{agent}_{seed}.{video_format}"
+            path = film_path(folder, agent, seed, video_format)
             paths.append(write_film(film.frames, path, frame_dt=task.spec.control_dt))
             if choices := [choice for choice in film.choices if choice is not None]:
                 write_timeline(

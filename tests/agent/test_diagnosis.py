@@ -42,3 +42,13 @@ def test_a_larger_budget_lets_any_planner_try_more_candidates(planner):
     before, after = config.plain()["values"]["planner"], larger.plain()["values"]["planner"]
     assert before != after
     assert exchanged("actor", config) == ("actor", config)
+
+
+def test_rules_that_say_what_is_spent_grant_more_too():
+    config = compose_config(["env=push", "configurator=rules"])
+    _, larger = exchanged("actor_with_larger_budget", config)
+    granted = [
+        [rule["then"].get("num_evaluations") for rule in it.plain()["values"]["configurator"]["rules"]]
+        for it in (config, larger)
+    ]
+    assert granted[1] == [None if it is None else it * BUDGET_FACTOR for it in granted[0]] and granted[0][0] == 512

@@ -22,6 +22,9 @@ def results(at_end, *, first_entry=0):
     lost = [it | {"success_at_end": False, "success_once": False} for it in episodes]
     return {
         "env": "push",
+        "scenario": "undisturbed",
+        "scenario_values": {},
+        "split": "validation",
         "observation": "state",
         "planner": "cem",
         "mode": "planning",
@@ -40,10 +43,10 @@ GOOD, BETTER = [True, False, False, True] * 5, [True, True, False, True] * 5
 
 @pytest.fixture(scope="module")
 def benchmark():
-    folders = {0: "cells/a", 1: "cells/b"}
+    files = {0: "cells/a/results.json", 1: "cells/b/results.json"}
     cells = [
-        Cell("push", "planning", {0: results(GOOD), 1: results(BETTER, first_entry=20)}, folders, None),
-        Cell("push", HOSTILE, {}, folders, "a policy is missing"),
+        Cell("push", "planning", {0: results(GOOD), 1: results(BETTER, first_entry=20)}, files, None, stopped=False),
+        Cell("push", HOSTILE, {}, files, "a policy is missing", stopped=False),
     ]
     description = {
         "protocol": {"name": "protocol 1", "described_in": "docs/evaluation.md"},

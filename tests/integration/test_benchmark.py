@@ -41,31 +41,67 @@ def test_a_benchmark_is_a_table_of_tasks_and_agents_with_every_seed(benchmark):
 def test_each_training_has_entries_of_its_own(benchmark):
     seeds = results(benchmark)["cells"][0]["seeds"]
     assert [run["first_entry"] for run in seeds.values()] == [0, 2]
-    shown = [
-        [it["seed"] for it in results(benchmark / run["folder"])["agents"]["actor"]["episodes"]]
-        for run in seeds.values()
-    ]
-    assert not set(shown[0]) & set(shown[1])
+    agents = [json.loads((benchmark / run["results"]).read_text())["agents"] for run in seeds.values()]
+    shown = [{it["seed"] for it in agent["actor"]["episodes"]} for agent in agents]
+    assert len(shown[0] | shown[1]) == 4
 
 
-def test_the_same_command_does_nothing_twice_and_finds_the_same(benchmark, monkeypatch):
+def test_the_same_command_does_nothing_twice_and_may_have_a_threshold(benchmark, monkeypatch, capsys):
     before = results(benchmark)
     monkeypatch.setattr("agent.run.stages.benchmark.train_alone", None)  # calling it would fail
-    assert main(["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}"]) == 0
-    assert results(benchmark) == before
-
-
-def test_a_threshold_fails_by_the_lower_bound_of_all_seeds(benchmark, capsys):
-    command = ["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}"]
-    assert main([*command, "fail_under=0.39"]) == 1
+    assert main(["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}", "fail_under=0.39"]) == 1
     assert "is below fail_under=0.39" in capsys.readouterr().out
-    assert main([*command, "fail_under=0.0"]) == 0
+    assert results(benchmark) == {**before, "fail_under": 0.39}
+
+
+def test_more_seeds_change_nothing_of_those_that_are_there(benchmark, tmp_path):
+    folder = shutil.copytree(benchmark, tmp_path / "benchmark")
+    shutil.rmtree(folder / "cells")
+    asked = ["benchmark", 'tasks=["env=reach"]', 'agents=["planner.num_iterations=1"]', *SMALL, f"output={folder}"]
+    assert main([*asked, "seeds=[0]", "num_episodes=3"]) == 0
+    assert main(asked) == 0
+    seeds = results(folder)["cells"][0]["seeds"]
+    assert seeds["0"]["results"].endswith("results_validation_2.json")  # beside those of three episodes
+    assert main(["compare", str(folder), str(benchmark), f"output={tmp_path}/out"]) == 0
+    assert [pair["rates"][0]["success_at_end"]["n"] for pair in results(tmp_path / "out")["pairs"]] == [2, 2]
+
+
+def test_a_training_that_is_there_is_not_taken_for_another_one(benchmark, capsys):
+    command = ["benchmark", TASKS, AGENTS, *SMALL, f"output={benchmark}", "seeds=[0]", "training.num_steps=21"]
+    assert "training.num_steps=" in complaint(capsys, command)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(smoke_run, capsys):
+    before = (smoke_run / "config.yaml").read_bytes()
+    command = ["benchmark", 'tasks=["env=reach"]', AGENTS, *SMALL, f"output={smoke_run}"]
+    assert "must be a new folder or that of an earlier benchmark" in complaint(capsys, command)
+    assert (smoke_run / "config.yaml").read_bytes() == before
+
+
+def test_a_training_that_is_stopped_leaves_the_others_alone(tmp_path, capsys):
+    tasks = 'tasks=["env=reach training.learning_rate=1e6","env=reach"]'
+    command = ["benchmark", tasks, 'agents=["planner.num_iterations=1"]', *SMALL, "seeds=[0]", f"output={tmp_path}/out"]
+    assert main(command) == 1
+    assert "env=reach training.learning_rate=1e6, seed 0: the training was stopped" in capsys.readouterr().out
+    stopped, sound = results(tmp_path / "out")["cells"]
+    assert stopped["refused"].startswith("seed 0: ") and sound["pooled"]["success_at_end"]["n"] == 2
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("seed=1", "seed=1 is one of several in a benchmark: it takes benchmark.seeds and benchmark.agents"),
+        ("seed=1", "what is asked for of all must not set seed, got 1: benchmark.seeds, benchmark.agents"),
+        ("evaluate.split=evaluation", "what is asked for of all must not set evaluate.split, got evaluation"),
+        ('tasks=["env=reach seed=5"]', "the task env=reach seed=5 must not set seed, got 5"),
+        ('agents=["scenario=shove"]', "the agent scenario=shove must not set scenario, got shove"),
+        (
+            'agents=["world_model.action_repeat=3"]',
+            "the agent world_model.action_repeat=3 can act in none of the tasks",
+        ),
+        (
+            'agents=["configurator.milliseconds=9"]',
+            "can act in none of the tasks: evaluate.split=evaluation is for the",
+        ),
         ("seeds=[0,0]", "benchmark.seeds must be a list of different entries, got [0, 0]"),
         ("tasks=[]", "benchmark.tasks must be a list of different entries, got []"),
         ('tasks=["env=reech"]', "reech"),
@@ -76,14 +112,15 @@ def test_a_threshold_fails_by_the_lower_bound_of_all_seeds(benchmark, capsys):
 )
 def test_what_no_benchmark_can_be_made_of_is_one_sentence(capsys, tmp_path, change, message):
     command = ["benchmark", 'tasks=["env=reach"]', 'agents=["actor.mode=planning"]', *SMALL, f"output={tmp_path}/out"]
-    assert message in complaint(capsys, [*command, change])
+    said = complaint(capsys, [*command, change, *["split=evaluation"] * ("milliseconds" in change)])
+    assert message in said
     assert not (tmp_path / "out").exists()
 
 
 def cells(benchmark, agent):
     """Returns the folders of the evaluations of an agent in the task with a critic."""
     row = next(it for it in results(benchmark)["cells"] if "critic" in it["task"] and it["agent"] == agent)
-    return [benchmark / run["folder"] for run in row["seeds"].values()]
+    return [(benchmark / run["results"]).parent for run in row["seeds"].values()]
 
 
 def test_two_agents_are_compared_on_the_same_episodes(benchmark, tmp_path, capsys):
@@ -132,7 +169,15 @@ def test_what_cannot_be_compared_is_one_sentence(benchmark, smoke_run, tmp_path,
     assert f"there is no folder '{tmp_path}/none'" in said(smoke_run, tmp_path / "none")
     assert "an interrupted one goes on with the command that began it" in said(half, smoke_run)
     assert "holds a benchmark and" in said(smoke_run, benchmark)
-    for content, message in (("{", "must be JSON"), ('{"schema": 99}', "got schema 99"), ("[]", "got schema None")):
+    damaged = json.dumps({**results(smoke_run), "agents": {"actor": {"episodes": []}}})
+    for content, message in (
+        ("{", "must be JSON"),
+        ('{"schema": 99}', "got schema 99"),
+        ("[]", "got schema None"),
+        ('{"schema": 1, "kind": "pairs"}', "got a comparison"),
+        (damaged, "is not as it was written: evaluate anew"),
+        (json.dumps({**results(smoke_run), "agents": []}), "is not as it was written: evaluate anew"),
+    ):
         (other / "results.json").write_text(content)
         assert message in said(smoke_run, other)
     assert "compare takes two folders and an output" in said(smoke_run)

@@ -22,6 +22,8 @@ def test_the_first_failed_episodes_are_run_again_with_one_part_exchanged(smoke_r
     (episode,) = found["episodes"]
     assert episode["seed"] == failed[0]["seed"] and episode["outcome"] in OUTCOMES
     assert tuple(episode["successes"]) == EXCHANGES
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Which part was missing" in page and "1 of 2 failed episodes" in page
     assert set(results["agents"]) == {"actor", "random", "zero", "expert"}  # replays are no agents of the table
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from agent.evaluation.benchmark import performance_profile
+from agent.evaluation.benchmark import performance_profile, told_mean
 from agent.evaluation.report.card import versions_table
 from agent.evaluation.report.document import Fact, Figure, Report, Section, Table
 from agent.evaluation.report.drawing import GREY, SERIES, draw, label_of
@@ -37,7 +37,7 @@ def benchmark_report(
             Fact(
                 f"{100 * it['rate']:.1f} %",
                 f"{agent}: interquartile mean",
-                f"95 % interval {100 * it['low']:.1f} to {100 * it['high']:.1f}",
+                f"of {it['num_trainings']} trainings of {it['num_tasks']} tasks",
             )
             for agent, it in means.items()
         ),
@@ -53,7 +53,9 @@ def benchmark_report(
                 text="The interquartile mean is that of the middle half of all trainings' rates (Agarwal et al. 2021).",
                 figures=_profile(benchmark),
                 tables=(
-                    Table("Interquartile mean", ("agent", "success"), tuple((it, percent(means[it])) for it in means)),
+                    Table(
+                        "Interquartile mean", ("agent", "success"), tuple((it, told_mean(means[it])) for it in means)
+                    ),
                 ),
             ),
             *([Section(title="Agent against agent", tables=(differences_table(pairs),))] if pairs else []),
@@ -162,11 +164,17 @@ def _card(benchmark: Mapping[str, Any], commands: Sequence[str]) -> Section:
         tables=(
             Table(
                 "Every evaluation, whose folder holds a report of its own",
-                ("training and agent", "folder", "first entry", "looks at the evaluation split", "checkpoint, SHA-256"),
+                (
+                    "training and agent",
+                    "results",
+                    "first entry",
+                    "looks at the split",
+                    "checkpoint, SHA-256",
+                ),
                 tuple(
                     (
                         name,
-                        run["folder"],
+                        run["results"],
                         str(run["first_entry"]),
                         str(run["evaluation_looks"]),
                         run["checkpoint"]["sha256"],

@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.report.decisions import decision_section
+from agent.evaluation.report.diagnosis import diagnosis_section
 from agent.evaluation.report.document import Fact, Report, Section
 from agent.evaluation.report.outcomes import outcome_section
 from agent.evaluation.report.success import success_section
@@ -42,6 +43,7 @@ def evaluation_report(
             success_section(results),
             *([Section(title="On the way", figures=ways)] if ways else []),
             outcome_section(actor, films),
+            *([diagnosis_section(results["diagnosis"])] if "diagnosis" in results else []),
             decision_section(actor, control_dt=control_dt),
             *further,
         ),

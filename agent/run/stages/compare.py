@@ -57,5 +57,5 @@ def _refuse_taken(output: Path) -> None:
         raise ConfigError(f"output must be a folder, '{output}' is a file")
     path = output / RESULTS_FILE
     is_taken = output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir())
-    if is_taken and not (path.is_file() and f'"kind": "{KIND}"' in path.read_text(encoding="utf-8")):
+    if is_taken and not (path.is_file() and f'"kind": "{KIND}"'.encode() in path.read_bytes()):
         raise ConfigError(f"output must be a new folder or that of an earlier comparison, '{output}' is neither")

@@ -135,6 +135,7 @@ def compare(
         "less what an earlier run of this command has finished"
     )
     records = _fingerprint(configs.values(), checkpoint_sha256)
+    looks = count_looks(run_folder, entries, fingerprint=records)
     episodes: dict[Setting, list[EvaluatedEpisode]] = {setting: [] for setting in settings}
     by_name = {str(setting): setting for setting in settings}
     finished = evaluate(
@@ -160,7 +161,7 @@ def compare(
         "scenario": config.choices["scenario"],
         "seed": config.values.seed,
         "split": values.split,
-        "evaluation_looks": count_looks(run_folder, entries, fingerprint=records),
+        "evaluation_looks": looks,
         "protocol": PROTOCOL,
         "checkpoint": {"sha256": checkpoint_sha256},
         "planners": {name: configs[name].named("planner")["values"] for name in planners},

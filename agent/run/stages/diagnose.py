@@ -43,9 +43,17 @@ def exchanged(name: str, config: Config) -> tuple[str, Config]:
 def _larger_budget(config: Config) -> Mapping[str, Any]:
     """Returns the changes that let a planner spend more, by more candidates."""
     values = config.plain()["values"]
+    rules = [_with_larger_budget(rule) for rule in values["configurator"].get("rules", [])]
     limits = {f"configurator.{key}": values["configurator"][key] for key in ("num_evaluations", "milliseconds")}
     planner = values["planner"]
     counts = {f"planner.{key}": planner[key] for key in _SPENT_ON if key in planner}
     if "search" in planner:
         counts["planner.search.num_samples"] = planner["search"]["num_samples"]
-    return {key: it * BUDGET_FACTOR for key, it in {**limits, **counts}.items() if it is not None}
+    larger: dict[str, Any] = {key: it * BUDGET_FACTOR for key, it in {**limits, **counts}.items() if it is not None}
+    return larger | ({"configurator.rules": rules} if rules else {})
+
+
+def _with_larger_budget(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a rule of a configurator that grants more evaluations, where it says how many."""
+    then = {key: it * BUDGET_FACTOR if key == "num_evaluations" else it for key, it in rule["then"].items()}
+    return {**rule, "then": then}

@@ -26,14 +26,14 @@ from agent.actor import Actor
 from agent.evaluation.baselines import BASELINES, baselines_of, make_baseline
 from agent.evaluation.diagnosis import format_diagnosis
 from agent.evaluation.episodes import EvaluatedEpisode, judged
-from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, evaluate
+from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, are_recorded, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.outcomes import OUTCOMES, outcome
 from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.report.document import REPORT_FILE
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
 from agent.evaluation.seeds import Entries
-from agent.evaluation.video import film_episodes
+from agent.evaluation.video import film_episodes, film_path
 from agent.host import settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
@@ -53,6 +53,7 @@ from envs.types import HasState, Policy, Task
 from world_model.training.checkpoint import file_sha256
 
 SECTION = "evaluate"
+VIDEOS_FOLDER = "videos"
 _PACKAGES = ("jepa-mpc", "gymnasium", "mujoco", "numpy", "torch")
 _SOURCES = ("agent", "envs", "jepa_mpc", "planners", "world_model")
 _LOOKED_AT = Path("evaluation", "report")  # nothing of a record depends on how it is shown
@@ -139,6 +140,10 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         fingerprint=records,
         output=output,
     )
+    looks = count_looks(run_folder, entries, fingerprint=records)
+    if not are_recorded(tasks, fingerprint=records, output=output):
+        for seed in seeds:  # they would be films of other episodes
+            film_path(output / VIDEOS_FOLDER, "actor", seed, values.video_format).unlink(missing_ok=True)
     episodes = dict(evaluated(tasks))
     description = {
         "env": config.choices["env"],
@@ -149,11 +154,12 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         "learn_online": learn_online,
         "configurator": config.choices["configurator"],
         "scenario": config.choices["scenario"],
+        "scenario_values": config.named("scenario")["values"],
         "note": make_scenario(spec).note,
         "seed": config.values.seed,
         "split": values.split,
         "first_entry": values.first_entry,
-        "evaluation_looks": count_looks(run_folder, entries, fingerprint=records),
+        "evaluation_looks": looks,
         "protocol": PROTOCOL,
         "reproducible": not (reasons := _not_reproducible(config)),
         "not_reproducible": reasons,
@@ -186,7 +192,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         print("no films: they would show a fresh agent, without what this one has learned")
     else:
         filmed = one_of_each(by_agent["actor"], values.videos)
-        films = _film(config, filmed, run_folder, make_policy, make_scenario, output / "videos")
+        films = _film(config, filmed, run_folder, make_policy, make_scenario, output / VIDEOS_FOLDER)
     report_file = write_evaluation_report(
         config,
         run_folder,
@@ -267,26 +273,28 @@ def _film(
     make_scenario: ScenarioMaker,
     folder: Path,
 ) -> list[Path]:
-    if not seeds:
-        return []
-    try:
-        with settings_kept():
-            paths = film_episodes(
-                seeds,
-                agent="actor",
-                make_task=task_factory(config),
-                vision=make_vision(config),
-                load_interpreter=lambda actor: load_interpreter(config, actor.world_model, actor.spec, run_folder),
-                make_policy=make_policy,
-                make_scenario=make_scenario,
-                folder=folder,
-                video_format=config.values.evaluate.video_format,
-            )
+    video_format = config.values.evaluate.video_format
+    paths = [film_path(folder, "actor", seed, video_format) for seed in seeds]
+    if missing := [seed for seed, path in zip(seeds, paths, strict=True) if not path.is_file()]:
+        try:
+            with settings_kept():
+                film_episodes(
+                    missing,
+                    agent="actor",
+                    make_task=task_factory(config),
+                    vision=make_vision(config),
+                    load_interpreter=lambda actor: load_interpreter(config, actor.world_model, actor.spec, run_folder),
+                    make_policy=make_policy,
+                    make_scenario=make_scenario,
+                    folder=folder,
+                    video_format=video_format,
+                )
+        except (OSError, NothingRenders) as error:
+            print(f"no films: {' '.join(str(error).split())}")
+            return []
+    if paths:
         print(f"films: {', '.join(map(str, paths))}")
-        return paths
-    except (OSError, NothingRenders) as error:
-        print(f"no films: {' '.join(str(error).split())}")
-        return []
+    return paths
 
 
 def fingerprint(config: Config, checkpoint_sha256: str) -> str:

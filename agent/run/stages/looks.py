@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def count_looks(run_folder: Path, entries: Entries, *, fingerprint: str) -> int:
-    """Returns how often the evaluation split of a run was looked at, this time included.
+    """Returns how often the evaluation split of a run was looked at, this time included, and notes it.
 
     The same agent on the same entries once more shows nothing new, and is no further look; nor is the validation split.
 
@@ -25,8 +25,8 @@ def count_looks(run_folder: Path, entries: Entries, *, fingerprint: str) -> int:
     """
     path = run_folder / LOOKS_FILE
     content = path.read_bytes() if path.is_file() else b""
-    whole = list(whole_lines(content))
-    looks = {(it.get("entries"), it.get("fingerprint")) for it, _ in whole}
+    lines = [it for text in content.splitlines(keepends=True) for it, _ in whole_lines(text)]  # each may be damaged
+    looks = {(it.get("entries"), it.get("fingerprint")) for it in lines}
     if entries.split != "evaluation" or (str(entries), fingerprint) in looks:
         return len(looks)
     look = {
@@ -35,10 +35,8 @@ def count_looks(run_folder: Path, entries: Entries, *, fingerprint: str) -> int:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     try:
-        with path.open("r+b" if path.is_file() else "wb") as file:
-            file.truncate(whole[-1][1] if whole else 0)
-            file.seek(0, 2)
-            file.write(line(look))
+        with path.open("ab") as file:  # a line is written at once, whoever else writes
+            file.write(b"\n" * (not content.endswith(b"\n") and content != b"") + line(look))
     except OSError as error:
         _log.warning("this look at the evaluation split is not noted: '%s': %s", path, error.strerror)
     return len(looks) + 1

@@ -58,19 +58,18 @@ def write_evaluation_report(
     return path
 
 
-def write_benchmark_report(config: Config, output: Path, *, results: Mapping[str, Any], cells: Sequence[Cell]) -> Path:
+def write_benchmark_report(output: Path, *, results: Mapping[str, Any], cells: Sequence[Cell], command: str) -> Path:
     """Writes the report of a benchmark, and prints where.
 
     Args:
-        config: Of the benchmark.
         output: Its folder.
         results: What its results.json holds.
         cells: Of which they were made.
+        command: That comes to the same, as it is typed.
     """
     from agent.evaluation.report.benchmark import benchmark_report
     from agent.evaluation.report.document import write_report
 
-    command = " ".join(["jepa-mpc benchmark", *spelled(config, section="benchmark"), "output=DIR"])
     report = benchmark_report(results, list(_pairs(cells)), name=output.resolve().name, commands=[command])
     path = write_report(report, output / REPORT_FILE)
     print(f"report: {path}")

@@ -6,7 +6,7 @@ from agent.configurator.types import REACTIVE
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.pictures.files import missing_plugin
 from agent.evaluation.seeds import Entries, episode_seeds
-from agent.evaluation.statistics import episodes_to_decide, success_rate
+from agent.evaluation.statistics import best_bound, episodes_to_decide
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
@@ -176,7 +176,7 @@ def check_decidable(threshold: float | None, *, num_episodes: int) -> None:
     needed = None if threshold is None else episodes_to_decide(threshold)
     if threshold is None or (needed is not None and num_episodes >= needed):
         return
-    bound = success_rate([True] * num_episodes).low
+    bound = best_bound(num_episodes)
     raise ValueError(
         f"fail_under={threshold:g} cannot be decided by num_episodes={num_episodes}: if all of them succeed, the lower "
         f"bound of success is {bound:.4f}; "
