@@ -21,6 +21,7 @@ def test_no_output_is_committed(notebook):
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_and_ends_with_a_picture(notebook, tmp_path):
     NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(tmp_path)}}).execute()
     *_, last = code_cells(notebook)

@@ -19,6 +19,7 @@ def site(tmp_path_factory, root):
     return folder
 
 
+@pytest.mark.slow
 def test_no_page_loads_anything_from_elsewhere(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) > 15
@@ -27,6 +28,7 @@ def test_no_page_loads_anything_from_elsewhere(site):
             assert "//" not in loaded[0].replace("http://www.w3.org", ""), (page.name, loaded[0])
 
 
+@pytest.mark.slow
 def test_the_reference_tells_what_the_docstrings_tell(site):
     page = (site / "reference" / "planners.html").read_text()
     assert 'id="planners.types.ActionBounds.clip"' in page

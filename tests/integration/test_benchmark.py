@@ -54,6 +54,7 @@ def test_the_same_command_does_nothing_twice_and_may_have_a_threshold(benchmark,
     assert results(benchmark) == {**before, "fail_under": 0.39}
 
 
+@pytest.mark.slow
 def test_more_seeds_change_nothing_of_those_that_are_there(benchmark, tmp_path):
     folder = shutil.copytree(benchmark, tmp_path / "benchmark")
     shutil.rmtree(folder / "cells")
@@ -78,6 +79,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(smoke_run, capsys):
     assert (smoke_run / "config.yaml").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_leaves_the_others_alone(tmp_path, capsys):
     tasks = 'tasks=["env=reach training.learning_rate=1e6","env=reach"]'
     command = ["benchmark", tasks, 'agents=["planner.num_iterations=1"]', *SMALL, "seeds=[0]", f"output={tmp_path}/out"]
@@ -141,6 +143,7 @@ def test_two_benchmarks_are_compared_where_they_have_something_in_common(benchma
     assert all(pair["success_at_end"]["p_value"] == 1 for pair in pairs)
 
 
+@pytest.mark.slow
 def test_all_of_it_is_at_hand_from_python(benchmark, tmp_path):
     keys = dict(text.split("=", 1) for text in SMALL) | {"seeds": [0, 1], "num_episodes": 2, "num_workers": 1}
     keys |= {"tasks": ["env=reach"], "agents": ["planner.num_iterations=1"], "evaluate.videos": 0}

@@ -163,7 +163,8 @@ def test_another_split_lies_beside_the_first_comparison_and_nothing_is_overwritt
     folder = shutil.copytree(pair[0], tmp_path / "pair")
     first = {name: (folder / name).read_bytes() for name in ("comparison.json", "comparison.png", "config.yaml")}
     few = ["planners=[random_shooting]", "budgets=[4]", "num_episodes=1", "split=evaluation", "num_workers=1"]
-    assert main(["compare-planners", f"run={smoke_run}", f"output={folder}", *few]) == 0
+    run = shutil.copytree(smoke_run, tmp_path / "run")  # who looks at its evaluation split leaves a note in it
+    assert main(["compare-planners", f"run={run}", f"output={folder}", *few]) == 0
     assert {name: (folder / name).read_bytes() for name in first} == first
     assert json.loads((folder / "comparison_evaluation_1.json").read_text())["split"] == "evaluation"
     assert (folder / "comparison_evaluation_1.png").is_file() and (folder / "config_evaluation_1.yaml").is_file()

@@ -30,7 +30,7 @@ RUN = [
     "evaluate.num_workers=1",
     "planner.num_iterations=1",
 ]
-FILM = "videos/actor_1000000000.gif"
+FILM = "videos/actor_2000000000.webp"
 
 
 @pytest.fixture(scope="module")

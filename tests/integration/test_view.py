@@ -104,6 +104,7 @@ def type_key(environment, name):
     subprocess.run(["xdotool", *move, "key", name], env={**os.environ, **environment}, check=True)
 
 
+@pytest.mark.slow
 def test_keys_change_planner_mode_and_episode_and_close_the_window(smoke_push_run, display):
     with window(smoke_push_run, display) as process:
         read_until(process, "going")
@@ -123,6 +124,7 @@ def test_keys_change_planner_mode_and_episode_and_close_the_window(smoke_push_ru
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_fault_while_the_window_is_open_closes_it_and_shows_itself(smoke_run, display):
     with window(smoke_run, display, fault="raise RuntimeError('out of range')") as process:
         assert process.wait() == 3
