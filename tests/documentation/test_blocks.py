@@ -26,6 +26,7 @@ BRIEF = {
     "train": [],
     "evaluate": ["num_episodes=1", "videos=0"],
     "compare-planners": ["num_episodes=1", "budgets=[8]"],
+    "benchmark": ["num_workers=1", "evaluate.videos=0"],
 }
 BRIEF_PIXELS = ["renderer=raycast", "observation.image_size=16", "training.num_steps=30", "pictures.num_examples=0"]
 
