@@ -15,13 +15,14 @@ from omegaconf import DictConfig
 from agent.evaluation.episodes import EvaluatedEpisode, judged
 from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
 from agent.run.config.building import build
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.stages.loading import checkpoint_path, load_modules
+from agent.run.stages.looks import count_looks
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import make_vision, task_factory
 from world_model.training.checkpoint import file_sha256
@@ -100,10 +101,12 @@ class FinishedRun:
 
     def _episodes(self, variant: Variant, config: Config, split: str) -> list[EvaluatedEpisode]:
         identity = fingerprint(config, self._checkpoint_sha256)
+        entries = Entries(split, 0, variant.num_episodes)
+        count_looks(self.folder, entries, fingerprint=identity)
         folder = self.output / _RECORDS_FOLDER / identity[:16]
         folder.mkdir(parents=True, exist_ok=True)
         finished = evaluate(
-            [EpisodeTask("actor", seed) for seed in episode_seeds(split, variant.num_episodes)],
+            [EpisodeTask("actor", seed) for seed in entries.seeds],
             make_task=task_factory(config),
             vision=make_vision(config),
             make_policy=PolicyFactory(run_folder=self.folder, config=config.plain()),

@@ -1,10 +1,13 @@
 """Staged episodes of every kind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode
 from agent.evaluation.outcomes import OUTCOMES, outcome, way_left
+from agent.run.stages.evaluate import one_of_each
 
 
 def staged(path, *, once=False, at_end=False, terminated=False, held_back=0, units=None, **further):
@@ -57,6 +60,16 @@ def test_of_a_place_and_an_angle_the_one_that_is_farther_from_done_counts():
     assert way_left(episode).tolist() == [1.0] * 61
     nearly_turned = staged(path[:61], angle=(0.01, 0.05) * 30 + (0.02,), units={"block": "m", "angle": "rad"})
     assert way_left(nearly_turned)[-1] == pytest.approx(0.04)
+
+
+def test_of_each_outcome_the_first_episodes_are_shown():
+    kinds = ["went_past", "success", "success", "went_past", "success", "never_touched"]
+    episodes = [
+        replace(STAGED[kind], record=replace(STAGED[kind].record, seed=seed)) for seed, kind in enumerate(kinds)
+    ]
+    assert one_of_each(episodes, 2) == [1, 2, 5, 0, 3]
+    solved = [replace(it, record=replace(it.record, solved_at_start=True)) for it in episodes]
+    assert one_of_each(solved, 2) == one_of_each(episodes, 0) == []
 
 
 def test_an_episode_that_was_over_as_it_began_has_an_outcome():

@@ -1,10 +1,12 @@
 import json
+import shutil
 from itertools import pairwise
 
 import pytest
 from omegaconf import OmegaConf
 
 from agent.run.config.composing import ConfigError, flatten
+from agent.run.stages.looks import LOOKS_FILE
 from benchmarks.agent import ablation
 from benchmarks.agent.finished_runs import FinishedRun, Variant
 
@@ -81,6 +83,13 @@ def test_episodes_are_kept_and_shared_by_variants_that_are_the_same(run):
     first = run.evaluate([Variant("one", (budget,), 1)], split="validation")["one"]
     again = run.evaluate([Variant("other name", (budget,), 1)], split="validation")["other name"]
     assert again == first  # times included: nothing was run
+
+
+def test_a_benchmark_on_the_evaluation_split_is_a_look_at_it(run, tmp_path):
+    looked_at = FinishedRun(shutil.copytree(run.folder, tmp_path / "run"), output=tmp_path / "out", num_workers=1)
+    for _ in range(2):  # the second time shows nothing new
+        looked_at.evaluate([Variant("one", ("configurator.num_evaluations=4",), 1)], split="evaluation")
+        assert len((looked_at.folder / LOOKS_FILE).read_text().splitlines()) == 1
 
 
 def test_every_row_is_written_and_drawn(run, capsys):

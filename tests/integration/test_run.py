@@ -86,6 +86,19 @@ def test_results_of_another_split_or_number_of_episodes_never_replace_the_first(
     assert len(list((tmp_path / "x").glob("results*"))) == 4
 
 
+def test_which_episodes_a_run_was_judged_by_is_no_choice_for_what_comes_after_it(smoke_run, tmp_path):
+    run = shutil.copytree(smoke_run, tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["values"]["evaluate"] |= {"split": "evaluation", "first_entry": 9}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    command = ["evaluate", f"run={run}", "videos=0", "num_episodes=1"]
+    assert main([*command, f"output={tmp_path}/out"]) == 0
+    found = results(tmp_path / "out")
+    assert (found["split"], found["first_entry"], found["evaluation_looks"]) == ("validation", 0, 0)
+    assert main([*command, "split=evaluation", f"output={tmp_path}/record"]) == 0
+    assert "split=evaluation" in (tmp_path / "record" / "report.html").read_text()  # among the commands
+
+
 def test_looks_at_the_evaluation_split_are_counted(smoke_run, tmp_path):
     run = shutil.copytree(smoke_run, tmp_path / "run")
 

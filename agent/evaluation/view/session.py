@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from agent.actor import Actor
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries
 from agent.evaluation.view.keys import Switches, press
 from envs.episodes.rollout import policy_seed
 from envs.types import Frame, Task, Viewable
@@ -116,7 +116,7 @@ class Session:
 
     def _begin(self) -> Frame:
         """Returns the start of the episode that is set, as an evaluation has it."""
-        seed = episode_seeds("validation", self.switches.episode + 1)[-1]
+        seed = Entries("validation", self.switches.episode, 1).seeds[0]
         frame = self._task.reset(seed)
         self._actor.reset(frame.goal, seed=policy_seed(seed))
         self._num_steps, self._latency_ms = 0, 0.0

@@ -33,7 +33,7 @@ from agent.run.stages.collect import output_folder
 from agent.run.stages.evaluate import SECTION as EVALUATE_SECTION
 from agent.run.stages.evaluate import Evaluation, evaluate_agent, package_versions
 from agent.run.stages.loading import CHECKPOINT
-from agent.run.stages.lock import LOCK_FILE, locked
+from agent.run.stages.lock import is_taken, locked
 from agent.run.stages.report import write_benchmark_report
 from agent.run.stages.run import begin, validate_run
 from agent.run.stages.train import train_on
@@ -133,8 +133,7 @@ def _refuse_taken(output: Path) -> None:
     Raises:
         ConfigError: It does.
     """
-    is_taken = output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir())
-    if is_taken and not (output / BENCHMARK_FILE).is_file():
+    if is_taken(output) and not (output / BENCHMARK_FILE).is_file():
         raise ConfigError(f"output must be a new folder or that of an earlier benchmark, '{output}' is neither")
 
 
@@ -302,7 +301,8 @@ def _evaluate(
                 for place, run in enumerate(runs if sentence is None else ()):
                     folder = output / "cells" / slug(task) / f"{slug(agent)}_seed{run.seed}"
                     evaluations[run.seed] = it = _evaluate_one(config, run, agent, place, folder)
-                    tqdm.write(f"{task}; {agent}; seed {run.seed}: {_success(it.results)} at the end")
+                    success = percent(it.results["agents"]["actor"]["success_at_end"])
+                    tqdm.write(f"{task}; {agent}; seed {run.seed}: {success} at the end")
                     progress.update()
                 results = {seed: it.results for seed, it in evaluations.items()}
                 files = {seed: str(it.results_file.relative_to(output)) for seed, it in evaluations.items()}
@@ -313,7 +313,7 @@ def _evaluate(
 def _evaluate_one(config: Config, run: Training, agent: str, place: int, folder: Path) -> Evaluation:
     """Lets an agent act with a training."""
     changes = {
-        **{key: it for key, it in run.changes.items() if key.startswith("evaluate.")},
+        **{key: it for key, it in flatten(run.changes).items() if key.startswith("evaluate.")},
         **_of_cell(config, agent, place=place),
         "run": str(run.folder),
         "output": str(folder),
@@ -321,10 +321,6 @@ def _evaluate_one(config: Config, run: Training, agent: str, place: int, folder:
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.{_LOG}").open("a", buffering=1) as log, redirect_stdout(log):
         return evaluate_agent(changes)
-
-
-def _success(results: Mapping[str, Any]) -> str:
-    return percent(results["agents"]["actor"]["success_at_end"])
 
 
 def _write(config: Config, asked: Mapping[str, Any], cells: Sequence[Cell], output: Path) -> Benchmark:

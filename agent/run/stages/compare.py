@@ -11,7 +11,7 @@ from agent.evaluation.report.document import REPORT_FILE, write_report
 from agent.evaluation.report.pairs import comparison_report
 from agent.evaluation.results import RESULTS_FILE, write_results
 from agent.run.config.composing import ConfigError
-from agent.run.stages.lock import LOCK_FILE, locked
+from agent.run.stages.lock import is_taken, locked
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,5 @@ def _refuse_taken(output: Path) -> None:
     if output.exists() and not output.is_dir():
         raise ConfigError(f"output must be a folder, '{output}' is a file")
     path = output / RESULTS_FILE
-    is_taken = output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir())
-    if is_taken and not (path.is_file() and f'"kind": "{KIND}"'.encode() in path.read_bytes()):
+    if is_taken(output) and not (path.is_file() and f'"kind": "{KIND}"'.encode() in path.read_bytes()):
         raise ConfigError(f"output must be a new folder or that of an earlier comparison, '{output}' is neither")

@@ -146,23 +146,10 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
             film_path(output / VIDEOS_FOLDER, "actor", seed, values.video_format).unlink(missing_ok=True)
     episodes = dict(evaluated(tasks))
     description = {
-        "env": config.choices["env"],
-        "observation": config.choices["observation"],
+        **_description(config),
         "renderer": None if vision is None else list(vision.backends),
-        "planner": config.choices["planner"],
-        "mode": config.values.actor.mode,
-        "learn_online": learn_online,
-        "configurator": config.choices["configurator"],
-        "scenario": config.choices["scenario"],
-        "scenario_values": config.named("scenario")["values"],
         "note": make_scenario(spec).note,
-        "seed": config.values.seed,
-        "split": values.split,
-        "first_entry": values.first_entry,
         "evaluation_looks": looks,
-        "protocol": PROTOCOL,
-        "reproducible": not (reasons := _not_reproducible(config)),
-        "not_reproducible": reasons,
         "checkpoint": {"sha256": checkpoint_sha256},
     }
     by_agent = {
@@ -217,6 +204,28 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
         run_folder=run_folder,
         config=config,
     )
+
+
+def _description(config: Config) -> dict[str, Any]:
+    """Returns what the results file says of what is evaluated, as far as the config tells."""
+    choices, values = config.choices, config.values
+    reasons = _not_reproducible(config)
+    return {
+        "env": choices["env"],
+        "observation": choices["observation"],
+        "planner": choices["planner"],
+        "mode": values.actor.mode,
+        "learn_online": values.actor.learn_online,
+        "configurator": choices["configurator"],
+        "scenario": choices["scenario"],
+        "scenario_values": config.named("scenario")["values"],
+        "seed": values.seed,
+        "split": values.evaluate.split,
+        "first_entry": values.evaluate.first_entry,
+        "protocol": PROTOCOL,
+        "reproducible": not reasons,
+        "not_reproducible": reasons,
+    }
 
 
 def one_of_each(episodes: Sequence[EvaluatedEpisode], most: int) -> list[int]:

@@ -8,7 +8,7 @@ from agent.run.config.composing import Changes, Config, ConfigError, compose_con
 from agent.run.config.saved import continues, read_config
 from agent.run.stages.collect import output_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
-from agent.run.stages.lock import LOCK_FILE
+from agent.run.stages.lock import is_taken
 from agent.run.stages.modules import Modules
 from envs.types import Task
 
@@ -26,9 +26,18 @@ def compose_on_run(changes: Changes, *, command: str, section: str) -> tuple[Con
     if named is None:
         raise ConfigError(f"{command} needs the folder of a finished run, as in `jepa-mpc {command} run=runs/demo`")
     run_folder = folder(str(named), f"run={named}")
+    return compose_config(asked, section=section, base=saved_base(run_folder)), run_folder
+
+
+def saved_base(run_folder: Path) -> dict[str, Any]:
+    """Returns the config of a run as commands on it start from.
+
+    What is found does not lie among the run's own, and which episodes a run was judged by is no choice for what comes
+    after it: nobody looks at the evaluation split by asking for nothing.
+    """
     saved = read_config(run_folder)
-    base = {**saved, "values": {**saved["values"], "output": None}}  # what is found does not lie among the run's own
-    return compose_config(asked, section=section, base=base), run_folder
+    judged_by = {key: it for key, it in saved["values"]["evaluate"].items() if key not in ("split", "first_entry")}
+    return {**saved, "values": {**saved["values"], "output": None, "evaluate": judged_by}}
 
 
 def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
@@ -45,8 +54,7 @@ def findings_folder(config: Config, run_folder: Path, *, default: str) -> Path:
     output = run_folder / default if config.values.output is None else output_folder(config, "")
     if output.resolve() == run_folder.resolve():
         raise ConfigError(f"output must be another folder than the run's own, '{run_folder}'")
-    is_taken = output.is_dir() and any(entry.name != LOCK_FILE for entry in output.iterdir())
-    if not continues(config, output) and is_taken:
+    if not continues(config, output) and is_taken(output):
         raise ConfigError(f"output must be a new folder or that of the same command before, '{output}' is neither")
     return output
 

@@ -1,4 +1,4 @@
-"""One command at a time works in a folder."""
+"""One command at a time works in a folder, and in none that holds something else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,11 @@ from agent.run.config.composing import ConfigError
 from jepa_mpc.files import take_lock
 
 LOCK_FILE = ".lock"
+
+
+def is_taken(folder: Path) -> bool:
+    """Returns whether a folder holds anything but our own lock."""
+    return folder.is_dir() and any(entry.name != LOCK_FILE for entry in folder.iterdir())
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from agent.evaluation.episodes import EvaluatedEpisode
 from agent.evaluation.pairs import pair
 from agent.evaluation.report.document import REPORT_FILE
 from agent.run.config.composing import Config, compose_config
-from agent.run.config.saved import read_config
 from agent.run.config.spelling import spelled
+from agent.run.stages.finished_run import saved_base
 
 
 def write_evaluation_report(
@@ -91,9 +91,8 @@ def _commands(config: Config, run_folder: Path, *, whole: bool) -> list[str]:
     """Returns what is to be typed: the run alone, or how the run was made and then the evaluation on it."""
     if whole:
         return [" ".join(["jepa-mpc run", *spelled(config, section=None)])]
-    saved = read_config(run_folder)
-    base = {**saved, "values": {**saved["values"], "output": None}}
-    data = saved["values"]["train"]["data"]
+    base = saved_base(run_folder)
+    data = base["values"]["train"]["data"]
     made = ["jepa-mpc run"] if data is None else ["jepa-mpc train", shlex.quote(f"data={data}")]
     made += [*spelled(compose_config({}, base=base), section=None), shlex.quote(f"output={run_folder}")]
     evaluated = ["jepa-mpc evaluate", shlex.quote(f"run={run_folder}"), *spelled(config, section="evaluate", base=base)]

@@ -21,7 +21,7 @@ from agent.configurator.types import MODES, PLANNING
 from agent.evaluation.episodes import succeeds_at_end
 from agent.evaluation.pictures.files import FILM_FORMATS, missing_plugin, write_film
 from agent.evaluation.scenarios.types import Scenario
-from agent.evaluation.seeds import episode_seeds
+from agent.evaluation.seeds import Entries
 from agent.evaluation.video import FRAME_SIZE, Camera
 from agent.evaluation.view.keys import Switches
 from agent.evaluation.view.session import ActorMaker, Session, ViewableTask
@@ -154,7 +154,7 @@ def _make_scenario(config: Config, task: Task) -> Scenario:
 
 
 def _seed(config: Config) -> int:
-    return episode_seeds("validation", config.values.view.episode + 1)[-1]
+    return Entries("validation", config.values.view.episode, 1).seeds[0]
 
 
 def _summary(config: Config, episode: Episode) -> str:
