@@ -53,6 +53,7 @@ def main() -> None:
         seconds = perf_counter() - start
         quiet(
             "evaluate",
+            "split=evaluation",
             f"run={output}",
             f"num_episodes={settings.num_episodes}",
             "videos=0",

@@ -163,7 +163,12 @@ def measure(comparison: Comparison, way: str, *, step_seconds: float) -> dict[st
     )
     seconds = perf_counter() - start
     jepa_mpc(
-        "evaluate", f"run={run}", f"num_episodes={comparison.num_episodes}", "videos=0", f"output={run / 'evaluate'}"
+        "evaluate",
+        f"run={run}",
+        f"num_episodes={comparison.num_episodes}",
+        "split=evaluation",
+        "videos=0",
+        f"output={run / 'evaluate'}",
     )
     results = json.loads((run / "evaluate" / "results.json").read_text())["agents"]["actor"]
     training = comparison.config(way).values

@@ -34,12 +34,12 @@ def decision_section(episodes: Sequence[EvaluatedEpisode], *, control_dt: float)
         missing.append("The actor had nothing to decide: every episode was over as it began.")
     if any(spent for episode in episodes for spent in episode.num_evaluations):
         figures.append(_evaluations(episodes, control_dt))
+        if curves := [episode.convergence for episode in episodes if episode.convergence]:
+            figures.append(_convergence(curves))
+        else:
+            missing.append("No plan gained anything after its first iteration, so there is no convergence to show.")
     else:
         missing.append("It never planned, so there is nothing to say of a planner.")
-    if curves := [episode.convergence for episode in episodes if episode.convergence]:
-        figures.append(_convergence(curves))
-    elif "planner" not in "".join(missing):
-        missing.append("No plan gained anything after its first iteration, so there is no convergence to show.")
     if changed := _changed(episodes):
         figures.append(_guardrails(changed))
     else:
