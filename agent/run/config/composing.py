@@ -93,19 +93,20 @@ def compose_config(changes: Changes, *, section: str | None = None, base: Mappin
         choices[_RECIPE] = _default_recipe(choices)
 
     config = _compose(choices)
-    shipped = _compose({**choices, "experiment": None}) if choices.get("experiment") else config
-    known = flatten(_without_code(OmegaConf.to_container(shipped.values)), inner=True, values=shipped.values)
+    shipped, known = _known(json.dumps({**choices, "experiment": None}))
     if base is not None:
+        _, there = _known(json.dumps({"experiment": None, **choices}))
         saved = flatten(base["values"], values=config.values)
         saved = {key: value for key, value in saved.items() if key.split(".")[0] not in chosen}
         changes = _changes_of_experiment(choices) if "experiment" in chosen else {}
         evaluated = {key: value for key, value in changes.items() if schema.binding(key) is not Binding.TRAINED}
         for key, value in (saved | evaluated).items():
-            if not _follows(known.get(key)):
+            is_there = key in there and type(there[key]) is type(value) and there[key] == value
+            if not is_there and not _follows(known.get(key)):
                 _change(config.values, key, value, known)
     for key, value in asked.items():
         if key not in chosen:
-            for full_key, it in _leaves(_full_key(key, known, section), value, known, shipped.values):
+            for full_key, it in _leaves(_full_key(key, known, section), value, known, shipped):
                 _change(config.values, full_key, it, known)
     if base is not None:
         _check_trained(config, base)
@@ -221,6 +222,13 @@ def _compose(choices: Mapping[str, Any]) -> Config:
         choices={"policy": None, **chosen, **{group: list(values[group]) for group in schema.COST_GROUPS}},
         values=values,
     )
+
+
+@lru_cache(maxsize=64)
+def _known(choices: str) -> tuple[DictConfig, Mapping[str, Any]]:
+    """Returns the values of the shipped yamls of these names, JSON, and every key that they have: for reading alone."""
+    values = _compose(json.loads(choices)).values
+    return values, flatten(_without_code(OmegaConf.to_container(values)), inner=True, values=values)
 
 
 def _spelled(group: str, name: str | list[str] | None) -> str:

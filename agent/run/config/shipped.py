@@ -43,7 +43,7 @@ def compose_shipped(choices: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]
 def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
     repository, composed = _repository(), _defaults(choices)
     chosen = composed.overrides.known_choices
-    own = _defaults([it for it in choices if it.startswith(_OF_MANY_GROUPS)]).overrides.known_choices
+    own = _defaults(tuple(it for it in choices if it.startswith(_OF_MANY_GROUPS))).overrides.known_choices
     replaced = {group for group in chosen.keys() | own.keys() if chosen.get(group) != own.get(group)}
     values, known = OmegaConf.create(), OmegaConf.create()
     for default in composed.defaults:
@@ -63,8 +63,9 @@ def _composed(choices: tuple[str, ...]) -> tuple[DictConfig, dict[str, Any]]:
     return values, dict(chosen)
 
 
-def _defaults(choices: Sequence[str]) -> DefaultsList:
-    """Returns which yamls are to be merged, in their order."""
+@lru_cache(maxsize=64)
+def _defaults(choices: tuple[str, ...]) -> DefaultsList:
+    """Returns which yamls are to be merged, in their order; who reads it changes nothing."""
     return create_defaults_list(
         repo=_repository(),
         config_name=_MAIN,

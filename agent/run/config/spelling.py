@@ -35,13 +35,18 @@ def spelled(config: Config, *, section: str | None, base: Mapping[str, Any] | No
     """
     groups, plain = group_names(), config.plain()
     changes = {} if base is not None else {group: plain["choices"][group] for group in _FIRST}
-    for some in (_OF_MANY_GROUPS, groups):  # one of many groups chooses others, unless these are chosen themselves
-        there = compose_config(changes, base=base).plain()["choices"]
-        changes |= _differing({group: it for group, it in plain["choices"].items() if group in some}, there)
-    for of_groups in (False, True):  # a group's value may follow one that belongs to none
-        composed = compose_config(changes, base=base).plain()["values"]
-        differing = _differing(flatten(plain["values"]), flatten(composed))
-        changes |= {key: it for key, it in differing.items() if (key.split(".")[0] in groups) == of_groups}
+    choices, values = plain["choices"], flatten(plain["values"])
+    wanted = [  # in an order in which what comes later may follow from what came before
+        ("choices", {group: it for group, it in choices.items() if group in _OF_MANY_GROUPS}),
+        ("choices", {group: it for group, it in choices.items() if group in groups}),
+        ("values", {key: it for key, it in values.items() if key.split(".")[0] not in groups}),
+        ("values", {key: it for key, it in values.items() if key.split(".")[0] in groups}),
+    ]
+    there = compose_config(changes, base=base).plain()
+    for part, some in wanted:
+        if differing := _differing(some, flatten(there[part])):
+            changes |= differing
+            there = compose_config(changes, base=base).plain()
     return [shlex.quote(f"{_bare(key, section)}={_text(value)}") for key, value in changes.items()]
 
 
