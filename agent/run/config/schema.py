@@ -139,6 +139,7 @@ _KEYS = {  # of what is no constructor's
     "seed": Key(int, 0, 999),
     "output": _FOLDER,
     "actor.mode": Key(Literal["planning", "reactive", "hybrid"]),
+    "actor.latency": Key(int | None, 0),
     "actor.learn_online": Key(bool),
     "collect.num_episodes": Key(int, 1, 1_000_000),
     "collect.num_steps": Key(int, 1, 1_000_000),
