@@ -109,11 +109,11 @@ def test_without_latency_nothing_is_changed(spec):
 
 
 def test_what_makes_no_sense_is_refused(make_actor, spec):
-    with pytest.raises(ValueError, match="num_steps must be below the 20 control steps of an episode, .* got 20"):
+    with pytest.raises(ValueError, match=r"num_steps must be below the 20 control steps of an episode, .* got 20"):
         Latency(spec, num_steps=20)
-    with pytest.raises(ValueError, match="num_steps must be .* got -1"):
+    with pytest.raises(ValueError, match=r"num_steps must be .* got -1"):
         Latency(spec, num_steps=-1)
-    with pytest.raises(ValueError, match="latency must be at most the 6 control steps of a horizon of 3 .* got 7"):
+    with pytest.raises(ValueError, match=r"latency must be at most the 6 control steps of a horizon of 3 .* got 7"):
         make_actor(action_repeat=2, latency=7)
     make_actor(action_repeat=2, latency=6)
 
