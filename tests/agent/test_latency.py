@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from agent.evaluation.latency import LatencyError, estimate_latency
 from agent.evaluation.scenarios.latency import Latency, LateTask
 from agent.latency import Timing
 from envs.arm.task import make_task
@@ -123,3 +125,53 @@ def test_a_robot_that_cannot_do_nothing_is_late_too(make_actor, spec):
     actor = make_actor(spec=replace(spec, actions=actions), latency=2, workspace=None)
     positions = run(actor, latency=2)
     assert np.abs(positions[-1] - GOAL["position"]).max() < 0.05
+
+
+def record(remember, *, latency, num_episodes=4, length=24, repeat=2, seed=0, actions=None):
+    """Returns episodes of a point that is moved so many control steps late, as they are sent and seen."""
+    rng = np.random.default_rng(seed)
+    episodes, sent = [], []
+    for _ in range(num_episodes):
+        told = rng.uniform(-1, 1, (length, 3)).astype(np.float32) if actions is None else np.array(actions, np.float32)
+        done = np.vstack([np.zeros((latency, 3), np.float32), told])[:length]
+        places = np.vstack([np.zeros((1, 3)), STEP * done.cumsum(axis=0)])
+        episodes.append(np.hstack([places, np.zeros((length + 1, 2))]))
+        sent.append(told)
+    blocks = {"position": slice(0, 3), "clock": slice(3, 5)}
+    return remember(episodes, actions=sent, blocks=blocks, action_repeat=repeat)
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 4])
+@pytest.mark.parametrize("latency", range(6))
+def test_recordings_tell_how_late_a_robot_is(integrator, remember, latency, repeat):
+    estimate = estimate_latency(integrator, record(remember, latency=latency, repeat=repeat), max_latency=6)
+    assert estimate.latency == latency
+    assert estimate.num_agreeing == 4
+    assert estimate.shares[latency] < 1e-9
+    assert min(share for steps, share in enumerate(estimate.shares) if steps != latency) > 0.1
+
+
+def test_an_episode_that_is_too_short_says_nothing_and_the_others_do(integrator, remember):
+    long, short = record(remember, latency=3), record(remember, latency=0, length=7, num_episodes=1)
+    both = replace(
+        long,
+        embeddings=torch.cat([short.embeddings, long.embeddings]),
+        actions=torch.cat([short.actions, long.actions]),
+        lengths=torch.cat([short.lengths, long.lengths]),
+    )
+    estimate = estimate_latency(integrator, both, max_latency=6)
+    assert (estimate.latency, len(estimate.errors)) == (3, 4)
+    assert estimate.shares == estimate_latency(integrator, long, max_latency=6).shares
+
+
+@pytest.mark.parametrize(
+    ("recorded", "message"),
+    [
+        ({"length": 7}, r"max_latency=6 takes episodes of at least 8 control steps .* got 4 of at most 7"),
+        ({"actions": np.zeros((24, 3))}, r"in which something moves, got 4 of at most 24"),
+        ({"actions": np.full((24, 3), 0.5)}, r"the recordings do not tell the latency: .* now this way, now that"),
+    ],
+)
+def test_recordings_that_do_not_tell_the_latency_are_refused(integrator, remember, recorded, message):
+    with pytest.raises(LatencyError, match=message):
+        estimate_latency(integrator, record(remember, latency=0, **recorded), max_latency=6)
