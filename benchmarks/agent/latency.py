@@ -1,11 +1,11 @@
 """A late world: success with and without knowing that it is late, and whether recordings tell how late it is.
 
-`python -m benchmarks.agent.latency run=runs/push` lets the run's agent, as it is, act in the same episodes of worlds that
-are 0, 1, 2, 3 and 4 control steps late, once told so and once not. Then it records the run's exploration in so many
-late robots, a folder each, and asks of each how late it is.
+`python -m benchmarks.agent.latency run=runs/push` lets the run's agent, as it is, act in the same episodes of worlds
+that are 0, 1, 2, 3 and 4 control steps late, once told so and once not. Then it records the run's exploration in so
+many late robots, a folder each, and asks of each how late it is.
 
-All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_workers=2, split=validation, num_recordings=20,
-episodes_per_recording=10. An interrupted call goes on where it was.
+All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_workers=2, split=validation,
+num_recordings=20, episodes_per_recording=10. An interrupted call goes on where it was.
 """
 
 from dataclasses import dataclass
