@@ -1,4 +1,4 @@
-"""The actor: one step of perceive, remember, pursue, configure, plan or react, guard, act."""
+"""The actor: one step of perceive, remember, look ahead, pursue, configure, plan or react, guard, act."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +18,7 @@ from agent.cost.types import Critic
 from agent.goal import GoalReadings, goal_distance, make_goals
 from agent.guardrails import Guardrails
 from agent.host import own_settings
+from agent.latency import Timing
 from agent.memory import Moment, ShortTermMemory
 from agent.objective import ImaginedCost
 from agent.perception import Perception, Readings
@@ -49,6 +50,7 @@ class Actor:
         critic: Says how far the goal is, or None where the configurator does without.
         spec: The task that the world model was trained on.
         action_repeat: Control steps of a model step; an action is held for so long.
+        latency: Control steps from an action to its effect, 0 where the world is not late; the guardrails' too.
         memory_capacity: Moments that short-term memory keeps; of choices, the newest as many are kept.
 
     Raises:
@@ -66,9 +68,19 @@ class Actor:
         critic: Critic | None,
         spec: TaskSpec,
         action_repeat: int,
+        latency: int,
         memory_capacity: int,
     ) -> None:
         check_count("memory_capacity", memory_capacity, least=1)
+        if guardrails.latency != latency:
+            raise ValueError(f"the guardrails must know of the same latency, {latency}, got {guardrails.latency}")
+        self._timing = Timing(action_repeat=action_repeat, latency=latency)
+        least_horizon = min(it.horizon for it in configurator.configurations)
+        if self._timing.lead > least_horizon:
+            raise ValueError(
+                f"latency must be at most the {least_horizon * action_repeat} control steps of a horizon of "
+                f"{least_horizon} model steps, which is how far the agent imagines, got {latency}"
+            )
         if missing := sorted(set(spec.asked) - set(world_model.blocks)):
             raise ValueError(
                 f"the world model must perceive what goals ask for, {missing}, but it has {sorted(world_model.blocks)}"
@@ -100,7 +112,6 @@ class Actor:
         self._free, self._idle = free_bounds(spec.actions), spec.actions.idle_action
         self._policy = policy
         self._critic = critic
-        self._action_repeat = action_repeat
         self._memory_capacity = memory_capacity
         self._state: ActorState | None = None
 
@@ -129,6 +140,7 @@ class Actor:
         """
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        still = still_action(self.spec.actions, None).astype(np.float32)
         self._state = ActorState(
             seed=int(seed),
             step=0,
@@ -136,11 +148,12 @@ class Actor:
             pursuit=Pursuit(),
             percept=None,
             context=None,
+            foreseen=None,
             memory=ShortTermMemory(capacity=self._memory_capacity),
             planner_state=None,
             plan=None,
-            command=still_action(self.spec.actions, None).astype(np.float32),
-            executed=np.zeros((0, self.spec.action_dim), np.float32),
+            command=still,
+            sent=np.tile(still, (self._timing.num_sent, 1)),
             guarded=None,
             attention=None,
             choices=(),
@@ -189,8 +202,10 @@ class Actor:
 
     def _act(self, state: ActorState, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         readings = self._perception.sound_readings(observation, first=state.step == 0)
-        if state.step % self._action_repeat == 0:
-            state = self._decide(self._perceive(state, readings))
+        if self._timing.perceives(state.step):
+            state = self._perceive(state, readings)
+        if self._timing.decides(state.step):
+            state = self._decide(self._look_ahead(state))
         assert state.percept is not None
         guarded = self._guardrails.guard(
             state.command,
@@ -201,7 +216,7 @@ class Actor:
         self._state = replace(
             state,
             step=state.step + 1,
-            executed=np.vstack([state.executed, guarded.action]),
+            sent=np.vstack([state.sent[1:], guarded.action]),
             guarded=guarded,
         )
         return guarded.action.copy()
@@ -209,13 +224,14 @@ class Actor:
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
         if state.percept is None or state.attention is None or state.context is None:
-            previous_action = torch.from_numpy(state.command).repeat(self._action_repeat)  # which is still
+            previous_action = torch.from_numpy(state.command).repeat(self._timing.action_repeat)  # which is still
             percept = self._perception.begin(readings)
             context = LatentContext.at_rest(
                 percept.embedding[None], context_length=self.world_model.least_context, still=previous_action
             )
         else:
-            previous_action = torch.from_numpy(state.executed.reshape(-1))
+            done = self._timing.taken_effect(state.sent)
+            previous_action = torch.from_numpy(done.reshape(-1))
             foreseen = self.world_model.rollout(state.context, previous_action[None, None, None]).embeddings[0, 0, 0]
             percept = self._perception.perceive(
                 readings,
@@ -225,11 +241,11 @@ class Actor:
                 explain=partial(self.world_model.explain, state.context, previous_action[None])
                 if self.world_model.latent_dim
                 else None,
-                told=self._idle is None or bool((state.executed != self._idle).any()),
+                told=self._idle is None or bool((done != self._idle).any()),
             )
             context = self.world_model.follow(state.context, previous_action[None], percept.embedding[None])
         moment = Moment(
-            time=state.step // self._action_repeat,
+            time=self._timing.model_step(state.step),
             embedding=percept.embedding,
             previous_action=previous_action,
             goal=state.goal,
@@ -240,10 +256,18 @@ class Actor:
         return replace(
             state,
             memory=state.memory.record(moment),
-            executed=state.executed[:0],
             percept=percept,
             context=context,
         )
+
+    def _look_ahead(self, state: ActorState) -> ActorState:
+        """Foresees where the actions under way lead: there a decision takes effect."""
+        context = state.context
+        assert context is not None
+        for action in torch.from_numpy(self._timing.under_way(state.sent)):
+            foreseen = self.world_model.rollout(context, action[None, None, None]).embeddings[:, 0, 0]
+            context = self.world_model.follow(context, action[None], foreseen)
+        return replace(state, foreseen=context)
 
     def _decide(self, state: ActorState) -> ActorState:
         """Sets what is pursued, how, what is held for the next model step, and what is looked at after it."""
@@ -272,7 +296,7 @@ class Actor:
                 state, command=still_action(self.spec.actions, state.command.astype(np.float64)).astype(np.float32)
             )
         elif mode == REACTIVE:
-            state = replace(state, command=self._react(percept.embedding, state.goal))
+            state = replace(state, command=self._react(state))
         else:
             plan, planner_state = self._plan(state, configuration)
             num_evaluations = plan.num_evaluations
@@ -291,21 +315,23 @@ class Actor:
             state, attention=configuration.attention, choices=(*state.choices, choice)[-self._memory_capacity :]
         )
 
-    def _react(self, embedding: Tensor, goal: LatentGoal) -> NDArray[np.float32]:
-        """Answers the present embedding by the policy, without imagining anything."""
+    def _react(self, state: ActorState) -> NDArray[np.float32]:
+        """Answers by the policy, without imagining what comes of it."""
         assert self._policy is not None
-        return self._free.clip(self._policy(embedding[None], goal)[:, None])[0, 0].numpy()
+        assert state.foreseen is not None
+        actions = self._policy(state.foreseen.embeddings[:, -1], state.goal)
+        return self._free.clip(actions[:, None])[0, 0].numpy()
 
     def _plan(self, state: ActorState, configuration: Configuration) -> tuple[Plan, Any]:
         """Minimises the cost of the imagined futures, starting from where the last plan was left."""
-        context = state.context
+        context = state.foreseen
         assert context is not None
         objective = ImaginedCost(
             world_model=self.world_model,
             cost=configuration.cost,
             context=context,
             goal=state.goal,
-            action_repeat=self._action_repeat,
+            action_repeat=self._timing.action_repeat,
             futures=configuration.futures.draw(
                 [_generator(state.seed, state.step, _FUTURES)],
                 horizon=configuration.horizon,
@@ -323,7 +349,7 @@ class Actor:
                 state.goal,
                 bounds=bounds,
                 horizon=horizon,
-                action_repeat=self._action_repeat,
+                action_repeat=self._timing.action_repeat,
             )
             proposals = (proposal,)
         if state.planner_state is None:

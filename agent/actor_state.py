@@ -25,13 +25,15 @@ class ActorState:
         goals: What is pursued, one after the other.
         pursuit: How far that has come.
         percept: What was perceived at the newest model step, or None before the first.
-        context: What the world model knows of the episode so far: where imagination starts; None before the first model
-            step.
+        context: What the world model knows of the episode so far; None before the first model step.
+        foreseen: What it expects to know when the newest decision takes effect: where imagination starts. It is the
+            context, unless the world is late; None before the first decision.
         memory: What was perceived, done and foreseen.
         planner_state: What the planner carries on, or None where it knows nothing of this goal.
         plan: The newest plan, or None before the first.
         command: `[action_dim]`, the control action that is held for the model step under way.
-        executed: `[num_executed, action_dim]`, control actions of the model step under way.
+        sent: `[num_sent, action_dim]`, the last control actions, the newest last; the still action where there was none
+            yet. See `Timing`.
         guarded: The last executed control action and what the guardrails changed, or None at the start.
         attention: What the configurator has told perception, or None before the first model step.
         choices: What was decided, by model step; the newest, as many as memory keeps moments.
@@ -43,11 +45,12 @@ class ActorState:
     pursuit: Pursuit
     percept: Percept | None
     context: LatentContext | None
+    foreseen: LatentContext | None
     memory: ShortTermMemory
     planner_state: Any
     plan: Plan | None
     command: NDArray[np.float32]
-    executed: NDArray[np.float32]
+    sent: NDArray[np.float32]
     guarded: GuardedAction | None
     attention: Attention | None
     choices: tuple[Choice, ...]

@@ -22,6 +22,7 @@ from agent.run.stages.compare import Pairs, compare_evaluations
 from agent.run.stages.compare_planners import Comparison
 from agent.run.stages.compare_planners import compare_planners as compare_planners_of_run
 from agent.run.stages.evaluate import Evaluation, evaluate_agent
+from agent.run.stages.latency import LatencyFound, find_latency
 from agent.run.stages.loading import load_agent
 from agent.run.stages.run import Run, run_stages
 from agent.run.stages.train import Training, train_agent
@@ -31,6 +32,7 @@ __all__ = [
     "Collection",
     "Comparison",
     "Evaluation",
+    "LatencyFound",
     "Pairs",
     "Run",
     "Training",
@@ -39,6 +41,7 @@ __all__ = [
     "compare",
     "compare_planners",
     "evaluate",
+    "latency",
     "load_agent",
     "run",
     "train",
@@ -68,6 +71,11 @@ def evaluate(**keys: Any) -> Evaluation:
 def compare_planners(**keys: Any) -> Comparison:
     """Runs planners on the same episodes, as `jepa-mpc compare-planners`: `run` is the folder of a finished run."""
     return compare_planners_of_run(keys)
+
+
+def latency(**keys: Any) -> LatencyFound:
+    """Tells how late a robot is, as `jepa-mpc latency`: `run` is the folder of a finished run, `data` of episodes."""
+    return find_latency(keys)
 
 
 def benchmark(**keys: Any) -> Benchmark:

@@ -28,9 +28,14 @@ class Guardrails:
         ways: How actions move the effector whose place the limits need; None where they need none.
         reckons: Whether the effector's place is reckoned while its sensor stands still; it always is while it reads
             nothing.
+        latency: Control steps after which an action takes effect: limits of where the effector is are then about where
+            it will be, by all that is under way.
     """
 
-    def __init__(self, *, spec: TaskSpec, limits: Sequence[Limit], ways: Ways | None, reckons: bool) -> None:
+    def __init__(
+        self, *, spec: TaskSpec, limits: Sequence[Limit], ways: Ways | None, reckons: bool, latency: int
+    ) -> None:
+        self.latency = latency
         self.limits = tuple(limits)
         self.sensors = tuple(dict.fromkeys(name for limit in limits for name in limit.sensors))
         self._actions = spec.actions
@@ -71,18 +76,21 @@ class Guardrails:
             surprise: Newest of short-term memory.
         """
         previous = self._previous(last)
-        way = reading = track = None
+        sent = self._sent(last)
+        way = reading = track = ahead = None
         if self._ways is not None and previous is not None:
             way, reading = way_of(previous), self._ways.read(readings)
             known = None if last is None or (reading is not None and not self._reckons) else last.track
-            track = follow(known, reading, self._ways.longest * way)
+            done, *coming = [self._ways.longest * way_of(it.astype(np.float64)) for it in sent]
+            track = follow(known, reading, done)
+            ahead = None if track is None else replace(track, position=sum(coming, track.position))
         circumstances = Circumstances(
             previous=previous,
             previous_way=way,
             still=still_action(self._actions, previous),
             reading=reading,
             surprise=surprise,
-            track=track,
+            track=ahead,
         )
         guarded = action.astype(np.float64)
         reasons: dict[str, str] = {}
@@ -95,7 +103,14 @@ class Guardrails:
             interventions=tuple(reasons),
             reasons=tuple(reasons.values()),
             track=track,
+            under_way=sent[1:],
         )
+
+    def _sent(self, last: GuardedAction | None) -> tuple[NDArray[np.float32], ...]:
+        """Returns what takes effect until now, first, and then what is under way, the newest last."""
+        if last is not None:
+            return (*last.under_way, last.action)
+        return (still_action(self._actions, None).astype(np.float32),) * (self.latency + 1)
 
     def _previous(self, last: GuardedAction | None) -> Action | None:
         previous = self._actions.idle_action if last is None else last.action

@@ -14,6 +14,7 @@ from agent.guardrails.types import Limit
 from agent.guardrails.ways import ANY_CHANGE, Ways, lacks, told
 from agent.guardrails.workspace import Workspace
 from envs.spec import TaskSpec
+from jepa_mpc.ranges import check_number
 
 ANY_ROBOT = ("finite", "box", "rate", "surprise")
 OF_AN_EFFECTOR = ("blindness", "speed", "acceleration", "workspace")
@@ -22,6 +23,7 @@ OF_AN_EFFECTOR = ("blindness", "speed", "acceleration", "workspace")
 def hard(
     *,
     spec: TaskSpec,
+    latency: int,
     limits: Sequence[str] | None,
     max_rate: float | None,
     max_surprise: float | None,
@@ -32,6 +34,7 @@ def hard(
     workspace: Mapping[str, Sequence[float]] | None,
     margin: float,
     position_error: float,
+    late_error: float,
     frozen_after: int | None,
     probe: float,
 ) -> Guardrails:
@@ -39,11 +42,14 @@ def hard(
 
     `limits` are some of `ANY_ROBOT` and `OF_AN_EFFECTOR`, or None for all that the task's robot can have. Of the other
     values each belongs to a limit: `max_rate` and `max_surprise` are None for any. The robot may be faster than it is
-    told by `speed_error`, m/s, and accelerate more by `acceleration_error`, m/s^2; either limit may be infinite.
+    told by `speed_error`, m/s, and accelerate more by `acceleration_error`, m/s^2; either limit may be infinite. What
+    it is told takes effect `latency` control steps later, for each of which `late_error`, m, adds to `position_error`.
 
     Raises:
         ValueError: A limit that makes no sense, or that the task's robot cannot have.
     """
+    check_number("position_error", position_error, least=0)
+    check_number("late_error", late_error, least=0)
     known = ANY_ROBOT + OF_AN_EFFECTOR
     chosen = known if limits is None else tuple(limits)
     for name in chosen:
@@ -85,7 +91,7 @@ def hard(
             spec.effector.workspace,
             workspace=workspace,
             margin=margin,
-            position_error=position_error,
+            position_error=position_error + late_error * latency,
             max_way=speed.max_way,
             max_change=acceleration.max_change,
         )
@@ -95,4 +101,5 @@ def hard(
         limits=[made[name] for name in order if name in chosen and name in made],
         ways=ways if any(name in OF_AN_EFFECTOR for name in chosen) else None,
         reckons="blindness" in chosen and frozen_after is not None,
+        latency=latency,
     )

@@ -23,12 +23,14 @@ class GuardedAction:
         interventions: The limits that changed it, in the order in which they did, as "non-finite" or "speed".
         reasons: To each intervention one sentence with the value and the limit.
         track: What was known of the effector, or None where there is none or it was never read.
+        under_way: What was executed before it and had not yet taken effect, the newest last, each `[action_dim]`.
     """
 
     action: NDArray[np.float32]
     interventions: tuple[str, ...]
     reasons: tuple[str, ...]
     track: EffectorTrack | None = None
+    under_way: tuple[NDArray[np.float32], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Circumstances:
         still: `[action_dim]`, what stops the robot; see `still_action`.
         reading: Where the effector's sensor says that it is now, m, or None where it says nothing finite.
         surprise: Newest of short-term memory.
-        track: What is known of the effector, or None where there is none or it was never read.
+        track: What is known of the effector when the action takes effect, or None where there is none or it was never
+            read.
     """
 
     previous: Action | None

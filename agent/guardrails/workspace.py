@@ -52,7 +52,6 @@ class Workspace(Limit):
         It may be `margin`, m, outside of the `workspace`, or of all that is `reachable` where that is None.
         """
         check_number("margin", margin, least=0)
-        check_number("position_error", position_error, least=0)
         box = reachable if workspace is None else _box(workspace)
         if len(box.low) != len(reachable.low):
             raise ValueError(f"workspace must have {len(reachable.low)} dimensions, got {box}")

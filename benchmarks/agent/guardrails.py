@@ -9,6 +9,7 @@ planners, clipped to what the environment takes, without guardrails.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,6 +35,9 @@ TASKS = ("reach", "push")
 EPISODE_LENGTH = 100
 SENSOR_LOSS = 0.2
 """Share of control steps in which the tip's sensor reads NaN, where it is to fail."""
+
+LATENCY = 4
+"""Control steps after which an action takes effect, where the world is to be late."""
 
 FREEZING_STEPS = 40
 """The tip's sensor freezes in one of so many first control steps of an episode, where it is to freeze."""
@@ -190,6 +194,7 @@ def drive(
     num_steps: int,
     sensor_loss: float,
     freezing: bool,
+    latency: int,
 ) -> Trace:
     """Lets a planner act for one episode; without guardrails, what the environment refuses is clipped."""
     rng = np.random.default_rng((seed, 1))
@@ -197,6 +202,7 @@ def drive(
     observation, _ = env.reset(seed=seed)
     spec, tip = env.description, env.data.site("tip").xpos
     last: GuardedAction | None = None
+    sent = deque([np.zeros(spec.action_dim)] * latency)
     actions, tips, num_interventions = [], [tip.copy()], 0
     with watched_tip(env) as fine_tips:
         for step in range(num_steps):
@@ -216,8 +222,9 @@ def drive(
                 last = guardrails.guard(asked, last=last, readings=readings, surprise=surprise)
                 num_interventions += bool(last.interventions)
                 action = last.action.astype(np.float64)
-            observation = env.step(action)[0]
-            actions.append(action)
+            sent.append(action)
+            actions.append(sent.popleft())
+            observation = env.step(actions[-1])[0]
             tips.append(tip.copy())
     return Trace(np.array(actions), np.array(tips), np.array([*fine_tips, tip]), num_interventions)
 
@@ -267,6 +274,7 @@ def attack(
     num_steps: int,
     sensor_loss: float,
     freezing: bool,
+    latency: int,
     seed: int = 0,
 ) -> tuple[dict[str, Tally], float]:
     """Lets every hostile planner act in turn.
@@ -278,6 +286,7 @@ def attack(
         num_steps: Control steps in all.
         sensor_loss: Share of control steps in which the tip's sensor reads NaN.
         freezing: Whether the tip's sensor freezes early in each episode, for good.
+        latency: Control steps after which an action takes effect.
         seed: Of the first episode.
 
     Returns:
@@ -287,7 +296,7 @@ def attack(
     env = without_walls(task)
     spec = env.description
     limits = Limits.of(spec, config.values.guardrails)
-    guardrails = build(config.values.guardrails, spec=spec) if guarded else None
+    guardrails = build(config.values.guardrails, spec=spec, latency=latency) if guarded else None
     tallies: dict[str, Tally] = {}
     num_changed = 0
     makers = list(PLANNERS.values())
@@ -303,6 +312,7 @@ def attack(
             num_steps=EPISODE_LENGTH,
             sensor_loss=sensor_loss,
             freezing=freezing,
+            latency=latency,
         )
         num_changed += trace.num_interventions
         for name, (limit, values) in measure(trace, limits, spec, env.model.opt.timestep).items():
@@ -312,14 +322,15 @@ def attack(
 
 def main() -> None:
     num_steps = int(read_settings({"num_steps": 100_000}).num_steps)
-    for title, overrides, guarded, sensor_loss, freezing in (
-        ("configs/guardrails/hard.yaml", (), True, 0.0, False),
-        (f"the tip's sensor fails at {SENSOR_LOSS:.0%} of the steps", (), True, SENSOR_LOSS, False),
-        (f"the tip's sensor freezes in one of the first {FREEZING_STEPS} steps", (), True, 0.0, True),
-        (f"a narrow workspace, and the sensor freezes: {' '.join(NARROW)}", NARROW, True, 0.0, True),
-        (f"lower limits: {' '.join(LOWER)}", LOWER, True, 0.0, False),
-        (f"lower limits, and the sensor freezes: {' '.join(LOWER)}", LOWER, True, 0.0, True),
-        ("without guardrails", (), False, 0.0, False),
+    for title, overrides, guarded, sensor_loss, freezing, latency in (
+        ("configs/guardrails/hard.yaml", (), True, 0.0, False, 0),
+        (f"the tip's sensor fails at {SENSOR_LOSS:.0%} of the steps", (), True, SENSOR_LOSS, False, 0),
+        (f"the tip's sensor freezes in one of the first {FREEZING_STEPS} steps", (), True, 0.0, True, 0),
+        (f"a narrow workspace, and the sensor freezes: {' '.join(NARROW)}", NARROW, True, 0.0, True, 0),
+        (f"lower limits: {' '.join(LOWER)}", LOWER, True, 0.0, False, 0),
+        (f"lower limits, and the sensor freezes: {' '.join(LOWER)}", LOWER, True, 0.0, True, 0),
+        (f"actions take effect {LATENCY} control steps late", (), True, 0.0, False, LATENCY),
+        ("without guardrails", (), False, 0.0, False, 0),
     ):
         print(f"\n{title}; {num_steps:,} control steps")
         rows = []
@@ -331,6 +342,7 @@ def main() -> None:
                 num_steps=num_steps // len(TASKS),
                 sensor_loss=sensor_loss,
                 freezing=freezing,
+                latency=latency,
             )
             print(f"{task}: something was changed at {changed:.0%} of the steps")
             rows += [

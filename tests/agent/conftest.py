@@ -164,6 +164,7 @@ def make_actor(spec, integrator, make_configurator):
         policy=None,
         critic=None,
         action_repeat=1,
+        latency=0,
         max_acceleration=math.inf,
         workspace=9.0,
         tip_sensor=None,
@@ -188,6 +189,7 @@ def make_actor(spec, integrator, make_configurator):
             configurator=make_configurator(**configurator),
             guardrails=hard(
                 spec=spec if tip_sensor is None else replace(spec, effector=replace(spec.effector, sensor=tip_sensor)),
+                latency=latency,
                 limits=None,
                 max_rate=None,
                 max_speed=math.inf,
@@ -197,6 +199,7 @@ def make_actor(spec, integrator, make_configurator):
                 workspace=None if workspace is None else {"low": [-workspace] * 3, "high": [workspace] * 3},
                 margin=0.0,
                 position_error=0.0,
+                late_error=0.0,
                 frozen_after=tip_frozen_after,
                 probe=0.001,
                 max_surprise=None,
@@ -205,6 +208,7 @@ def make_actor(spec, integrator, make_configurator):
             critic=critic,
             spec=spec,
             action_repeat=action_repeat,
+            latency=latency,
             memory_capacity=memory_capacity,
         )
 

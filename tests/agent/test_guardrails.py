@@ -46,11 +46,13 @@ def make_guardrails(spec=None, **changes):
         "workspace": None,
         "margin": 0.0,
         "position_error": 0.0,
+        "late_error": 0.0,
         "limits": None,
         "max_rate": None,
         "frozen_after": None,
         "probe": 0.1 * LONGEST,
         "max_surprise": None,
+        "latency": 0,
     }
     return hard(spec=make_spec() if spec is None else spec, **(values | changes))
 
@@ -334,26 +336,29 @@ def test_what_is_given_is_left_as_it_was():
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    ("overrides", "sensor_loss", "freezing"),
+    ("overrides", "sensor_loss", "freezing", "latency"),
     [
-        *(([f"guardrails={name}"], loss, False) for name in group_names()["guardrails"] for loss in (0.0, 0.2)),
-        *(([f"guardrails={name}"], 0.0, True) for name in group_names()["guardrails"]),
-        (NARROW, 0.0, True),
-        (LOWER, 0.0, False),
-        (LOWER, 0.0, True),
+        *(([f"guardrails={name}"], loss, False, 0) for name in group_names()["guardrails"] for loss in (0.0, 0.2)),
+        *(([f"guardrails={name}"], 0.0, True, 0) for name in group_names()["guardrails"]),
+        *(([f"guardrails={name}"], 0.0, False, latency) for name in group_names()["guardrails"] for latency in (1, 4)),
+        (NARROW, 0.0, True, 0),
+        (LOWER, 0.0, False, 0),
+        (LOWER, 0.0, True, 0),
+        (LOWER, 0.0, True, 4),
     ],
 )
-def test_no_hostile_planner_makes_the_simulated_robot_break_a_limit(task, overrides, sensor_loss, freezing):
-    tallies, changed = attack(
-        task, overrides, guarded=True, num_steps=1600, sensor_loss=sensor_loss, freezing=freezing, seed=10_000
-    )
+def test_no_hostile_planner_makes_the_simulated_robot_break_a_limit(task, overrides, sensor_loss, freezing, latency):
+    faults = {"sensor_loss": sensor_loss, "freezing": freezing, "latency": latency}
+    tallies, changed = attack(task, overrides, guarded=True, num_steps=1600, **faults, seed=10_000)
     assert {name: tally.worst for name, tally in tallies.items() if tally.violations} == {}
     assert changed > 0.5
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_without_guardrails_the_same_planners_break_them(task):
-    tallies, _ = attack(task, [], guarded=False, num_steps=1600, sensor_loss=0.0, freezing=False, seed=10_000)
+    tallies, _ = attack(
+        task, [], guarded=False, num_steps=1600, sensor_loss=0.0, freezing=False, latency=0, seed=10_000
+    )
     broken = {name for name, tally in tallies.items() if tally.violations}
     assert {"told: acceleration, m/s²", "told: target outside, mm", "done: tip outside, mm"} <= broken
 

@@ -29,6 +29,7 @@ class HiddenSensors:
     """
 
     note: str | None = "baselines see what is hidden from the actor"
+    latency = 0
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class Shove:
     """
 
     note: str | None = None
+    latency = 0
 
     def __init__(self, spec: TaskSpec, *, start: float, distance: float) -> None:
         check_number("distance", distance, above=0)

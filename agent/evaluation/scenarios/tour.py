@@ -37,6 +37,7 @@ class Tour:
     """
 
     note: str | None = "baselines get a tour's last goal alone, not the targets that success asks for"
+    latency = 0
 
     def __init__(
         self,

@@ -24,9 +24,11 @@ class Scenario(Protocol):
     Attributes:
         num_steps: Control steps of an episode.
         note: What a reader of its results must know, or None.
+        latency: Control steps after which an action takes effect.
     """
 
     num_steps: int
+    latency: int
     note: str | None
 
     def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:

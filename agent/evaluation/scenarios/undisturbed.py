@@ -12,6 +12,7 @@ class Undisturbed:
     """
 
     note: str | None = None
+    latency = 0
 
     def __init__(self, spec: TaskSpec) -> None:
         self.num_steps = spec.num_steps

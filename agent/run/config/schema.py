@@ -39,7 +39,9 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
     "env.*": Binding.SHIPPED,
     "*.num_workers": Binding.FREE,
     **{f"*.{name}": Binding.FREE for name in HARMLESS},
-    **dict.fromkeys(("output", "train.*", "evaluate.*", "compare.*", "benchmark.*", "view.*"), Binding.FREE),
+    **dict.fromkeys(
+        ("output", "train.*", "evaluate.*", "compare.*", "benchmark.*", "view.*", "latency.*"), Binding.FREE
+    ),
     **dict.fromkeys(("seed", "env", "recipe", "collect.*", "critic"), Binding.TRAINED),
     **dict.fromkeys(("cost.*.fit.*", "critic.*.network.*", "critic.*.learning.*"), Binding.TRAINED),
     **{
@@ -139,6 +141,7 @@ _KEYS = {  # of what is no constructor's
     "seed": Key(int, 0, 999),
     "output": _FOLDER,
     "actor.mode": Key(Literal["planning", "reactive", "hybrid"]),
+    "actor.latency": Key(int | None, 0),
     "actor.learn_online": Key(bool),
     "collect.num_episodes": Key(int, 1, 1_000_000),
     "collect.num_steps": Key(int, 1, 1_000_000),
@@ -171,6 +174,9 @@ _KEYS = {  # of what is no constructor's
     "view.run": _FOLDER,
     "view.record": _FILE,
     "view.episode": Key(int, 0, SPLIT_SIZE - 1),
+    "latency.run": _FOLDER,
+    "latency.data": _FOLDER,
+    "latency.max_latency": Key(int, 1),
     "observation.cameras": Key(Sequence[str]),
     "observation.image_size": Key(int),
     "observation.proprioception": Key(bool),

@@ -13,6 +13,7 @@ _NO_PART_OF_IT = (
     "train.*",
     "compare.*",
     "view.*",
+    "latency.*",
     "evaluate.run",
     "evaluate.fail_under",
     "*.num_workers",

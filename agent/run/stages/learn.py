@@ -279,7 +279,7 @@ class _LaterStages:
     @property
     def _bounds(self) -> ActionBounds:
         """What the guardrails let through at the beginning of an episode."""
-        guardrails: Guardrails = build(self.config.values.guardrails, spec=self.modules.spec)
+        guardrails: Guardrails = build(self.config.values.guardrails, spec=self.modules.spec, latency=0)
         return guardrails.bounds(None)
 
     @property

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.actor import Actor
+from agent.evaluation.scenarios.types import Scenario
 from agent.host import own_settings
 from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, Split, embed_episodes
@@ -179,7 +180,8 @@ def build_actor(
             f"with latent=discrete or latent=gaussian, or plan with configurator.futures.num_futures=1 and "
             f"configurator.futures.count=mean, got {most} futures"
         )
-    planner, guardrails = build_planner(config), build(values.guardrails, spec=modules.spec)
+    latency = configured_latency(config, modules.spec)
+    planner, guardrails = build_planner(config), build(values.guardrails, spec=modules.spec, latency=latency)
     world_model = modules.world_model if world_model is None else world_model
     repeat = modules.world_model.action_repeat
     judge = steps_critic(config)
@@ -195,8 +197,19 @@ def build_actor(
             critic=None if judge is None else modules.critics[judge],
             spec=modules.spec,
             action_repeat=repeat,
+            latency=latency,
             memory_capacity=modules.spec.num_steps // repeat + 1,
         )
+
+
+def configured_latency(config: Config, spec: TaskSpec) -> int:
+    """Returns how late an agent takes its world to be, control steps: what it is told, or else what the scenario is."""
+    told: int | None = config.values.actor.latency
+    if told is not None:
+        return told
+    with refusals("scenario."):
+        scenario: Scenario = build(config.values.scenario)(spec)
+    return scenario.latency
 
 
 def _build_learner(config: Config, modules: Modules, recorded: Experience | None) -> OnlineLearner:

@@ -10,7 +10,7 @@ from agent.evaluation.statistics import best_bound, episodes_to_decide
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
-from agent.run.stages.loading import build_actor, critic_learning, steps_critic
+from agent.run.stages.loading import build_actor, configured_latency, critic_learning, steps_critic
 from agent.run.stages.modules import Modules, build_modules, model_configs
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
@@ -58,6 +58,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
     with refusals("regularizer."):
         build(values.regularizer).attach(modules.world_model)
     build_actor(config, modules)
+    _validate_latency(config, spec)
     if values.evaluate.oracle or values.evaluate.diagnose:
         _look_ahead_once(config, modules)
 
@@ -100,6 +101,21 @@ def _look_ahead_once(config: Config, modules: Modules) -> None:
         frame = task.reset(episode_seeds(config.values.evaluate.split, 1)[0])
         actor.reset(frame.goal, seed=0)
         actor.act(frame.readings)
+
+
+def _validate_latency(config: Config, spec: TaskSpec) -> None:
+    """Checks that no oracle looks ahead in a late world: it simulates from the present, where decisions come too late.
+
+    Raises:
+        ConfigError: One is to.
+    """
+    latency = configured_latency(config, spec)
+    for key in ("oracle", "diagnose"):
+        if latency and config.values.evaluate[key]:
+            raise ConfigError(
+                f"evaluate.{key} must be 0 in a world that is {latency} control steps late, got "
+                f"{config.values.evaluate[key]}: the oracle does not know of actions that are under way"
+            )
 
 
 def validate_learning(config: Config, num_episodes: int, longest: int) -> None:
