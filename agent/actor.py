@@ -74,12 +74,13 @@ class Actor:
         check_count("memory_capacity", memory_capacity, least=1)
         if guardrails.latency != latency:
             raise ValueError(f"the guardrails must know of the same latency, {latency}, got {guardrails.latency}")
-        self._timing = Timing(action_repeat=action_repeat, latency=latency)
+        self.timing = Timing(action_repeat=action_repeat, latency=latency)
         least_horizon = min(it.horizon for it in configurator.configurations)
-        if self._timing.lead > least_horizon:
+        if self.timing.lead > least_horizon:
             raise ValueError(
                 f"latency must be at most the {least_horizon * action_repeat} control steps of a horizon of "
-                f"{least_horizon} model steps, which is how far the agent imagines, got {latency}"
+                f"{least_horizon} model steps, which is how far the agent imagines, got {latency}: let it imagine "
+                "farther, by configurator.horizon"
             )
         if missing := sorted(set(spec.asked) - set(world_model.blocks)):
             raise ValueError(
@@ -153,7 +154,7 @@ class Actor:
             planner_state=None,
             plan=None,
             command=still,
-            sent=np.tile(still, (self._timing.num_sent, 1)),
+            sent=np.tile(still, (self.timing.num_sent, 1)),
             guarded=None,
             attention=None,
             choices=(),
@@ -176,7 +177,15 @@ class Actor:
 
         Args:
             state: Of the other actor.
+
+        Raises:
+            ValueError: The other actor takes its world to be late by more or less.
         """
+        if len(state.sent) != self.timing.num_sent:
+            raise ValueError(
+                f"an episode must go on with a latency of {self.timing.latency} control steps, got a state of "
+                f"{len(state.sent) - self.timing.action_repeat}"
+            )
         self._state = replace(state, planner_state=None)
 
     def act(self, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -202,9 +211,9 @@ class Actor:
 
     def _act(self, state: ActorState, observation: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         readings = self._perception.sound_readings(observation, first=state.step == 0)
-        if self._timing.perceives(state.step):
+        if self.timing.perceives(state.step):
             state = self._perceive(state, readings)
-        if self._timing.decides(state.step):
+        if self.timing.decides(state.step):
             state = self._decide(self._look_ahead(state))
         assert state.percept is not None
         guarded = self._guardrails.guard(
@@ -224,13 +233,13 @@ class Actor:
     def _perceive(self, state: ActorState, readings: Readings) -> ActorState:
         """Embeds what is observed, compares it with what was foreseen, and remembers."""
         if state.percept is None or state.attention is None or state.context is None:
-            previous_action = torch.from_numpy(state.command).repeat(self._timing.action_repeat)  # which is still
+            previous_action = torch.from_numpy(state.command).repeat(self.timing.action_repeat)  # which is still
             percept = self._perception.begin(readings)
             context = LatentContext.at_rest(
                 percept.embedding[None], context_length=self.world_model.least_context, still=previous_action
             )
         else:
-            done = self._timing.taken_effect(state.sent)
+            done = self.timing.taken_effect(state.sent)
             previous_action = torch.from_numpy(done.reshape(-1))
             foreseen = self.world_model.rollout(state.context, previous_action[None, None, None]).embeddings[0, 0, 0]
             percept = self._perception.perceive(
@@ -245,7 +254,7 @@ class Actor:
             )
             context = self.world_model.follow(state.context, previous_action[None], percept.embedding[None])
         moment = Moment(
-            time=self._timing.model_step(state.step),
+            time=self.timing.model_step(state.step),
             embedding=percept.embedding,
             previous_action=previous_action,
             goal=state.goal,
@@ -264,7 +273,7 @@ class Actor:
         """Foresees where the actions under way lead: there a decision takes effect."""
         context = state.context
         assert context is not None
-        for action in torch.from_numpy(self._timing.under_way(state.sent)):
+        for action in torch.from_numpy(self.timing.under_way(state.sent)):
             foreseen = self.world_model.rollout(context, action[None, None, None]).embeddings[:, 0, 0]
             context = self.world_model.follow(context, action[None], foreseen)
         return replace(state, foreseen=context)
@@ -276,7 +285,7 @@ class Actor:
         pursuit, situation = assess(
             percept,
             state.pursuit,
-            distance=state.memory.moments[-1].intrinsic_cost,
+            distance=float(goal_distance(percept.embedding[None], state.goal)),
             goals=state.goals,
             blocks=self.world_model.blocks,
             sub_goals=self.configurator.sub_goals,
@@ -331,7 +340,7 @@ class Actor:
             cost=configuration.cost,
             context=context,
             goal=state.goal,
-            action_repeat=self._timing.action_repeat,
+            action_repeat=self.timing.action_repeat,
             futures=configuration.futures.draw(
                 [_generator(state.seed, state.step, _FUTURES)],
                 horizon=configuration.horizon,
@@ -349,7 +358,7 @@ class Actor:
                 state.goal,
                 bounds=bounds,
                 horizon=horizon,
-                action_repeat=self._timing.action_repeat,
+                action_repeat=self.timing.action_repeat,
             )
             proposals = (proposal,)
         if state.planner_state is None:

@@ -50,7 +50,10 @@ class Timing:
         return self.action_repeat + self.latency
 
     def model_step(self, step: int) -> int:
-        """Returns the model steps that are over at a control step."""
+        """Returns the model step in which a control step lies, from 0.
+
+        The first begins `ahead` control steps before the episode, when all is at rest.
+        """
         return (step + self.ahead) // self.action_repeat
 
     def perceives(self, step: int) -> bool:
@@ -83,3 +86,8 @@ class Timing:
         """
         newest = sent[len(sent) - self.lead * self.action_repeat :]
         return newest.reshape(self.lead, self.action_repeat * sent.shape[1])
+
+
+def control_steps(number: int) -> str:
+    """Returns so many control steps in words."""
+    return f"{number} control step{'s' * (number != 1)}"

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agent.latency import control_steps
 from agent.learning.experience import Experience
 from jepa_mpc.errors import UserError
 from world_model.types import LatentContext, WorldModel
@@ -72,6 +73,12 @@ def estimate_latency(world_model: WorldModel, experience: Experience, *, max_lat
             f"got {len(experience.lengths)} of at most {int(experience.lengths.max())}: record others, or try fewer"
         )
     estimate = LatencyEstimate(torch.stack(errors))
+    if (least_share := min(estimate.shares)) >= 1:
+        raise LatencyError(
+            f"no latency of at most max_latency={max_latency} control steps explains what was seen: the world model's "
+            f"error is at best {least_share:.2f} of that of foreseeing that nothing changes; try more, or a run that "
+            "was trained on this very robot"
+        )
     if max(estimate.shares) - min(estimate.shares) < _SAME:
         raise LatencyError(
             "the recordings do not tell the latency: whenever the actions take effect, they explain what was seen as "
@@ -97,7 +104,11 @@ def _episode_errors(world_model: WorldModel, experience: Experience, episode: in
     for latency in range(max_latency + 1):
         rows = starts[:, None] - latency + torch.arange(context * repeat)
         actions = sent[rows].reshape(len(starts), context, -1)  # [moments, context, model_action_dim]
-        past = LatentContext(embeddings=seen[:, :-1], actions=actions[:, :-1], previous_action=actions[:, -1])
+        past = LatentContext(
+            embeddings=seen[:, :-1],
+            actions=actions[:, :-1],
+            previous_action=torch.zeros_like(actions[:, 0]),  # no prediction depends on it
+        )
         foreseen = world_model.rollout(past, actions[:, None, -1:]).embeddings[:, 0, 0]
         errors.append((foreseen - seen[:, -1]).square().mean() / unchanged)
     return torch.stack(errors)
@@ -124,7 +135,7 @@ def format_latency(results: Mapping[str, Any]) -> str:
         for steps, share in enumerate(shares)
     ]
     lines.append(
-        f"actions take effect {results['latency']} control steps late; {results['num_agreeing']} of "
+        f"actions take effect {control_steps(results['latency'])} late; {results['num_agreeing']} of "
         f"{results['num_episodes']} episodes say so by themselves: actor.latency={results['latency']}"
     )
     if results["latency"] == len(shares) - 1:

@@ -18,7 +18,7 @@ SCHEMA = 1
 _SAME = ("env", "split", "first_entry", "scenario", "scenario_values", "protocol", "success", "units")
 """What two evaluations must share for their episodes to be the same."""
 
-_DESCRIBED = ("env", "observation", "scenario", "split", "planner", "mode", "seed", "checkpoint", "versions")
+_DESCRIBED = ("env", "observation", "scenario", "split", "planner", "mode", "note", "seed", "checkpoint", "versions")
 """What is told of each evaluation."""
 
 _RATES = ("success_at_end", "success_once")

@@ -8,6 +8,7 @@ import envs  # noqa: F401
 from agent.evaluation.pictures import agent_view
 from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.drawing import captioned, enlarged, with_attention, with_keypoints
+from agent.latency import Timing
 from agent.run.config.composing import compose_config
 from agent.run.stages.modules import build_world_model, model_configs
 from envs.arm.task import make_task
@@ -59,21 +60,21 @@ INTERPRETER = SimpleNamespace(
 )
 
 
-def make_actor(env, tip, *, num_evaluations=8, filled=(), step=0, horizon=3):
+def make_actor(env, tip, *, num_evaluations=8, filled=(), step=0, horizon=3, latency=0):
     """An actor that has just decided to rise by 2 cm in each of two control steps of a model step."""
     state = SimpleNamespace(
         step=step + 1,
         choices=[SimpleNamespace(step=0, num_evaluations=num_evaluations)],
         plan=SimpleNamespace(actions=torch.tensor([0.0, 0.0, 0.02]).expand(1, horizon, 3)),
-        context=LatentContext(
+        foreseen=LatentContext(
             embeddings=torch.tensor(tip, dtype=torch.float32)[None, None],
             actions=torch.zeros(1, 0, 6),
             previous_action=torch.zeros(1, 6),
         ),
-        memory=SimpleNamespace(moments=[SimpleNamespace(previous_action=torch.zeros(6))]),
         percept=SimpleNamespace(filled=dict.fromkeys(filled, "missing")),
     )
-    return SimpleNamespace(world_model=Walk(), spec=env.spec, state=state)
+    timing = Timing(action_repeat=2, latency=latency)
+    return SimpleNamespace(world_model=Walk(), spec=env.spec, state=state, timing=timing)
 
 
 def compose(env, actor, shown, *, interpreter):
@@ -123,6 +124,17 @@ def test_imagined_frames_stand_beside_the_real_one(env, shown):
 def test_of_a_long_plan_the_first_the_middle_and_the_last_frame_are_shown(env, shown):
     _, frame = compose(env, make_actor(env, (0.5, 0.0, 0.12), horizon=5), shown, interpreter=INTERPRETER)
     assert [tile[0, 0, 0] for tile in tiles(frame)[1:]] == [round(400 * (0.12 + 0.04 * step)) for step in (1, 3, 5)]
+
+
+def test_imagined_frames_are_captioned_by_when_they_will_come(env, shown, monkeypatch):
+    captions = []
+    monkeypatch.setattr(
+        agent_view, "captioned", lambda picture, text: captions.append(text) or captioned(picture, text)
+    )
+    compose(env, make_actor(env, (0.5, 0.0, 0.12)), shown, interpreter=INTERPRETER)
+    compose(env, make_actor(env, (0.5, 0.0, 0.12), latency=3), shown, interpreter=INTERPRETER)
+    seconds = [text.removeprefix("imagined, ") for text in captions if text.startswith("imagined, ")]
+    assert seconds == ["+0.10 s", "+0.20 s", "+0.30 s", "+0.25 s", "+0.35 s", "+0.45 s"]
 
 
 def test_a_plan_stands_until_the_next_decision(env, shown):

@@ -41,7 +41,6 @@ def test_with_a_perfect_model_a_late_world_sees_the_very_trajectory_shifted(
     arguments = {"action_repeat": action_repeat, "mode": mode, "policy": policy, "max_acceleration": 300.0}
     in_time = run(make_actor(**arguments), latency=0)
     late = run(make_actor(**arguments, latency=latency), latency=latency, num_steps=NUM_STEPS + latency)
-    assert not late[: latency + 1].any()
     # of several control steps at once the sum is rounded in another order, and at the goal a rounding may decide
     np.testing.assert_allclose(late[latency:], in_time, atol=0.0 if action_repeat == 1 else 0.02)
     unaware = run(make_actor(**arguments), latency=latency, num_steps=NUM_STEPS + latency)
@@ -52,7 +51,7 @@ def test_with_a_perfect_model_a_late_world_sees_the_very_trajectory_shifted(
 def test_what_has_taken_effect_and_what_is_under_way_are_known(action_repeat, latency):
     timing = Timing(action_repeat=action_repeat, latency=latency)
     sent = np.full((timing.num_sent, 1), -1.0, np.float32)  # -1 is still; else the control step of its sending
-    perceived = 0 - timing.ahead
+    perceived, num_perceived = 0 - timing.ahead, 0
     for step in range(40):
         if timing.perceives(step):
             if step > 0:
@@ -60,7 +59,8 @@ def test_what_has_taken_effect_and_what_is_under_way_are_known(action_repeat, la
                 effects = [max(it - latency, -1) for it in range(perceived, step)]
                 assert timing.taken_effect(sent)[:, 0].tolist() == effects
                 perceived = step
-            assert timing.model_step(step) == (step + timing.ahead) // action_repeat
+            assert timing.model_step(step) == num_perceived
+            num_perceived += 1
         if timing.decides(step):
             effects = [max(it - latency, -1) for it in range(perceived, step + latency)]
             assert timing.under_way(sent).shape == (timing.lead, action_repeat)
@@ -68,13 +68,35 @@ def test_what_has_taken_effect_and_what_is_under_way_are_known(action_repeat, la
         sent = np.vstack([sent[1:], [[step]]]).astype(np.float32)
 
 
-def test_nobody_is_surprised_by_a_late_world_that_is_known_to_be_late(make_actor):
-    aware, unaware = make_actor(latency=3), make_actor()
+@pytest.mark.parametrize("action_repeat", [1, 2, 4])
+def test_nobody_is_surprised_by_a_late_world_that_is_known_to_be_late(make_actor, action_repeat):
+    aware, unaware = (make_actor(latency=it, action_repeat=action_repeat) for it in (3, 0))
     for actor in (aware, unaware):
         run(actor, latency=3)
     assert max(it.surprise for it in aware.state.memory.moments) < 1e-10
     assert max(it.surprise for it in unaware.state.memory.moments) > 1e-3
-    assert [it.time for it in aware.state.memory.moments] == list(range(NUM_STEPS))
+    times = [it.time for it in aware.state.memory.moments]
+    assert times == list(range(-(-(NUM_STEPS + aware.timing.ahead) // action_repeat)))
+
+
+def test_a_goal_that_is_given_between_perceiving_and_deciding_is_judged_by_its_own_distance(make_actor):
+    actor = make_actor(latency=1, action_repeat=4)
+    actor.reset({"position": [0.0, 0.0, 0.0]}, seed=0)
+    for step in range(6):
+        if step == 2:  # perceived at 1, decided at 4
+            actor.pursue([{"position": [0.5, 0.0, 0.0]}, {"position": [-0.5, 0.0, 0.0]}])
+        actor.act(observe([0.0, 0.0, 0.0]))
+    assert [(it.step, it.event, it.situation.goal_index) for it in actor.state.choices[1:]] == [(4, None, 0)]
+    assert actor.state.choices[-1].situation.goal_distance == pytest.approx(0.25 / 3)
+
+
+def test_an_episode_goes_on_with_the_latency_that_it_began_with(make_actor):
+    actor = make_actor(latency=1)
+    actor.reset(GOAL, seed=0)
+    actor.act(observe([0.0, 0.0, 0.0]))
+    with pytest.raises(ValueError, match="must go on with a latency of 3 control steps, got a state of 1"):
+        make_actor(latency=3).go_on(actor.state)
+    make_actor(latency=1).go_on(actor.state)
 
 
 @pytest.mark.parametrize("latency", [1, 2, 3])
@@ -162,6 +184,11 @@ def test_an_episode_that_is_too_short_says_nothing_and_the_others_do(integrator,
     estimate = estimate_latency(integrator, both, max_latency=6)
     assert (estimate.latency, len(estimate.errors)) == (3, 4)
     assert estimate.shares == estimate_latency(integrator, long, max_latency=6).shares
+
+
+def test_a_robot_that_is_later_than_all_that_is_tried_gets_no_answer(integrator, remember):
+    with pytest.raises(LatencyError, match="no latency of at most max_latency=6 control steps explains what was seen"):
+        estimate_latency(integrator, record(remember, latency=9, num_episodes=10), max_latency=6)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,16 @@ def test_a_late_world_is_evaluated_and_says_so(smoke_run, tmp_path):
     command = ["evaluate", f"run={smoke_run}", "num_episodes=1", "videos=0", "scenario=latency", "scenario.num_steps=3"]
     assert main([*command, f"output={tmp_path}/late"]) == 0
     found = json.loads((tmp_path / "late" / "results.json").read_text())
-    assert found["note"] == "actions take effect 3 control steps late, those of baselines too"
     assert found["scenario_values"]["num_steps"] == 3
+    assert found["note"] == (
+        "actions take effect 3 control steps late, those of baselines too; the agent takes its own to be 3 control "
+        "steps late"
+    )
+    assert main([*command, "actor.latency=0", f"output={tmp_path}/unaware"]) == 0
+    unaware = json.loads((tmp_path / "unaware" / "results.json").read_text())
+    assert unaware["note"].endswith("the agent takes its own to be 0 control steps late")
+    assert unaware["agents"]["actor"] != found["agents"]["actor"]
+    assert unaware["agents"]["expert"]["episodes"] == found["agents"]["expert"]["episodes"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,14 @@ def test_a_late_world_is_evaluated_and_says_so(smoke_run, tmp_path):
         (["evaluate", "scenario=latency", "scenario.num_steps=50"], "num_steps must be below the 50 control steps"),
         (["evaluate", "actor.latency=9"], "latency must be at most the 3 control steps of a horizon of 3 model steps"),
         (["evaluate", "actor.latency=-1"], "actor.latency must be a whole number of at least 0, or null, got -1"),
-        (["evaluate", "scenario=latency", "oracle=1"], "evaluate.oracle must be 0 in a world that is 2 control steps"),
+        (
+            ["evaluate", "scenario=latency", "oracle=1"],
+            "evaluate.oracle must be 0 where actions are 2 control steps late",
+        ),
+        (
+            ["evaluate", "scenario=latency", "actor.latency=0", "diagnose=1"],
+            "evaluate.diagnose must be 0 where actions are 2 control steps late",
+        ),
         (["latency"], "latency needs the folder of recorded episodes"),
         (["latency", "data=nowhere"], "nowhere is not a dataset"),
         (["latency", "data=DATA", "max_latency=60"], "max_latency=60 takes episodes of at least 61 control steps"),
@@ -81,7 +96,7 @@ def test_a_mistake_is_one_sentence(smoke_run, smoke_push_run, tmp_path, capsys, 
     assert not (tmp_path / "out").exists()
 
 
-def test_the_expert_of_a_late_world_is_late(tmp_path):
+def test_what_is_made_for_recordings_is_late():
     make = LateTasks(lambda **options: make_task(env_id="jepa-mpc/Reach-v0", **options), 2)
     task = make(vision=None, film_size=None)
     frame = task.reset(0)

@@ -127,7 +127,7 @@ class AgentView:
         if self._future is not None:
             steps = np.unique(np.linspace(1, len(self._future) - 1, _NUM_IMAGINED).round().astype(int))
             for step, picture in zip(steps, interpreter.pictures(self._future[steps]), strict=True):
-                tiles.append(captioned(enlarged(picture, size), f"imagined, +{step * self._seconds:.2f} s"))
+                tiles.append(captioned(enlarged(picture, size), f"imagined, +{self._seconds(step):.2f} s"))
         missing = 1 + _NUM_IMAGINED - len(tiles)
         return beside([*tiles, *[captioned(blank(size, text="no plan"), "imagined")] * missing])
 
@@ -135,8 +135,7 @@ class AgentView:
     def _shows_path(self) -> bool:
         return self._interpreter is not None and self._future is not None and self._lenses is not None
 
-    @property
-    def _seconds(self) -> float:
-        """Of a model step."""
-        spec, memory = self._actor.spec, self._actor.state.memory
-        return spec.control_dt * len(memory.moments[-1].previous_action) / spec.action_dim
+    def _seconds(self, step: int) -> float:
+        """Returns when so many steps of a plan will have been done, s after it was made."""
+        timing = self._actor.timing
+        return self._actor.spec.control_dt * (timing.latency + int(step) * timing.action_repeat)

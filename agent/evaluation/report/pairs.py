@@ -111,6 +111,7 @@ def _described(pair: Mapping[str, Any]) -> Section:
     first, second = (
         {
             **{key: str(it[key]) for key in ("env", "observation", "scenario", "split", "planner", "mode")},
+            "note": it["note"] or "-",
             "training's seed": str(it["seed"]),
             "checkpoint, SHA-256": it["checkpoint"]["sha256"],
             **{f"version of {package}": version for package, version in it["versions"].items()},

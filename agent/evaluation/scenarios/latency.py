@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from agent.actions import still_action
 from agent.evaluation.scenarios.types import StagedTask
+from agent.latency import control_steps
 from envs.spec import TaskSpec
 from envs.types import Frame, Policy, Task
 from jepa_mpc.ranges import check_count
@@ -30,7 +31,9 @@ class Latency:
             )
         self.num_steps = spec.num_steps
         self.latency = num_steps
-        self.note = f"actions take effect {num_steps} control steps late, those of baselines too" if num_steps else None
+        self.note = (
+            f"actions take effect {control_steps(num_steps)} late, those of baselines too" if num_steps else None
+        )
 
     def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:  # noqa: ARG002
         """Returns a task that is late, and the policy as it is."""

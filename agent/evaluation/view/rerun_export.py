@@ -34,7 +34,7 @@ class Decision:
         embedding: `[embed_dim]`, what it perceived.
         plan_cost: What its plan costs, or None where it made none.
         plan_actions: `[horizon, action_dim]`, or None.
-        imagined: `[1 + horizon, embed_dim]`, where the plan leads, the present first, or None.
+        imagined: `[1 + horizon, embed_dim]`, where the plan leads, where it begins first, or None.
     """
 
     choice: Choice

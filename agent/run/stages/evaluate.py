@@ -32,16 +32,25 @@ from agent.evaluation.outcomes import OUTCOMES, outcome
 from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.report.document import REPORT_FILE
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
+from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import Entries
 from agent.evaluation.video import film_episodes, film_path
 from agent.host import settings_kept
+from agent.latency import control_steps
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import Binding, binding
 from agent.run.stages.diagnose import diagnose, exchanged
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
-from agent.run.stages.loading import build_actor, checkpoint_path, load_actor, load_modules, recorded_experience
+from agent.run.stages.loading import (
+    build_actor,
+    checkpoint_path,
+    configured_latency,
+    load_actor,
+    load_modules,
+    recorded_experience,
+)
 from agent.run.stages.lock import locked
 from agent.run.stages.looks import count_looks
 from agent.run.stages.pictures import load_interpreter
@@ -148,7 +157,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     description = {
         **_description(config),
         "renderer": None if vision is None else list(vision.backends),
-        "note": make_scenario(spec).note,
+        "note": _note(make_scenario(spec), configured_latency(config, spec)),
         "evaluation_looks": looks,
         "checkpoint": {"sha256": checkpoint_sha256},
     }
@@ -226,6 +235,19 @@ def _description(config: Config) -> dict[str, Any]:
         "reproducible": not reasons,
         "not_reproducible": reasons,
     }
+
+
+def _note(scenario: Scenario, latency: int) -> str | None:
+    """Returns what a reader must know of a scenario, and of an agent in a late world, or in one that it takes for late.
+
+    Args:
+        scenario: Of the evaluation.
+        latency: That the agent is told.
+    """
+    notes = [] if scenario.note is None else [scenario.note]
+    if latency or scenario.latency:
+        notes.append(f"the agent takes its own to be {control_steps(latency)} late")
+    return "; ".join(notes) or None
 
 
 def one_of_each(episodes: Sequence[EvaluatedEpisode], most: int) -> list[int]:

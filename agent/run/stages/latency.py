@@ -18,7 +18,7 @@ from agent.evaluation.results import write_results
 from agent.host import own_settings
 from agent.learning.experience import embed_episodes
 from agent.run.config.composing import Changes, ConfigError
-from agent.run.config.saved import continues, save_config
+from agent.run.config.saved import save_config
 from agent.run.stages.evaluate import package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder
 from agent.run.stages.loading import checkpoint_path, load_modules
@@ -92,7 +92,6 @@ def find_latency(changes: Changes) -> LatencyFound:
     )
     print(format_latency(results))
     with locked(output):
-        if not continues(config, output):
-            save_config(config, output)
+        save_config(config, output)
         print(f"results: {write_results(results, output, file=RESULTS_FILE)}")
     return LatencyFound(folder=output, results=results)

@@ -7,6 +7,7 @@ from typing import Any
 from agent.actor import Actor
 from agent.evaluation.scenarios.types import Scenario
 from agent.host import own_settings
+from agent.latency import Timing
 from agent.learning.critic import CriticLearning
 from agent.learning.experience import Experience, Split, embed_episodes
 from agent.learning.online import OnlineActor, OnlineLearner
@@ -198,7 +199,7 @@ def build_actor(
             spec=modules.spec,
             action_repeat=repeat,
             latency=latency,
-            memory_capacity=modules.spec.num_steps // repeat + 1,
+            memory_capacity=Timing(action_repeat=repeat, latency=latency).model_step(modules.spec.num_steps) + 1,
         )
 
 

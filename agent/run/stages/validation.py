@@ -5,8 +5,10 @@ from contextlib import closing
 from agent.configurator.types import REACTIVE
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.pictures.files import missing_plugin
+from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import Entries, episode_seeds
 from agent.evaluation.statistics import best_bound, episodes_to_decide
+from agent.latency import control_steps
 from agent.run.config.building import build
 from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
@@ -104,16 +106,18 @@ def _look_ahead_once(config: Config, modules: Modules) -> None:
 
 
 def _validate_latency(config: Config, spec: TaskSpec) -> None:
-    """Checks that no oracle looks ahead in a late world: it simulates from the present, where decisions come too late.
+    """Checks that no oracle looks ahead where actions are late, or taken to be: it knows of none that are under way.
 
     Raises:
         ConfigError: One is to.
     """
-    latency = configured_latency(config, spec)
+    with refusals("scenario."):
+        scenario: Scenario = build(config.values.scenario)(spec)
+    latency = max(configured_latency(config, spec), scenario.latency)
     for key in ("oracle", "diagnose"):
         if latency and config.values.evaluate[key]:
             raise ConfigError(
-                f"evaluate.{key} must be 0 in a world that is {latency} control steps late, got "
+                f"evaluate.{key} must be 0 where actions are {control_steps(latency)} late, or taken to be, got "
                 f"{config.values.evaluate[key]}: the oracle does not know of actions that are under way"
             )
 

@@ -112,6 +112,11 @@ def _open_window(config: Config, run_folder: Path) -> None:
             f"in a window people are what happens, got scenario={config.choices['scenario']}: choose "
             "scenario=undisturbed, or watch it by record=FILE"
         )
+    if config.values.actor.latency:
+        raise ConfigError(
+            f"in a window actions take effect at once, got actor.latency={config.values.actor.latency}: leave it out, "
+            "or watch a late world by scenario=latency record=FILE"
+        )
     check_display()
     with closing(configured_task(config)) as task:
         if not isinstance(task, Viewable):
