@@ -401,6 +401,7 @@ def trained():
     return critic.requires_grad_(False), recorded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remembers", [True, False])
 def test_after_fifty_episodes_in_one_corner_a_critic_is_no_worse_if_recorded_ones_are_at_hand(
     trained, make_online, remembers

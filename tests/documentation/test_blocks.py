@@ -129,6 +129,7 @@ def test_the_goals_of_the_environment_of_ones_own_lie_where_it_says(files, tmp_p
     assert all(0.10 <= slide.reset(seed=seed)[0]["desired_goal"][2] <= 0.11 for seed in range(5))
 
 
+@pytest.mark.slow
 def test_an_environment_is_one_file_and_one_yaml(files, checkout):
     folder, run = checkout
     for path in ("envs/slide.py", "configs/env/slide.yaml"):
@@ -147,6 +148,7 @@ def test_somebody_elses_robot_is_a_yaml_alone(files):
     assert np.isfinite(task.step(task.spec.actions.idle_action).readings["speed"]).all()
 
 
+@pytest.mark.slow
 def test_a_planner_is_one_file_and_one_yaml(checkout, run_page, pages):
     run_folder = run_page(pages[0]) / "runs" / "reach"
     folder, run = checkout

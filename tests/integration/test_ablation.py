@@ -63,6 +63,7 @@ def test_the_first_value_of_a_row_is_the_runs_own(run):
                 assert float(value) == own[key]
 
 
+@pytest.mark.slow
 def test_every_row_can_be_run_with_each_of_its_values(run):
     ablation.check(run, ablation.make_rows(run, num_evaluations=8))
     broken = ablation.Row("broken", (), (ablation.Trial("warm_std=1.5", ("planner.warm_std=1.5",)),))

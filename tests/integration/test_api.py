@@ -23,6 +23,7 @@ print(run.results["agents"]["actor"]["success_at_end"]["n"], run.agent.world_mod
 """
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True)

@@ -57,6 +57,7 @@ def test_the_records_are_those_of_an_evaluation(pair, smoke_run, tmp_path):
     assert comparison["settings"][0]["episodes"] == actor["episodes"]
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_and_any_order_give_the_same_records(pair, smoke_run, tmp_path):
     _, comparison = pair
     overrides = ["planners=[random_shooting,cem]", "budgets=[null,4]", "num_episodes=2", "num_workers=2"]

@@ -48,6 +48,7 @@ def test_records_are_identical_at_any_parallelism_in_any_order_and_alone(run):
     assert run(TASKS[3:4], 1) == {TASKS[3]: reference[TASKS[3]]}
 
 
+@pytest.mark.slow
 def test_records_under_several_futures_are_identical_at_any_parallelism(tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
     common = ["env=reach", "experiment=smoke"]

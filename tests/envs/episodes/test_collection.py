@@ -124,7 +124,7 @@ def uninterrupted(tmp_path_factory):
     return content(folder)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
 def test_an_interrupted_collection_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, uninterrupted, sent):
     folder = tmp_path / "data"
     start_and_stop(folder, sent)
