@@ -2,7 +2,8 @@
 
 `python -m benchmarks.agent.latency run=runs/push` lets the run's agent, as it is, act in the same episodes of worlds
 that are 0, 1, 2, 3 and 4 control steps late, once told so and once not. Then it records the run's exploration by
-robots of which each is 0 to 4 control steps late, a folder each, and asks of each recording how late its robot was.
+robots of which each is 0 to 4 control steps late, a folder each, and asks of each recording how late its robot was. An
+agent that imagines less far than its world is late imagines so far.
 
 All settings: run=DIR, output=DIR (RUN/benchmarks), num_episodes=300, num_workers=2, split=validation,
 num_recordings=20, episodes_per_recording=10. An interrupted call goes on where it was.
@@ -69,8 +70,15 @@ def main() -> None:
 def act_late(run: FinishedRun, settings: DictConfig) -> dict[str, dict[str, Any]]:
     """Lets the agent act in late worlds, and prints how it does."""
     variants = []
+    horizon, repeat = run.config.values.configurator.horizon, run.config.values.world_model.action_repeat
     for latency in LATENCIES:
-        late = ("scenario=latency", f"scenario.num_steps={latency}", "evaluate.oracle=0", "evaluate.diagnose=0")
+        late = (
+            "scenario=latency",
+            f"scenario.num_steps={latency}",
+            f"configurator.horizon={max(horizon, -(-latency // repeat))}",
+            "evaluate.oracle=0",
+            "evaluate.diagnose=0",
+        )
         variants.append(Variant(f"{latency} steps late, told", late, settings.num_episodes))
         if latency:
             variants.append(
