@@ -28,6 +28,7 @@ def results(at_end, *, first_entry=0):
         "observation": "state",
         "planner": "cem",
         "mode": "planning",
+        "note": None,
         "seed": 0,
         "versions": {"torch": "2"},
         "first_entry": first_entry,
