@@ -22,6 +22,7 @@ def changes(before, after):
     return {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
 
 
+@pytest.mark.slow
 def test_each_row_differs_from_the_one_before_by_one_thing(run):
     rows = ablation.make_rows(run, num_evaluations=8)
     so_far, configs = (), []

@@ -78,7 +78,7 @@ def test_a_mistake_is_a_users_and_one_sentence(smoke_run):
             call()
 
 
-@pytest.mark.parametrize("num_workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_an_environment_does_to_torch_reaches_nobody_else(smoke_run, tmp_path, monkeypatch, num_workers):
     step = ReachEnv.step
 

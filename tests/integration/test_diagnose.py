@@ -40,6 +40,7 @@ def test_what_cannot_be_diagnosed_is_one_sentence(smoke_run, tmp_path, capsys, c
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_who_only_reacts_has_nothing_to_exchange(smoke_push_run, tmp_path, capsys):
     command = ["evaluate", f"run={smoke_push_run}", f"output={tmp_path}/out", "num_episodes=1", "diagnose=1"]
     assert main([*command, "actor.mode=reactive"]) == 2

@@ -85,6 +85,7 @@ def test_an_agent_learns_only_if_told_to(smoke_push_run):
     assert type(load_agent(smoke_push_run, [ONLINE])) is OnlineActor
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_was_interrupted_begins_again_and_says_that_it_is_not_reproducible(smoke_push_run, tmp_path):
     checkpoint = file_sha256(checkpoint_path(smoke_push_run))
     command = ["evaluate", f"run={smoke_push_run}", *UNHURRIED, "num_episodes=3", f"output={tmp_path}/online"]

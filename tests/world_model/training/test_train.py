@@ -181,6 +181,7 @@ train_world_model(
 """
 
 
+@pytest.mark.slow
 def test_a_training_killed_in_its_midst_ends_with_the_same_bytes(train, settings, dynamics_settings, linear, tmp_path):
     changes = {"num_steps": 600, "keep_every": 200}
     train(tmp_path / "whole", **changes)
