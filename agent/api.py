@@ -25,6 +25,7 @@ from agent.run.stages.evaluate import Evaluation, evaluate_agent
 from agent.run.stages.latency import LatencyFound, find_latency
 from agent.run.stages.loading import load_agent
 from agent.run.stages.run import Run, run_stages
+from agent.run.stages.surprise import Surprise, measure_surprise
 from agent.run.stages.train import Training, train_agent
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "latency",
     "load_agent",
     "run",
+    "surprise",
     "train",
 ]
 
@@ -76,6 +78,11 @@ def compare_planners(**keys: Any) -> Comparison:
 def latency(**keys: Any) -> LatencyFound:
     """Tells how late a robot is, as `jepa-mpc latency`: `run` is the folder of a finished run, `data` of episodes."""
     return find_latency(keys)
+
+
+def surprise(**keys: Any) -> Surprise:
+    """Tells what a world model is surprised by, as `jepa-mpc surprise`: `run` is the folder of a finished run."""
+    return measure_surprise(keys)
 
 
 def benchmark(**keys: Any) -> Benchmark:

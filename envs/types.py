@@ -187,6 +187,30 @@ class Disturbable(Protocol):
 
 
 @runtime_checkable
+class BreaksPhysics(Disturbable, Protocol):
+    """A task in which what is to be brought to its goal can be made to do what nothing does: violation of expectation.
+
+    For those who test whether a world model notices (Baillargeon 1987; IntPhys, Riochet et al. 2018).
+    """
+
+    def vanish(self) -> None:
+        """Takes it away, until the task is put back to where it was, or reset."""
+        ...
+
+    def recolor(self) -> None:
+        """Gives it another colour, until `obey` is called or the task is reset."""
+        ...
+
+    def let_pass(self) -> None:
+        """Lets the robot pass through it, until `obey` is called or the task is reset."""
+        ...
+
+    def obey(self) -> None:
+        """Lets everything look and collide as it does by nature."""
+        ...
+
+
+@runtime_checkable
 class HasGoals(Protocol):
     """A task that can show what it would be like to have reached another goal; it goes on as if it had not."""
 

@@ -388,6 +388,10 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def close(self) -> None:
         """Frees the renderers, if there are any."""
+        self._forget_pictures()
+
+    def _forget_pictures(self) -> None:
+        """Frees the renderers: what is drawn next is drawn as the model is then."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()

@@ -42,6 +42,12 @@ CIRCLE_RADIUS = 0.085
 CONTACT_DISTANCE = 0.05
 """Between the tip and the block's centre where a face is touched, m."""
 
+NOWHERE = (0.5, 1.8)
+"""On the table, and in no camera's view, m."""
+
+OTHER_COLORS = ((0.15, 0.75, 0.3, 1.0), (0.95, 0.95, 0.95, 1.0))
+"""Of the block's two halves, in place of yellow and blue."""
+
 PUSHING_ANGLE = 0.35
 """The expert pushes when the tip is behind the block to within this, rad."""
 
@@ -74,6 +80,10 @@ class PushEnv(MujocoEnv):
         # The compiler knows one damping for all six directions of a free joint; a block needs them apart.
         self.model.dof_damping[NUM_JOINTS:].reshape(-1, 6)[:] = self.model.numeric("block_drag").data
         self._finger, self._block = (self.model.geom(name).id for name in ("finger", "block"))
+        self._touches = (self.model.pair_geom1 == self._finger) | (self.model.pair_geom2 == self._finger)
+        loose = self.model.geom_bodyid >= self.model.jnt_bodyid[NUM_JOINTS]
+        self._faces = np.flatnonzero(loose & (self.model.geom_group == 0))
+        self._by_nature = self.model.geom_rgba.copy(), self.model.pair_margin.copy()
 
     def _simulate(self) -> None:
         super()._simulate()
@@ -87,17 +97,43 @@ class PushEnv(MujocoEnv):
 
     def block_position(self) -> NDArray[np.float64]:
         """Returns where the block's centre is, `[3]`, m."""
-        position: NDArray[np.float64] = self._block_pose[:3].copy()
-        return position
+        return self._asked_pose()[:3].copy()
 
     def displace_block(self, displacement: NDArray[np.float64]) -> None:
         """Moves the block along the table in no time, by `[2]`, m; its turn and its velocity stay."""
-        self._block_pose[:2] += displacement
+        self._asked_pose()[:2] += displacement
         self.control.refresh()
+
+    def vanish_block(self) -> None:
+        """Puts the block where no camera looks."""
+        self._asked_pose()[:2] = NOWHERE
+        self.control.refresh()
+
+    def recolor_block(self) -> None:
+        """Gives the two halves of every block colours that nothing else has."""
+        self.model.geom_rgba[self._faces] = np.resize(OTHER_COLORS, (len(self._faces), 4))
+        self._forget_pictures()
+
+    def let_pass(self) -> None:
+        """Lets the finger pass through every block."""
+        self.model.pair_margin[self._touches] = -1.0  # m: no overlap is a contact then
+
+    def obey(self) -> None:
+        """Lets every block look and collide as it does by nature."""
+        colors, margins = self._by_nature
+        self.model.pair_margin[:] = margins
+        if not np.array_equal(self.model.geom_rgba, colors):
+            self.model.geom_rgba[:] = colors
+            self._forget_pictures()
 
     def clearance(self) -> float:
         """Returns the distance between finger and block, m; negative where they overlap, 1 where it is larger."""
         return float(mujoco.mj_geomDistance(self.model, self.data, self._finger, self._block, 1.0, None))
+
+    def _asked_pose(self) -> NDArray[np.float64]:
+        """Returns a view of the pose of the block that is to be brought to the goal, `[7]`."""
+        pose: NDArray[np.float64] = self._block_pose
+        return pose
 
     def _place_start(self, desired_goal: NDArray[np.float32]) -> None:
         while True:

@@ -87,21 +87,13 @@ class PushTwoEnv(PushEnv):
         nowhere = np.full(2, NOT_ASKED, np.float32)
         return np.concatenate([wish[name][:2] if name in wish else nowhere for name in PLACES])
 
-    def block_position(self) -> NDArray[np.float64]:
-        """Returns where the centre of the first block that is asked for is, `[3]`, m."""
-        return self._asked_pose()[:3].copy()
-
-    def displace_block(self, displacement: NDArray[np.float64]) -> None:
-        """Moves the first block that is asked for along the table in no time, by `[2]`, m."""
-        self._asked_pose()[:2] += displacement
-        self.control.refresh()
-
     def clearance(self) -> float:
         """Returns the least distance between the finger and the blocks, m; negative where any two overlap."""
         pairs = ((self._finger, self._block), (self._finger, self._second_block), (self._block, self._second_block))
         return min(float(mujoco.mj_geomDistance(self.model, self.data, *pair, 1.0, None)) for pair in pairs)
 
     def _asked_pose(self) -> NDArray[np.float64]:
+        """Returns a view of the pose of the first block that is asked for, `[7]`."""
         pose: NDArray[np.float64] = self._block_pose if _asked(_places(self.desired_goal))[0] else self._second_pose
         return pose
 

@@ -162,9 +162,14 @@ class ArmTask:
 
 
 class PushTask(ArmTask):
-    """An environment with a block, which somebody else may shove."""
+    """An environment with a block, which somebody else may shove, or make do what no block does."""
 
     env: PushEnv
+
+    def reset(self, seed: int) -> Frame:
+        """Starts the episode of that seed, in which all is natural."""
+        self.env.obey()
+        return super().reset(seed)
 
     def displace(self, displacement: NDArray[np.float64]) -> bool:
         """Displaces the block along the table, if there is room and it does not leave its area, or farther."""
@@ -174,6 +179,22 @@ class PushTask(ArmTask):
             return True
         self.env.set_state(before)
         return False
+
+    def vanish(self) -> None:
+        """Takes the block away, until the arm is put back to where it was."""
+        self.env.vanish_block()
+
+    def recolor(self) -> None:
+        """Gives the block another colour, until `obey` is called."""
+        self.env.recolor_block()
+
+    def let_pass(self) -> None:
+        """Lets the finger pass through the block, until `obey` is called."""
+        self.env.let_pass()
+
+    def obey(self) -> None:
+        """Lets the block look and collide as it does by nature."""
+        self.env.obey()
 
     def measures(self, observations: Readings) -> dict[str, float]:
         """Returns the share of steps in which a block moves, and whether the centre of one left the goals' area."""

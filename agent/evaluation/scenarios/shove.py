@@ -64,9 +64,17 @@ class _ShovedTask(StagedTask):
 
     def step(self, action: NDArray[Any], /) -> Frame:
         if self._step >= self._start and not self._done:
-            self._done = any(
-                self._disturbable.displace(self._distance * np.array([math.cos(angle), math.sin(angle)]))
-                for angle in self._generator.uniform(-math.pi, math.pi, MAX_DRAWS)
-            )
+            self._done = displaced_anywhere(self._disturbable, self._distance, self._generator) is not None
         self._step += 1
         return super().step(action)
+
+
+def displaced_anywhere(task: Disturbable, distance: float, generator: Generator) -> NDArray[np.float64] | None:
+    """Displaces what can be displaced, by `distance`, m, in the first of 100 random directions in which there is room.
+
+    Returns:
+        `[2]`, how it was displaced, m; None where no draw found room.
+    """
+    angles = generator.uniform(-math.pi, math.pi, MAX_DRAWS)
+    ways = (distance * np.array([math.cos(angle), math.sin(angle)]) for angle in angles)
+    return next((way for way in ways if task.displace(way)), None)

@@ -19,6 +19,7 @@ COMMANDS = {
     "benchmark": "train tasks with several seeds, let several agents act, and put all in one table: output=DIR",
     "compare": "two evaluations of the same episodes, episode by episode: compare DIR DIR output=DIR",
     "view": "watch the agent of a finished run and reach into its task, or write a film: run=DIR [record=FILE]",
+    "surprise": "stage what cannot be, and tell whether the world model is surprised by it: run=DIR",
     "latency": "tell by recordings how late a robot's actions take effect: run=DIR data=DIR",
     "check-data": "verify a folder of recorded episodes: check-data DIR",
     "doctor": "report versions, cores, GPU and what can render, and how to mend it",
@@ -39,6 +40,7 @@ examples:
   jepa-mpc compare runs/push_model/evaluate_icem runs/push_model/evaluate_cem output=runs/compared
   jepa-mpc view run=runs/push_model
   jepa-mpc view run=runs/push_model record=push.webp
+  jepa-mpc surprise run=runs/push_model
   jepa-mpc latency run=runs/push_model data=runs/late_robot
   jepa-mpc check-data runs/push_data"""
 

@@ -40,7 +40,8 @@ _BINDINGS: dict[str, Binding] = {  # the first that a key matches; what none doe
     "*.num_workers": Binding.FREE,
     **{f"*.{name}": Binding.FREE for name in HARMLESS},
     **dict.fromkeys(
-        ("output", "train.*", "evaluate.*", "compare.*", "benchmark.*", "view.*", "latency.*"), Binding.FREE
+        ("output", "train.*", "evaluate.*", "compare.*", "benchmark.*", "view.*", "latency.*", "surprise.*"),
+        Binding.FREE,
     ),
     **dict.fromkeys(("seed", "env", "recipe", "collect.*", "critic"), Binding.TRAINED),
     **dict.fromkeys(("cost.*.fit.*", "critic.*.network.*", "critic.*.learning.*"), Binding.TRAINED),
@@ -174,6 +175,9 @@ _KEYS = {  # of what is no constructor's
     "view.run": _FOLDER,
     "view.record": _FILE,
     "view.episode": Key(int, 0, SPLIT_SIZE - 1),
+    "surprise.run": _FOLDER,
+    "surprise.split": _SPLIT,
+    "surprise.num_episodes": Key(int, 1, SPLIT_SIZE),
     "latency.run": _FOLDER,
     "latency.data": _FOLDER,
     "latency.max_latency": Key(int, 1),

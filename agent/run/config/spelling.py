@@ -14,6 +14,7 @@ _NO_PART_OF_IT = (
     "compare.*",
     "view.*",
     "latency.*",
+    "surprise.*",
     "evaluate.run",
     "evaluate.fail_under",
     "*.num_workers",
