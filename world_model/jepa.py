@@ -42,6 +42,8 @@ class JEPA(nn.Module):
         sensors: Sensor name to the shape of its reading, of every sensor that there is.
         embed_dims: Sensor name to the size of its block, in the order of the blocks. A sensor that is not named is not
             used.
+        persistent_dim: How many of the first numbers of each camera's block tell what is there, and so what a goal asks
+            for; the others tell how the robot stands. None where all of them are asked for.
         kinds: Groups of sensors in one unit and shape, whose differences the dynamics see; those of a group have one
             normaliser and one encoder.
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
@@ -64,6 +66,7 @@ class JEPA(nn.Module):
         *,
         sensors: Mapping[str, tuple[int, ...]],
         embed_dims: Mapping[str, int],
+        persistent_dim: int | None,
         kinds: Sequence[Sequence[str]],
         encoder: Callable[..., nn.Module],
         action_encoder: Callable[..., ActionEncoder],
@@ -83,6 +86,10 @@ class JEPA(nn.Module):
             for name, end in zip(embed_dims, accumulate(embed_dims.values()), strict=True)
         }
         _check_kinds(kinds, sensors, embed_dims)
+        self._goal_parts = dict(blocks)
+        if persistent_dim is not None:
+            for name in filter(lambda it: is_image(sensors[it]), blocks):
+                self._goal_parts[name] = _beginning(name, blocks[name], persistent_dim)
         self._layout = Layout(blocks, kinds)
         self._first_of_kind = {name: kind[0] for kind in kinds for name in kind}
         self._sensors = {name: tuple(sensors[name]) for name in embed_dims}
@@ -124,6 +131,11 @@ class JEPA(nn.Module):
     def latent_dim(self) -> int:
         """How many quantiles tell which future a step has; 0 where there is one."""
         return 0 if self.latent is None else self.latent.latent_dim
+
+    @property
+    def goal_parts(self) -> Mapping[str, slice]:
+        """Sensor name to what a goal for it asks for of an embedding: its block, or what persists of a camera's."""
+        return MappingProxyType(self._goal_parts)
 
     @property
     def blocks(self) -> Mapping[str, slice]:
@@ -176,7 +188,7 @@ class JEPA(nn.Module):
 
     @_in_its_own_precision
     def encode_goal(self, goal: Goal) -> LatentGoal:
-        """Embeds what a goal asks for; the blocks of other sensors are 0 and masked out.
+        """Embeds what a goal asks for; all else is 0 and masked out.
 
         Raises:
             ValueError: The goal names no sensor, or one that is not used, or a reading has another shape.
@@ -197,9 +209,9 @@ class JEPA(nn.Module):
                     f"the goal for '{name}' must have shape {[len(asked), *self._sensors[name]]}, "
                     f"got {[*readings.shape]}"
                 )
-            chosen = goal.asked[name][:, None]
-            embedding[:, self.blocks[name]] = torch.where(chosen, self._embed(name, readings), 0.0)
-            mask[:, self.blocks[name]] = chosen
+            mask[:, self._goal_parts[name]] = goal.asked[name][:, None]
+            embedding[:, self.blocks[name]] = self._embed(name, readings)
+        embedding = torch.where(mask, embedding, 0.0)
         return LatentGoal(embedding=embedding, mask=mask)
 
     @_in_its_own_precision
@@ -401,6 +413,14 @@ def _check_embed_dims(embed_dims: Mapping[str, int], sensors: Mapping[str, tuple
             raise ValueError(f"embed_dims must name sensors among {sorted(sensors)}, got '{name}'")
         if size < 1:
             raise ValueError(f"the block of '{name}' must have at least 1 dimension, got {size}")
+
+
+def _beginning(name: str, block: slice, size: int) -> slice:
+    """Returns the first numbers of a camera's block."""
+    most = block.stop - block.start
+    if not 1 <= size <= most:
+        raise ValueError(f"persistent_dim must be at least 1 and at most the {most} numbers of '{name}', got {size}")
+    return slice(block.start, block.start + size)
 
 
 def _check_kinds(

@@ -74,7 +74,7 @@ class LatentGoal:
 
     Attributes:
         embedding: `[batch, embed_dim]`, 0 where the mask is False.
-        mask: `[batch, embed_dim]` bool, True for the dimensions of the asked blocks.
+        mask: `[batch, embed_dim]` bool, True for the dimensions that are asked for; see `WorldModel.goal_parts`.
     """
 
     embedding: Tensor
@@ -170,6 +170,11 @@ class WorldModel(Protocol):
     @property
     def blocks(self) -> Mapping[str, slice]:
         """Sensor name to its place in the embedding."""
+        ...
+
+    @property
+    def goal_parts(self) -> Mapping[str, slice]:
+        """Sensor name to what a goal for it asks for of an embedding: its block, or a part of it."""
         ...
 
     def encode(self, observation: Observation) -> Tensor:

@@ -52,6 +52,11 @@ class OracleModel:
         return 0
 
     @property
+    def goal_parts(self) -> Mapping[str, slice]:
+        """Sensor name to what a goal for it asks for of an embedding."""
+        return self._world_model.goal_parts
+
+    @property
     def blocks(self) -> Mapping[str, slice]:
         """Sensor name to its place in the embedding."""
         return self._world_model.blocks

@@ -57,8 +57,8 @@ def plot_surprise(results: Mapping[str, Any]) -> Figure:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     figure.suptitle(
-        f"{results['env']} from {results['observation']}: what nothing does (left, orange), and pushes in which\nas much "
-        "of what is seen changes (right, blue); bar: median",
+        f"{results['env']} from {results['observation']}: what nothing does (left, orange), and pushes\n"
+        "in which as much of what is seen changes (right, blue); bar: median",
         x=0.01,
         ha="left",
         fontsize=10,

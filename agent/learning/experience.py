@@ -24,14 +24,14 @@ class Experience:
         embeddings: `[num_frames, embed_dim]`.
         actions: `[num_steps, action_dim]`, control actions.
         lengths: `[num_episodes]`, control steps.
-        blocks: Sensor name to its place in an embedding.
+        goal_parts: Sensor name to what a goal for it asks for of an embedding; see `WorldModel.goal_parts`.
         action_repeat: Control steps of a model step.
     """
 
     embeddings: Tensor
     actions: Tensor
     lengths: Tensor
-    blocks: Mapping[str, slice]
+    goal_parts: Mapping[str, slice]
     action_repeat: int
 
     @property
@@ -102,6 +102,6 @@ def embed_episodes(
         embeddings=embed_dataset(world_model, dataset, cache=cache, keep=keep),
         actions=torch.from_numpy(np.array(dataset.actions)),
         lengths=torch.from_numpy(dataset.lengths),
-        blocks=dict(world_model.blocks),
+        goal_parts=dict(world_model.goal_parts),
         action_repeat=world_model.action_repeat,
     )

@@ -92,7 +92,7 @@ class HindsightSampler:
         if not task_sensors:
             raise DatasetError(
                 "the task's goals must ask for at least one of the sensors that the world model perceives, "
-                f"{sorted(experience.blocks)}, got none"
+                f"{sorted(experience.goal_parts)}, got none"
             )
         self._experience = experience
         self._hindsight = hindsight
@@ -110,7 +110,7 @@ class HindsightSampler:
         self._first_action = experience.first_action[episodes][long_enough]
         self._ends = (self._lengths - self._ahead + 1).cumsum(0)  # of the moments of each episode, in one count
         self._task_masks = torch.stack([_mask(experience, [name]) for name in task_sensors])
-        self._block_masks = torch.stack([_mask(experience, [name]) for name in experience.blocks])
+        self._block_masks = torch.stack([_mask(experience, [name]) for name in experience.goal_parts])
 
     def sample(self, batch_size: int, generator: Generator) -> Transitions:
         """Draws transitions, with replacement; of a batch of none there are none."""
@@ -181,5 +181,5 @@ def _choose_blocks(blocks: Tensor, batch_size: int, generator: Generator) -> Ten
 def _mask(experience: Experience, sensors: Collection[str]) -> Tensor:
     mask = torch.zeros(experience.embeddings.shape[1], dtype=torch.bool)
     for name in sensors:
-        mask[experience.blocks[name]] = True
+        mask[experience.goal_parts[name]] = True
     return mask

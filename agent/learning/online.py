@@ -68,7 +68,7 @@ class OnlineLearner:
         critics: By name; their weights change where they are.
         learning: What each is asked to predict.
         recorded: What they have learned from, and nothing that was held out; None where it is not at hand.
-        blocks: Sensor name to its place in an embedding.
+        goal_parts: Sensor name to what a goal for it asks for of an embedding; see `WorldModel.goal_parts`.
         action_dim: Size of a control action.
         task_sensors: What the task's own goals ask for.
         hindsight: Which goals are imagined.
@@ -86,7 +86,7 @@ class OnlineLearner:
         critics: Mapping[str, CriticNetwork],
         learning: Mapping[str, CriticLearning],
         recorded: Experience | None,
-        blocks: Mapping[str, slice],
+        goal_parts: Mapping[str, slice],
         action_dim: int,
         task_sensors: Collection[str],
         hindsight: Hindsight,
@@ -113,7 +113,7 @@ class OnlineLearner:
         self._recorded = [
             None if recorded is None else self._sampler(recorded, pupil.learning) for pupil in self._pupils
         ]
-        self._blocks, self._action_dim = blocks, action_dim
+        self._goal_parts, self._action_dim = goal_parts, action_dim
         self._lived: tuple[tuple[ShortTermMemory, ...], ...] = ()  # the parts of each episode
         self._generator = Generator().manual_seed(seed)
 
@@ -128,12 +128,12 @@ class OnlineLearner:
         Raises:
             TrainingStopped: A loss is not finite.
         """
-        parts = seen_parts(memory, self._blocks)
+        parts = seen_parts(memory, self._goal_parts)
         if not parts:
             return
         self._lived = (*self._lived, parts)[-self._settings.num_episodes :]
         episodes = OwnEpisodes(
-            memories=tuple(chain.from_iterable(self._lived)), blocks=self._blocks, action_dim=self._action_dim
+            memories=tuple(chain.from_iterable(self._lived)), goal_parts=self._goal_parts, action_dim=self._action_dim
         )
         experience = episodes.experience()
         for pupil, recorded in zip(self._pupils, self._recorded, strict=True):

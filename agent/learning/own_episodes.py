@@ -29,12 +29,12 @@ class OwnEpisodes:
 
     Attributes:
         memories: Parts of episodes, each of at least two moments; see `seen_parts`.
-        blocks: Sensor name to its place in an embedding.
+        goal_parts: Sensor name to what a goal for it asks for of an embedding; see `WorldModel.goal_parts`.
         action_dim: Size of a control action.
     """
 
     memories: tuple[ShortTermMemory, ...]
-    blocks: Mapping[str, slice]
+    goal_parts: Mapping[str, slice]
     action_dim: int
 
     @property
@@ -48,7 +48,7 @@ class OwnEpisodes:
             embeddings=torch.cat([memory.triples()[1] for memory in self.memories]),
             actions=torch.cat([self._actions(memory) for memory in self.memories]),
             lengths=torch.tensor([len(memory.moments) - 1 for memory in self.memories]),
-            blocks=self.blocks,
+            goal_parts=self.goal_parts,
             action_repeat=1,
         )
 

@@ -227,7 +227,7 @@ def remember():
             embeddings=torch.cat(embeddings),
             actions=torch.cat([torch.as_tensor(done, dtype=torch.float32) for done in actions]),
             lengths=torch.tensor([len(episode) - 1 for episode in embeddings]),
-            blocks=blocks or {"position": slice(0, embeddings[0].shape[1])},
+            goal_parts=blocks or {"position": slice(0, embeddings[0].shape[1])},
             action_repeat=action_repeat,
         )
 

@@ -85,7 +85,7 @@ def learner_of(critic):
         critics={"it": critic},
         learning={"it": ExpectileTD(discount=0.97, expectile=0.9, reached_distance=0.05, target_decay=0.9)},
         recorded=None,
-        blocks={"position": slice(0, 3), "clock": slice(3, 5)},
+        goal_parts={"position": slice(0, 3), "clock": slice(3, 5)},
         action_dim=3,
         task_sensors=["position"],
         hindsight=Hindsight(any_time_share=0.0, future_share=1.0, task_share=1.0, partial_share=0.0),

@@ -61,7 +61,7 @@ def make_learner(critics, learning, *, recorded=None, seed=0, **changes):
         critics=critics,
         learning=learning,
         recorded=recorded,
-        blocks=BLOCKS,
+        goal_parts=BLOCKS,
         action_dim=3,
         task_sensors=["position"],
         hindsight=HINDSIGHT,
@@ -182,7 +182,7 @@ def test_the_same_episodes_in_the_same_order_give_the_same_weights(make_memory, 
 @pytest.mark.parametrize("num_ahead", [1, 3])
 def test_what_is_learned_of_pursued_goals_is_the_triples_of_memory(make_memory, num_ahead):
     memories = (make_memory(6), make_memory(2), make_memory(9, start=(0.5, 0.5, 0.5)))
-    pursued = OwnEpisodes(memories=memories, blocks=BLOCKS, action_dim=3).pursued(num_ahead)
+    pursued = OwnEpisodes(memories=memories, goal_parts=BLOCKS, action_dim=3).pursued(num_ahead)
     expected = []
     for memory in memories:
         times, states, costs = memory.triples()
@@ -230,7 +230,7 @@ def test_an_episode_of_which_no_two_moments_in_a_row_were_seen_teaches_nothing(m
 
 def test_own_episodes_are_experience_at_the_pace_of_model_steps(make_memory):
     memories = (make_memory(7, action_repeat=2), make_memory(4, action_repeat=2))
-    own = OwnEpisodes(memories=memories, blocks=BLOCKS, action_dim=3)
+    own = OwnEpisodes(memories=memories, goal_parts=BLOCKS, action_dim=3)
     experience = own.experience()
     assert experience.lengths.tolist() == [3, 1] and own.longest == 3 and experience.action_repeat == 1
     assert torch.equal(experience.embeddings, torch.cat([memory.triples()[1] for memory in memories]))
@@ -368,7 +368,7 @@ def straight_trips(*, num_trips, seed):
         embeddings=torch.tensor(np.vstack(frames), dtype=torch.float32),
         actions=torch.tensor(np.vstack(actions), dtype=torch.float32),
         lengths=torch.tensor(lengths),
-        blocks=BLOCKS,
+        goal_parts=BLOCKS,
         action_repeat=1,
     )
 

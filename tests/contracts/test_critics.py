@@ -47,7 +47,7 @@ def experience():
         embeddings=walks.flatten(0, 1),
         actions=torch.zeros(40 * 20, 1),
         lengths=torch.full((40,), 20),
-        blocks=BLOCKS,
+        goal_parts=BLOCKS,
         action_repeat=1,
     )
 

@@ -56,7 +56,7 @@ def experience():
         embeddings=torch.cat([torch.zeros(40, 1, EMBED_DIM), moves], dim=1).flatten(0, 1),
         actions=actions.flatten(0, 1),
         lengths=torch.full((40,), 20),
-        blocks={"tip": slice(0, 2), "object": slice(2, 4)},
+        goal_parts={"tip": slice(0, 2), "object": slice(2, 4)},
         action_repeat=1,
     )
 

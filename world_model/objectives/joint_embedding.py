@@ -8,9 +8,10 @@ from torch import Generator, Tensor, nn
 from world_model.jepa import JEPA
 from world_model.objectives.base import LatentBatch, Regularizer
 from world_model.objectives.inverse_dynamics import InverseDynamics
+from world_model.objectives.persistence import persistence_loss
 from world_model.objectives.prediction import prediction_loss, predictions, total
 from world_model.objectives.straightening import curvature
-from world_model.types import Windows
+from world_model.types import Windows, is_image
 
 
 class JointEmbeddingObjective(nn.Module):
@@ -23,6 +24,8 @@ class JointEmbeddingObjective(nn.Module):
         inverse_dynamics_weight: Of guessing the action between two frames; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
+        persistence_weight: Of the changes of what goals ask for of each camera's block, as what is not touched stays; 0
+            leaves it out.
         half_precision: Whether encoders work in bfloat16; what follows is cheap, and needs float32.
     """
 
@@ -35,6 +38,7 @@ class JointEmbeddingObjective(nn.Module):
         inverse_dynamics_weight: float,
         inverse_dynamics_dim: int,
         straightening_weight: float,
+        persistence_weight: float,
         half_precision: bool,
     ) -> None:
         super().__init__()
@@ -49,14 +53,17 @@ class JointEmbeddingObjective(nn.Module):
         self._block_weights = dict(block_weights)
         self._inverse_dynamics_weight = inverse_dynamics_weight
         self._straightening_weight = straightening_weight
+        self._persistence_weight = persistence_weight
+        self._persistent = [part for name, part in model.goal_parts.items() if is_image(model.sensors[name])]
         self._half_precision = half_precision
 
-    def forward(self, windows: Windows, generator: Generator) -> dict[str, Tensor]:
+    def forward(self, windows: Windows, generator: Generator, *, progress: float) -> dict[str, Tensor]:
         """Returns scalars by name: `loss`, which is minimised, the parts that it is the sum of, and `information`.
 
         Args:
             windows: Of `context_length + horizon` frames, on the model's device.
             generator: Of all random draws but those of dropout, on the CPU.
+            progress: Share of the training that is done, 0..1.
         """
         model, observation = self.model, windows.observation
         embeddings = self.encode(windows)
@@ -79,6 +86,9 @@ class JointEmbeddingObjective(nn.Module):
             parts["inverse_dynamics"] = self._inverse_dynamics_weight * guess
         if self._straightening_weight > 0:
             parts["straightening"] = self._straightening_weight * curvature(embeddings)
+        if self._persistence_weight > 0 and self._persistent:
+            changes = [persistence_loss(embeddings[..., part], progress=progress) for part in self._persistent]
+            parts["persistence"] = self._persistence_weight * torch.stack(changes).mean()
         parts |= learned
         return {"loss": total(parts), **parts}
 

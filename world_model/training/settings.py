@@ -29,6 +29,8 @@ class TrainingSettings(FitSettings):
         proprioception_weight: Of the prediction of each sensor that is no camera, beside 1 of a camera. It decides how
             much of a shared predictor what a robot feels of itself takes up; without cameras it changes nothing.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
+        persistence_weight: Of the changes of what goals ask for of each camera's block, as what is not touched stays; 0
+            leaves it out.
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
         num_contact_steps: Imagined model steps after which it is judged what becomes of things that can be moved.
@@ -46,6 +48,7 @@ class TrainingSettings(FitSettings):
     inverse_dynamics_dim: int
     proprioception_weight: float
     straightening_weight: float
+    persistence_weight: float
     num_probe_frames: int
     num_contact_steps: int
     augmentation: Mapping[str, Any]
@@ -59,7 +62,7 @@ class TrainingSettings(FitSettings):
         check_count("training.num_validation_windows", self.num_validation_windows, least=1)
         for name in ("rollout_length", "inverse_dynamics_dim", "num_probe_frames", "num_contact_steps"):
             check_count(f"training.{name}", getattr(self, name), least=1)
-        for name in ("inverse_dynamics_weight", "straightening_weight"):
+        for name in ("inverse_dynamics_weight", "straightening_weight", "persistence_weight"):
             check_number(f"training.{name}", getattr(self, name), least=0)
         check_number("training.proprioception_weight", self.proprioception_weight, above=0)
         check_number("training.validation_fraction", self.validation_fraction, above=0)

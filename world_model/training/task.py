@@ -145,6 +145,7 @@ class WorldModelTask:
             inverse_dynamics_weight=settings.inverse_dynamics_weight,
             inverse_dynamics_dim=settings.inverse_dynamics_dim,
             straightening_weight=settings.straightening_weight,
+            persistence_weight=settings.persistence_weight,
             half_precision=settings.precision == "bfloat16",
         ).to(self._device)
         self._metadata = Metadata(
@@ -172,13 +173,13 @@ class WorldModelTask:
         }
         with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):  # of dropout
             torch.manual_seed(int(rng_of(self._seed, DROPOUT, step).integers(2**63)))
-            return self._losses(replace(windows, observation=observation), rng)
+            return self._losses(replace(windows, observation=observation), rng, step)
 
     def finish_step(self) -> None:
         """Lets the regulariser follow the model."""
         self.module.update()
 
-    def validate(self, step: int) -> dict[str, float]:  # noqa: ARG002
+    def validate(self, step: int) -> dict[str, float]:
         """Returns losses and monitors on held-out windows."""
         self.module.eval()
         embed = FramesOnce(self._model, self._dataset)
@@ -190,7 +191,7 @@ class WorldModelTask:
         }
         rng = rng_of(self._seed, VALIDATION, 1)
         with torch.no_grad():
-            losses = [self._losses(batch, rng) for batch in self._validation.split(self._settings.batch_size)]
+            losses = [self._losses(batch, rng, step) for batch in self._validation.split(self._settings.batch_size)]
         return {name: float(torch.stack([part[name] for part in losses]).mean()) for name in losses[0]} | monitors
 
     def judge(self, step: int, monitors: Mapping[str, float]) -> None:
@@ -245,6 +246,7 @@ class WorldModelTask:
         rng = rng_of(self._seed, TRAIN, step)
         return self._train.sample(self._settings.batch_size, rng).to(self._device), rng
 
-    def _losses(self, windows: Windows, rng: np.random.Generator) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = self.module(windows, Generator("cpu").manual_seed(int(rng.integers(2**63))))
+    def _losses(self, windows: Windows, rng: np.random.Generator, step: int) -> dict[str, Tensor]:
+        generator = Generator("cpu").manual_seed(int(rng.integers(2**63)))
+        losses: dict[str, Tensor] = self.module(windows, generator, progress=step / self._settings.num_steps)
         return losses

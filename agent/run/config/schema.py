@@ -188,6 +188,7 @@ _KEYS = {  # of what is no constructor's
     "exploration.area": Key(Mapping[str, Sequence[float]] | None),
     "world_model.embed_dims": Key(Mapping[str, int] | None),
     "world_model.camera_dim": Key(int, 1),
+    "world_model.persistent_dim": Key(int | None, 1),
     "world_model.relations": Key(Literal["auto"] | Sequence[Sequence[str]]),
     "cost.*.fit.sensor": Key(str | None),
     "cost.*.fit.ridge": Key(float, 0),

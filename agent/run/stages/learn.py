@@ -285,7 +285,7 @@ class _LaterStages:
     @property
     def _task_sensors(self) -> list[str]:
         """The sensors that the task's own goals ask for."""
-        return [name for name in self.modules.spec.asked if name in self.experience.blocks]
+        return [name for name in self.modules.spec.asked if name in self.experience.goal_parts]
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return rng(self.config, purpose)

@@ -220,7 +220,7 @@ def _build_learner(config: Config, modules: Modules, recorded: Experience | None
         critics=modules.critics,
         learning={name: critic_learning(config, name) for name in values.critic},
         recorded=recorded,
-        blocks=modules.world_model.blocks,
+        goal_parts=modules.world_model.goal_parts,
         action_dim=modules.spec.action_dim,
         task_sensors=list(modules.spec.asked),
         hindsight=build(values.learning.hindsight),
