@@ -153,6 +153,19 @@ class HasState(Protocol):
 
 
 @runtime_checkable
+class PutAnywhere(HasState, Protocol):
+    """A task whose starts and goals may be moments of other episodes."""
+
+    def put(self, state: NDArray[Any], later: Readings) -> Frame | None:
+        """Starts an episode where the task was saved, whose goal is what sensors read at a later moment.
+
+        An agent is told of that goal what it would have seen then. Returns None, and is to be reset, where no goal of
+        the task may lie there.
+        """
+        ...
+
+
+@runtime_checkable
 class HasCameras(Protocol):
     """A task that can be drawn."""
 

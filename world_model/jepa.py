@@ -42,8 +42,8 @@ class JEPA(nn.Module):
         sensors: Sensor name to the shape of its reading, of every sensor that there is.
         embed_dims: Sensor name to the size of its block, in the order of the blocks. A sensor that is not named is not
             used.
-        persistent_dim: How many of the first numbers of each camera's block tell what is there, and so what a goal asks
-            for; the others tell how the robot stands. None where all of them are asked for.
+        goal_dim: How many of the first numbers of each camera's block a goal asks for, as those that tell where a thing
+            is whatever the robot does; None where it asks for all of them.
         kinds: Groups of sensors in one unit and shape, whose differences the dynamics see; those of a group have one
             normaliser and one encoder.
         encoder: Builds the encoder of one sensor from `input_shape` and `embed_dim`.
@@ -66,7 +66,7 @@ class JEPA(nn.Module):
         *,
         sensors: Mapping[str, tuple[int, ...]],
         embed_dims: Mapping[str, int],
-        persistent_dim: int | None,
+        goal_dim: int | None,
         kinds: Sequence[Sequence[str]],
         encoder: Callable[..., nn.Module],
         action_encoder: Callable[..., ActionEncoder],
@@ -87,9 +87,9 @@ class JEPA(nn.Module):
         }
         _check_kinds(kinds, sensors, embed_dims)
         self._goal_parts = dict(blocks)
-        if persistent_dim is not None:
+        if goal_dim is not None:
             for name in filter(lambda it: is_image(sensors[it]), blocks):
-                self._goal_parts[name] = _beginning(name, blocks[name], persistent_dim)
+                self._goal_parts[name] = _beginning(name, blocks[name], goal_dim)
         self._layout = Layout(blocks, kinds)
         self._first_of_kind = {name: kind[0] for kind in kinds for name in kind}
         self._sensors = {name: tuple(sensors[name]) for name in embed_dims}
@@ -419,7 +419,7 @@ def _beginning(name: str, block: slice, size: int) -> slice:
     """Returns the first numbers of a camera's block."""
     most = block.stop - block.start
     if not 1 <= size <= most:
-        raise ValueError(f"persistent_dim must be at least 1 and at most the {most} numbers of '{name}', got {size}")
+        raise ValueError(f"goal_dim must be at least 1 and at most the {most} numbers of '{name}', got {size}")
     return slice(block.start, block.start + size)
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from agent.evaluation.baselines import BASELINES
 from agent.evaluation.episodes import EpisodeRecord, EvaluatedEpisode, evaluate_episode
-from agent.evaluation.scenarios.types import Scenario
+from agent.evaluation.scenarios.types import ScenarioMaker
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from agent.host import settings_kept
 from envs.episodes.parallel import parallel_map
-from envs.spec import TaskSpec
 from envs.types import Policy, Task, TaskFactory
 from envs.vision import Vision
 from jepa_mpc.journal import line, whole_lines
@@ -21,9 +20,6 @@ RECORDS_FILE = "records.jsonl"
 
 PolicyMaker = Callable[[str, Task], Policy]
 """Makes the agent of that name for that task; it is pickled, so it is importable."""
-
-ScenarioMaker = Callable[[TaskSpec], Scenario]
-"""Makes the scenario for a task; it is pickled, so it is importable, or a partial of something importable."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from agent.actor import Actor
 from agent.configurator.types import Choice
 from agent.evaluation.episodes import WatchedPolicy
-from agent.evaluation.evaluate import PolicyMaker, ScenarioMaker
+from agent.evaluation.evaluate import PolicyMaker
 from agent.evaluation.pictures.agent_view import AgentView
 from agent.evaluation.pictures.files import write_film
-from agent.evaluation.scenarios.types import Scenario
+from agent.evaluation.scenarios.types import Scenario, ScenarioMaker
 from agent.evaluation.scenarios.undisturbed import Undisturbed
 from envs.episodes.episode import Episode
 from envs.episodes.rollout import rollout

@@ -106,6 +106,16 @@ class ArmTask:
             self.env.backend = self._original.env.backend
         return self.env.readings()
 
+    def put(self, state: NDArray[np.float64], later: Readings) -> Frame | None:
+        """Starts an episode from a saved state, with the goal that is reached where all is as it was read later."""
+        goal = self.env.flat_goal(later).astype(np.float32)
+        if not self.env.may_be_goal(goal):
+            return None
+        observed, info = self.env.reset(options={"goal": goal, "state": state})
+        wish = self.env.goal_observation(goal)
+        self._goal = {name: wish.get(name, later[name]) for name in self.spec.asked}
+        return self._frame(observed, info)
+
     def another(self) -> "ArmTask":
         """Returns a second world of the same task, whose frames are drawn as they are here, episode by episode."""
         return type(self)(self.env.another(), original=self)

@@ -32,7 +32,7 @@ def world_model(request):
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=DYNAMICS[request.param],
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=no_latent,
         context_length=CONTEXT,

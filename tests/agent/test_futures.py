@@ -46,7 +46,7 @@ def model(request):
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=DYNAMICS["residual_mlp" if request.param == "discrete" else "gru"],
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=partial(LATENTS[request.param], sensors=["velocity"], hidden_dim=16, weight=0.01),
         context_length=2,

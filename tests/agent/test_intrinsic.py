@@ -92,7 +92,7 @@ def world_model() -> JEPA:
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=no_latent,
         context_length=1,

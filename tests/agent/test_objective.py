@@ -30,7 +30,7 @@ def objective(request):
         encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=16, num_layers=2),
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=no_latent,
         context_length=request.param,

@@ -194,7 +194,7 @@ def model(request, config):
         built = JEPA(
             sensors={name: (block.stop - block.start,) for name, block in BLOCKS.items()},
             embed_dims={name: block.stop - block.start for name, block in BLOCKS.items()},
-            persistent_dim=None,
+            goal_dim=None,
             kinds=[["tip", "block"]],
             encoder=partial(MLPEncoder, hidden_dim=8, num_layers=1),
             action_encoder=BoxActionEncoder,

@@ -43,7 +43,7 @@ def model():
         encoder=encoder,
         action_encoder=BoxActionEncoder,
         dynamics=partial(ResidualMLPDynamics, hidden_dim=8, num_layers=1),
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=no_latent,
         context_length=1,

@@ -89,7 +89,7 @@ def model():
         embed_dims={"eye_camera": 2},
         encoder=SquareFinder,
         action_encoder=BoxActionEncoder,
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         dynamics=lambda **sizes: ResidualMLPDynamics(**sizes, hidden_dim=8, num_layers=1),
         latent=no_latent,

@@ -24,8 +24,8 @@ class JointEmbeddingObjective(nn.Module):
         inverse_dynamics_weight: Of guessing the action between two frames; 0 leaves it out.
         inverse_dynamics_dim: Width of its hidden layer.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
-        persistence_weight: Of the changes of what goals ask for of each camera's block, as what is not touched stays; 0
-            leaves it out.
+        persistence_weight: Of the changes of what is to persist in each camera's block; 0 leaves it out.
+        persistent_dim: How many of its first numbers that is, or all where it has fewer.
         half_precision: Whether encoders work in bfloat16; what follows is cheap, and needs float32.
     """
 
@@ -39,6 +39,7 @@ class JointEmbeddingObjective(nn.Module):
         inverse_dynamics_dim: int,
         straightening_weight: float,
         persistence_weight: float,
+        persistent_dim: int,
         half_precision: bool,
     ) -> None:
         super().__init__()
@@ -54,7 +55,11 @@ class JointEmbeddingObjective(nn.Module):
         self._inverse_dynamics_weight = inverse_dynamics_weight
         self._straightening_weight = straightening_weight
         self._persistence_weight = persistence_weight
-        self._persistent = [part for name, part in model.goal_parts.items() if is_image(model.sensors[name])]
+        self._persistent = [
+            slice(block.start, min(block.start + persistent_dim, block.stop))
+            for name, block in model.blocks.items()
+            if is_image(model.sensors[name])
+        ]
         self._half_precision = half_precision
 
     def forward(self, windows: Windows, generator: Generator, *, progress: float) -> dict[str, Tensor]:

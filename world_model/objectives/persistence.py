@@ -6,11 +6,14 @@ from torch import Tensor
 FIRST_SCALE = 1.0
 """Of squared changes at the beginning: as large as the variance, all of them count by their square."""
 
-LAST_SCALE = 0.03
-"""In the end: a change that is larger is one that something was moved by, and hardly counts."""
+LAST_SCALE = 0.06
+"""In the end: a change that is larger is one by which something was moved, and hardly counts."""
 
 SETTLED = 0.7
 """Of a training, after which the scale is the last one."""
+
+LEAST_SHARE = 0.1
+"""What changes of the last number count, beside 1 of the first."""
 
 
 def persistence_loss(embeddings: Tensor, *, progress: float) -> Tensor:
@@ -21,15 +24,24 @@ def persistence_loss(embeddings: Tensor, *, progress: float) -> Tensor:
     Cauchy's loss (Black & Anandan 1996), under which frames between which nothing was moved come together, and others
     are left where they are. From the start it would find what is almost always nothing instead.
 
-    A regulariser has to keep the variance; d² is the mean over the numbers.
+    d² is a mean over the numbers in which the first count most. So they come in an order, what persists best first:
+    where a thing is before how it is turned, and both before finer functions of them.
+
+    A regulariser has to keep the variance.
 
     Args:
         embeddings: `[batch, time, dim]`, of at least 2 frames.
         progress: Share of the training that is done, 0..1.
     """
     first, second = torch.triu_indices(embeddings.shape[1], embeddings.shape[1], offset=1)
-    squares = (embeddings[:, first] - embeddings[:, second]).square().mean(dim=2)
+    squares = (embeddings[:, first] - embeddings[:, second]).square() @ shares(embeddings.shape[2]).to(embeddings)
     return (squares / scale_at(progress)).log1p().mean()
+
+
+def shares(dim: int) -> Tensor:
+    """Returns what each number counts, falling geometrically, 1 together: `[dim]`."""
+    falling = LEAST_SHARE ** torch.linspace(0, 1, dim, dtype=torch.float32)
+    return falling / falling.sum()
 
 
 def scale_at(progress: float) -> float:

@@ -29,8 +29,8 @@ class TrainingSettings(FitSettings):
         proprioception_weight: Of the prediction of each sensor that is no camera, beside 1 of a camera. It decides how
             much of a shared predictor what a robot feels of itself takes up; without cameras it changes nothing.
         straightening_weight: Of the curvature of the embeddings' paths; 0 leaves it out.
-        persistence_weight: Of the changes of what goals ask for of each camera's block, as what is not touched stays; 0
-            leaves it out.
+        persistence_weight: Of the changes of what is to persist in each camera's block; 0 leaves it out.
+        persistent_dim: How many of its first numbers that is.
         num_probe_frames: Frames of learned, and as many of held-out episodes, on which linear probes are fitted and
             judged at each validation.
         num_contact_steps: Imagined model steps after which it is judged what becomes of things that can be moved.
@@ -49,6 +49,7 @@ class TrainingSettings(FitSettings):
     proprioception_weight: float
     straightening_weight: float
     persistence_weight: float
+    persistent_dim: int
     num_probe_frames: int
     num_contact_steps: int
     augmentation: Mapping[str, Any]
@@ -60,7 +61,8 @@ class TrainingSettings(FitSettings):
         super().__post_init__()
         check_count("training.batch_size", self.batch_size, least=2)
         check_count("training.num_validation_windows", self.num_validation_windows, least=1)
-        for name in ("rollout_length", "inverse_dynamics_dim", "num_probe_frames", "num_contact_steps"):
+        counts = ("rollout_length", "inverse_dynamics_dim", "persistent_dim", "num_probe_frames", "num_contact_steps")
+        for name in counts:
             check_count(f"training.{name}", getattr(self, name), least=1)
         for name in ("inverse_dynamics_weight", "straightening_weight", "persistence_weight"):
             check_number(f"training.{name}", getattr(self, name), least=0)

@@ -146,6 +146,7 @@ class WorldModelTask:
             inverse_dynamics_dim=settings.inverse_dynamics_dim,
             straightening_weight=settings.straightening_weight,
             persistence_weight=settings.persistence_weight,
+            persistent_dim=settings.persistent_dim,
             half_precision=settings.precision == "bfloat16",
         ).to(self._device)
         self._metadata = Metadata(

@@ -1,6 +1,7 @@
 """What a scenario is, and what all of them share."""
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +44,10 @@ class Scenario(Protocol):
             ScenarioError: It cannot take place there; at the latest, the task raises this when it is reset.
         """
         ...
+
+
+ScenarioMaker = Callable[[TaskSpec], Scenario]
+"""Makes the scenario for a task; it is pickled, so it is importable, or a partial of something importable."""
 
 
 class StagedTask:

@@ -24,14 +24,13 @@ from tqdm import tqdm
 
 from agent.evaluation.comparison import COMPARISON_FILE, Setting, format_comparison, make_comparison
 from agent.evaluation.episodes import EvaluatedEpisode, evaluate_episode
-from agent.evaluation.evaluate import EpisodeTask, ScenarioMaker, evaluate
+from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.results import free_names, write_results
 from agent.evaluation.scenarios.types import Scenario
 from agent.evaluation.seeds import Entries
 from agent.evaluation.statistics import success_rate
 from agent.host import settings_kept
-from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, group_names, read_changes
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import BUDGETS
@@ -40,6 +39,7 @@ from agent.run.stages.finished_run import compose_on_run, findings_folder, load_
 from agent.run.stages.loading import build_actor, checkpoint_path, load_modules
 from agent.run.stages.lock import locked
 from agent.run.stages.looks import count_looks
+from agent.run.stages.scenario import scenario_maker
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.types import Policy, Task
@@ -124,7 +124,7 @@ def compare(
     own_budgets = dict.fromkeys(BUDGETS)
     configs = {name: with_planner(config, name, own_budgets) for name in group_names()["planner"]}
     settings = [Setting(planner, budget) for planner in planners for budget in budgets]
-    make_scenario: ScenarioMaker = build(config.values.scenario)
+    make_scenario = scenario_maker(config)
     factory = PlannerFactory(run_folder, {str(s): _with_budget(configs[s.planner], s.budget) for s in settings})
     with closing(configured_task(config)) as task, settings_kept():
         scenario = make_scenario(task.spec)

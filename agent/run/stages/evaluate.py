@@ -26,18 +26,17 @@ from agent.actor import Actor
 from agent.evaluation.baselines import BASELINES, baselines_of, make_baseline
 from agent.evaluation.diagnosis import format_diagnosis
 from agent.evaluation.episodes import EvaluatedEpisode, judged
-from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, ScenarioMaker, are_recorded, evaluate
+from agent.evaluation.evaluate import RECORDS_FILE, EpisodeTask, are_recorded, evaluate
 from agent.evaluation.oracle import OracleModel
 from agent.evaluation.outcomes import OUTCOMES, outcome
 from agent.evaluation.protocol import PROTOCOL
 from agent.evaluation.report.document import REPORT_FILE
 from agent.evaluation.results import RESULTS_FILE, format_results, free_names, make_results, write_results
-from agent.evaluation.scenarios.types import Scenario
+from agent.evaluation.scenarios.types import Scenario, ScenarioMaker
 from agent.evaluation.seeds import Entries
 from agent.evaluation.video import film_episodes, film_path
 from agent.host import settings_kept
 from agent.latency import control_steps
-from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, compose_config, flatten
 from agent.run.config.saved import CONFIG_FILE, continues, save_config
 from agent.run.config.schema import Binding, binding
@@ -55,6 +54,7 @@ from agent.run.stages.lock import locked
 from agent.run.stages.looks import count_looks
 from agent.run.stages.pictures import load_interpreter
 from agent.run.stages.report import write_evaluation_report
+from agent.run.stages.scenario import EPISODES, scenario_maker
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.rendering import NothingRenders
@@ -113,6 +113,8 @@ def evaluate_agent(changes: Changes) -> Evaluation:
     config, run_folder = compose_on_run(changes, command="evaluate", section=SECTION)
     chosen = [config.choices[group] for group in ("planner", "configurator", "scenario")]
     chosen += [config.values.actor.mode] + ["online"] * config.values.actor.learn_online
+    asked = config.values.evaluate
+    chosen += [f"{EPISODES}_{asked.offset}"] * (asked.goals == EPISODES)
     output = findings_folder(config, run_folder, default="_".join(["evaluate", *map(str, chosen)]))
     validate(config, load_modules(config, checkpoint_path(run_folder)).spec)
     print(f"writing to {output}")
@@ -131,7 +133,7 @@ def evaluate_on(config: Config, run_folder: Path, output: Path) -> Evaluation:
     seeds = entries.seeds
     oracle_seeds = Entries(values.split, values.first_entry, values.oracle).seeds if values.oracle else []
     make_policy = PolicyFactory(run_folder=run_folder, config=config.plain())
-    make_scenario = build(config.values.scenario)
+    make_scenario = scenario_maker(config)
     checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
     make_task, vision = task_factory(config), make_vision(config)
     with closing(configured_task(config)) as task:

@@ -14,6 +14,7 @@ from agent.run.config.composing import Config, ConfigError
 from agent.run.config.refusals import refusals
 from agent.run.stages.loading import build_actor, configured_latency, critic_learning, steps_critic
 from agent.run.stages.modules import Modules, build_modules, model_configs
+from agent.run.stages.scenario import scenario_maker
 from agent.run.stages.vision import configured_task
 from envs.episodes.exploration import UniformRandom
 from envs.spec import DiscreteActions, TaskSpec
@@ -89,7 +90,7 @@ def _stage_once(config: Config, spec: TaskSpec) -> None:
                     f"evaluate.{key} must be 0 here, got {config.values.evaluate[key]}: the oracle needs a task that "
                     f"can be saved and restored, and {spec.task_id} cannot"
                 )
-        staged, _ = build(config.values.scenario)(spec).stage(task, UniformRandom(spec), seed=seed)
+        staged, _ = scenario_maker(config)(spec).stage(task, UniformRandom(spec), seed=seed)
         staged.reset(seed)
 
 

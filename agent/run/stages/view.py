@@ -26,12 +26,12 @@ from agent.evaluation.video import FRAME_SIZE, Camera
 from agent.evaluation.view.keys import Switches
 from agent.evaluation.view.session import ActorMaker, Session, ViewableTask
 from agent.host import settings_kept
-from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config, ConfigError, group_names
 from agent.run.config.refusals import refusals
 from agent.run.stages.finished_run import compose_on_run, load_modules_for, with_planner
 from agent.run.stages.loading import build_actor
 from agent.run.stages.pictures import load_interpreter
+from agent.run.stages.scenario import scenario_maker
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.episodes.episode import Episode
 from envs.types import Task, Viewable
@@ -154,7 +154,7 @@ def _make_actor(config: Config, run_folder: Path, task: Task) -> Actor:
 
 def _make_scenario(config: Config, task: Task) -> Scenario:
     with refusals():
-        scenario: Scenario = build(config.values.scenario)(task.spec)
+        scenario: Scenario = scenario_maker(config)(task.spec)
     return scenario
 
 

@@ -24,7 +24,7 @@ def large_model():
         encoder=build(config.image_encoder),
         action_encoder=BoxActionEncoder,
         dynamics=build(config.predictor),
-        persistent_dim=None,
+        goal_dim=None,
         kinds=[],
         latent=no_latent,
         context_length=CONTEXT,
