@@ -18,6 +18,9 @@ from jepa_mpc.ranges import check_count
 LONGEST_PRELUDE = 25
 """Control steps that the robot explores for at most before the moment from which the agent acts."""
 
+_SEEDS = (2**32, 2**62)
+"""Of explored episodes: no collection and no manifest has any of these."""
+
 MAX_DRAWS = 200
 """Episodes that are explored for one goal."""
 
@@ -62,7 +65,7 @@ class _EpisodeGoalTask(StagedTask):
         """Starts the first explored episode whose goal may be one and is not reached at the start."""
         generator, num_redrawn = scenario_generator(seed), 0
         for _ in range(MAX_DRAWS):
-            state, later = self._explored(seed, generator)
+            state, later = self._explored(generator)
             frame = self._place.put(state, later)
             if frame is None:
                 continue
@@ -74,9 +77,9 @@ class _EpisodeGoalTask(StagedTask):
             "episodes the exploration of the run came to none: choose a larger offset, or goals=task"
         )
 
-    def _explored(self, seed: int, generator: Generator) -> tuple[Any, Readings]:
-        """Returns a state in an explored episode, and what was read `offset` control steps later."""
-        frame = self._task.reset(seed)
+    def _explored(self, generator: Generator) -> tuple[Any, Readings]:
+        """Returns a state in a new episode, and what was read `offset` control steps later."""
+        frame = self._task.reset(int(generator.integers(*_SEEDS)))
         self._explorer.reset(frame.goal, seed=policy_seed(int(generator.integers(2**32))))
         prelude, state = int(generator.integers(LONGEST_PRELUDE + 1)), self._place.save()
         for step in range(prelude + self._offset):
