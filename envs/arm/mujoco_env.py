@@ -355,10 +355,6 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         parts = np.split(desired_goal, np.cumsum(sizes)[:-1], axis=-1)
         return {name: self._complete(name, part) for name, part in zip(self.goal_parts, parts, strict=True)}
 
-    def may_be_goal(self, goal: NDArray[np.float32]) -> bool:
-        """Returns whether a flat goal lies where goals may."""
-        return bool(self._goal_space.contains(goal))
-
     def flat_goal(self, wish: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Returns the flat goal of which `goal_observation` makes these readings."""
         return np.concatenate([wish[name][..., : part.size] for name, part in self.goal_parts.items()], axis=-1)
@@ -450,7 +446,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def _checked_goal(self, goal: Any) -> NDArray[np.float32]:
         checked = np.array(goal, np.float32)
-        if not self.may_be_goal(checked):
+        if not self._goal_space.contains(checked):
             low, high = self._goal_space.low, self._goal_space.high
             raise ValueError(f"a goal of {self.env_id} lies between {low} and {high}, got {goal}")
         return checked

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from envs.arm.kinematics import NUM_JOINTS
@@ -50,6 +52,10 @@ OTHER_COLORS = ((0.15, 0.75, 0.3, 1.0), (0.95, 0.95, 0.95, 1.0))
 
 PUSHING_ANGLE = 0.35
 """The expert pushes when the tip is behind the block to within this, rad."""
+
+
+_CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
+"""Of a box with half sides of 1."""
 
 
 class PushEnv(MujocoEnv):
@@ -146,15 +152,44 @@ class PushEnv(MujocoEnv):
                 break
         yaw = self._draw_yaw(desired_goal)
         self._block_pose[:3] = block
-        self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+        self._block_pose[3:] = upright(yaw)
         self.control.place(tip)
 
     def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
-        """Puts the block to the goal, turned as it is; a tip that would be in its way goes to where the block was."""
-        before = self.block_position()
+        """Puts the block to the goal, turned anyhow, and the arm anywhere where it does not hide it.
+
+        So a user might have taken the picture. How the block is turned and the arm stands, nobody asks for; it follows
+        from the goal alone, whatever the episode.
+        """
+        generator = np.random.default_rng(np.frombuffer(desired_goal.tobytes(), np.uint32))
         self._block_pose[:2] = desired_goal[:2]
-        if np.linalg.norm(self._tip[:2] - desired_goal[:2]) < TIP_CLEARANCE:
-            self.control.place(np.array([*before[:2], WORKSPACE.low[2]]))
+        self._block_pose[3:] = upright(self._goal_yaw(desired_goal, generator))
+        self._stand_aside(generator, self._block_pose[None])
+
+    def _goal_yaw(self, desired_goal: NDArray[np.float32], generator: Generator) -> float:  # noqa: ARG002
+        """Draws how the block is turned in a picture of the goal, rad."""
+        return generator.uniform(-math.pi, math.pi)
+
+    def _stand_aside(self, generator: Generator, blocks: NDArray[np.float64]) -> None:
+        """Places the tip at random, neither near blocks, poses `[num_blocks, 7]`, nor between them and the camera."""
+        while True:
+            tip = generator.uniform(WORKSPACE.low, WORKSPACE.high)
+            if np.linalg.norm(blocks[:, :2] - tip[:2], axis=1).min() >= TIP_CLEARANCE:
+                self.control.place(tip)
+                if not any(self._hides(pose) for pose in blocks):
+                    return
+
+    def _hides(self, pose: NDArray[np.float64]) -> bool:
+        """Returns whether the arm hides a corner of a block, or its middle, from the fixed camera."""
+        camera = self.model.camera("fixed").pos  # it is fixed to the world
+        corners = pose[:3] + BLOCK_HALF_SIZE * _CORNERS @ _rotation(pose[3:]).T
+        return any(self._meets_arm(camera, corner - camera) for corner in (*corners, pose[:3]))
+
+    def _meets_arm(self, start: NDArray[np.float64], way: NDArray[np.float64]) -> bool:
+        """Returns whether a way from a start `[3]` to its end, m, passes the arm."""
+        geom = np.full(1, -1, np.int32)
+        left = mujoco.mj_ray(self.model, self.data, start, way, None, 0, -1, geom)
+        return 0 <= left < 1 and bool(self.model.geom_bodyid[geom[0]] < self.model.jnt_bodyid[NUM_JOINTS])
 
     def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:  # noqa: ARG002 - the goal is a place alone
         """Draws how the block is turned at the start, rad."""
@@ -162,6 +197,17 @@ class PushEnv(MujocoEnv):
 
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
         read_block(observation[17:32], self._block_pose, self._block_velocity, self._block_rotation)
+
+
+def upright(yaw: float) -> tuple[float, float, float, float]:
+    """Returns the quaternion of a turn about the vertical, rad."""
+    return math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+
+
+def _rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
+    matrix = np.empty(9)
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3)
 
 
 def read_block(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from envs.arm.mujoco_env import MAX_DISPLACEMENT, GoalPart
@@ -79,11 +80,8 @@ class PushOrientedEnv(PushEnv):
             )
         return checked
 
-    def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
-        """Puts the block to the goal, turned as it should be."""
-        super()._place_goal(desired_goal)
-        yaw = math.atan2(desired_goal[3], desired_goal[2])
-        self._block_pose[3:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+    def _goal_yaw(self, desired_goal: NDArray[np.float32], generator: Generator) -> float:  # noqa: ARG002
+        return math.atan2(desired_goal[3], desired_goal[2])
 
     def _draw_yaw(self, desired_goal: NDArray[np.float32]) -> float:
         return math.atan2(desired_goal[3], desired_goal[2]) + self.np_random.uniform(-MAX_TURN, MAX_TURN)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envs.arm.kinematics import NUM_JOINTS
 from envs.arm.mujoco_env import ASSETS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, Readings
-from envs.arm.push import BLOCK_AREA, MIN_START_DISTANCE, TIP_CLEARANCE, WORKSPACE, PushEnv, read_block
+from envs.arm.push import BLOCK_AREA, MIN_START_DISTANCE, TIP_CLEARANCE, WORKSPACE, PushEnv, read_block, upright
 from envs.arm.two_expert import TwoExpert
 from envs.rendering import Marker
 from envs.simulator import mujoco
@@ -143,10 +143,10 @@ class PushTwoEnv(PushEnv):
         self.control.place(tip)
 
     def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
-        """Puts the blocks that are asked for to their goals, turned as they are.
+        """Puts the blocks that are asked for to their goals, turned anyhow, and the arm anywhere where it hides none.
 
-        What would be in their way, the other block or the tip, goes to where there is room: where a block was, if that
-        will do.
+        The other block stays where it is unless it would be in their way; then it goes to where there is room, where a
+        block was, if that will do.
         """
         goals = _places(desired_goal)
         asked = _asked(goals)
@@ -156,10 +156,11 @@ class PushTwoEnv(PushEnv):
         if not asked.all() and math.dist(*poses[:, :2]) < MIN_SPACING:
             placed = goals[asked]
             poses[~asked, :2] = _first_clear([*before[asked], *_corners(BLOCK_AREA)], placed, MIN_SPACING)
+        generator = np.random.default_rng(np.frombuffer(desired_goal.tobytes(), np.uint32))
+        for index in np.flatnonzero(asked):
+            poses[index, 3:] = upright(self._goal_yaw(desired_goal, generator))
         self._block_pose[:], self._second_pose[:] = poses
-        if np.linalg.norm(poses[:, :2] - self._tip[:2], axis=-1).min() < TIP_CLEARANCE:
-            place = _first_clear([*before, *_corners(WORKSPACE)], poses[:, :2], TIP_CLEARANCE)
-            self.control.place(np.array([*place, WORKSPACE.low[2]]))
+        self._stand_aside(generator, poses)
 
     def _read_objects(self, observation: NDArray[np.float32]) -> None:
         super()._read_objects(observation)

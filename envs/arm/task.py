@@ -109,9 +109,10 @@ class ArmTask:
     def put(self, state: NDArray[np.float64], later: Readings) -> Frame | None:
         """Starts an episode from a saved state, with the goal that is reached where all is as it was read later."""
         goal = self.env.flat_goal(later).astype(np.float32)
-        if not self.env.may_be_goal(goal):
+        try:
+            observed, info = self.env.reset(options={"goal": goal, "state": state})
+        except ValueError:  # no goal lies there
             return None
-        observed, info = self.env.reset(options={"goal": goal, "state": state})
         wish = self.env.goal_observation(goal)
         self._goal = {name: wish.get(name, later[name]) for name in self.spec.asked}
         return self._frame(observed, info)
