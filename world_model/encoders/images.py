@@ -5,9 +5,17 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from world_model.encoders.projector import Projector
+
 
 class ImageEncoder(nn.Module, ABC):
-    """Embeds images by way of tokens: of patches, of cells, of keypoints."""
+    """Embeds images by way of tokens: of patches, of cells, of keypoints.
+
+    Attributes:
+        projector: The head.
+    """
+
+    projector: Projector
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeds images `[rows, height, width, 3]` in [-1, 1]: `[rows, embed_dim]`."""

@@ -1,5 +1,6 @@
 """The head in which every image encoder ends."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -23,6 +24,20 @@ class Projector(nn.Module):
             nn.GELU(),
             nn.Linear(hidden_dim, embed_dim),
         )
+
+    @torch.no_grad()
+    def recombine(self, matrix: Tensor, mean: Tensor) -> None:
+        """Replaces the first numbers of the embedding by linear combinations of them, `(s - mean) @ matrix`.
+
+        Args:
+            matrix: `[first, first]`.
+            mean: `[first]`.
+        """
+        last, first = self.layers[-1], len(mean)
+        assert isinstance(last, nn.Linear)
+        weight, bias = last.weight[:first].double(), last.bias[:first].double()
+        last.weight[:first] = (matrix.T.to(weight) @ weight).to(last.weight)
+        last.bias[:first] = ((bias - mean.to(bias)) @ matrix.to(bias)).to(last.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Maps features `[rows, input_dim]` to `[rows, embed_dim]`."""

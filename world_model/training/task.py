@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from envs.episodes.episode import EpisodeDataset
+from world_model.encoders.images import ImageEncoder
 from world_model.jepa import JEPA
 from world_model.objectives.base import Regularizer
 from world_model.objectives.joint_embedding import JointEmbeddingObjective
@@ -31,6 +32,7 @@ from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.dynamics_task import SECTION, DynamicsTask, or_gates
 from world_model.training.embedded import FramesOnce
 from world_model.training.monitors import Alarm, measure
+from world_model.training.ordering import NUM_STEPS, NUM_WINDOWS, order_of_persistence
 from world_model.training.prefetch import Prefetch
 from world_model.training.probed_frames import ProbedFrames
 from world_model.training.randomness import DROPOUT, SPLIT, TRAIN, VALIDATION, rng_of
@@ -218,6 +220,29 @@ class WorldModelTask:
                 num_frames=self._model.context_length + settings.rollout_length,
                 action_repeat=self._model.action_repeat,
             )
+
+    @torch.no_grad()
+    def put_in_order(self) -> None:
+        """Recombines what persists in each camera's block, so that what persists best comes first.
+
+        The dynamics, which knew the numbers as they were, learn anew from there.
+        """
+        if self._settings.persistence_weight == 0:
+            return
+        windows = WindowSampler(
+            self._dataset,
+            sensors=[],
+            episodes=self._learned,
+            num_frames=1 + min(NUM_STEPS, self._model.context_length + self._settings.rollout_length - 1),
+            action_repeat=self._model.action_repeat,
+        )
+        chosen = rng_of(self._seed, VALIDATION, 6).integers(len(windows), size=NUM_WINDOWS)
+        embeddings = FramesOnce(self._model, self._dataset)(windows.rows(chosen)[:, [0, -1]])
+        for name, block in self._model.blocks.items():
+            encoder = self._model.encoders[name]
+            if isinstance(encoder, ImageEncoder):
+                persistent = embeddings[..., block][..., : self._settings.persistent_dim]
+                encoder.projector.recombine(*order_of_persistence(*persistent.unbind(dim=1)))
 
     def dynamics_task(self, embeddings: Tensor, settings: DynamicsSettings) -> DynamicsTask:
         """Returns what the dynamics learn alone when this is done, on the same episodes.

@@ -76,6 +76,11 @@ def train_world_model(
             is_last_stage=not goes_on,
             seed=seed,
         )
+    if settings.persistence_weight > 0 and not goes_on:
+        raise ValueError(
+            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0: what persists is "
+            "put in order before the dynamics go on alone"
+        )
     if goes_on:
         task.check_alone(dynamics_settings)
     folder = output / ENCODERS_FOLDER if goes_on else output
@@ -83,6 +88,7 @@ def train_world_model(
     if not goes_on:
         return path
     task.model.eval()
+    task.put_in_order()
     parent = section_sha256(task.model.state_dict())
     dynamics_task = task.dynamics_task(embed_dataset(task.model, dataset, cache=cache), dynamics_settings)
     identity = {**common, "world_model": parent, "dynamics_training": dynamics_settings.identity}
