@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.alteration import Alteration
 from envs.rendering.lens import Lens
 from envs.spec import TaskSpec
 from envs.vision import Vision
@@ -196,6 +197,15 @@ class Disturbable(Protocol):
 
         There must be room, and what is displaced must not leave where goals lie, nor go farther outside.
         """
+        ...
+
+
+@runtime_checkable
+class Alterable(Protocol):
+    """A task whose world can be made otherwise than it was learned in."""
+
+    def alter(self, alteration: Alteration) -> None:
+        """Makes the world so, for all episodes to come; the same once more changes nothing."""
         ...
 
 

@@ -21,6 +21,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.alteration import Alteration
 from envs.arm.kinematics import NUM_JOINTS, TipControl
 from envs.rendering import Marker, Renderer, choose_backend, make_renderer
 from envs.simulator import mujoco
@@ -388,6 +389,11 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def close(self) -> None:
         """Frees the renderers, if there are any."""
+        self._forget_pictures()
+
+    def alter(self, alteration: Alteration) -> None:
+        """Makes the world otherwise than the model's file says."""
+        alteration.apply(self.model)
         self._forget_pictures()
 
     def _forget_pictures(self) -> None:

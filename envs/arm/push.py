@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from envs.alteration import Alteration
 from envs.arm.kinematics import NUM_JOINTS
 from envs.arm.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, MujocoEnv
 from envs.simulator import mujoco
@@ -109,6 +110,11 @@ class PushEnv(MujocoEnv):
         """Moves the block along the table in no time, by `[2]`, m; its turn and its velocity stay."""
         self._asked_pose()[:2] += displacement
         self.control.refresh()
+
+    def alter(self, alteration: Alteration) -> None:
+        """Makes the world, and with it what is natural, otherwise than the model's file says."""
+        super().alter(alteration)
+        self._by_nature = self.model.geom_rgba.copy(), self.model.pair_margin.copy()
 
     def vanish_block(self) -> None:
         """Puts the block where no camera looks."""

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.alteration import Alteration
 from envs.arm.mujoco_env import Expert, MujocoEnv
 from envs.arm.push import PushEnv
 from envs.arm.push_two import PushTwoEnv
@@ -58,6 +59,7 @@ class ArmTask:
         self.env = env
         self._original = original
         self._goal: Readings = {}
+        self._altered: Alteration | None = None
 
     @property
     def spec(self) -> TaskSpec:
@@ -79,6 +81,14 @@ class ArmTask:
         """Executes one action for one control period."""
         state, _, _, _, info = self.env.step(action)
         return self._frame(state, info)
+
+    def alter(self, alteration: Alteration) -> None:
+        """Makes the world otherwise than it was learned in, for all episodes to come."""
+        if alteration == self._altered:
+            return
+        assert self._altered is None, "a world is altered once"
+        self.env.alter(alteration)
+        self._altered = alteration
 
     def close(self) -> None:
         """Frees the renderers."""
@@ -119,7 +129,10 @@ class ArmTask:
 
     def another(self) -> "ArmTask":
         """Returns a second world of the same task, whose frames are drawn as they are here, episode by episode."""
-        return type(self)(self.env.another(), original=self)
+        world = type(self)(self.env.another(), original=self)
+        if self._altered is not None:
+            world.alter(self._altered)
+        return world
 
     def picture(self) -> NDArray[np.uint8]:
         """Returns what people are shown, the goal marked in it."""
