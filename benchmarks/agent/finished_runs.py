@@ -17,12 +17,12 @@ from agent.evaluation.evaluate import EpisodeTask, evaluate
 from agent.evaluation.results import summarize
 from agent.evaluation.seeds import Entries
 from agent.evaluation.statistics import Difference, paired_difference, percentiles
-from agent.run.config.building import build
 from agent.run.config.composing import Config, compose_config
 from agent.run.config.saved import read_config
 from agent.run.stages.evaluate import PolicyFactory, fingerprint, package_versions
 from agent.run.stages.loading import checkpoint_path, load_modules
 from agent.run.stages.looks import count_looks
+from agent.run.stages.scenario import scenario_maker
 from agent.run.stages.validation import validate
 from agent.run.stages.vision import make_vision, task_factory
 from world_model.training.checkpoint import file_sha256
@@ -110,7 +110,7 @@ class FinishedRun:
             make_task=task_factory(config),
             vision=make_vision(config),
             make_policy=PolicyFactory(run_folder=self.folder, config=config.plain()),
-            make_scenario=build(config.values.scenario),
+            make_scenario=scenario_maker(config),
             num_workers=self._num_workers,
             fingerprint=identity,
             output=folder,

@@ -19,18 +19,37 @@ class Altered:
 
     Args:
         spec: Of the task.
+        camera_shift: See `Alteration`, as the five that follow.
+        camera_turn: Degrees.
+        light: Factor.
+        tint: In 0..1.
+        mass: Factor.
+        friction: Factor.
         image_noise: Standard deviation on every value of every pixel, in 0..255.
         position_noise: Standard deviation on every sensor that reads in metres, but not on goals, m.
-        changes: The attributes of an `Alteration`.
     """
 
     latency = 0
 
-    def __init__(self, spec: TaskSpec, *, image_noise: float, position_noise: float, **changes: float) -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        *,
+        camera_shift: float,
+        camera_turn: float,
+        light: float,
+        tint: float,
+        mass: float,
+        friction: float,
+        image_noise: float,
+        position_noise: float,
+    ) -> None:
         check_number("image_noise", image_noise, least=0)
         check_number("position_noise", position_noise, least=0)
         self.num_steps = spec.num_steps
-        self._alteration = Alteration(**changes)
+        self._alteration = Alteration(
+            camera_shift=camera_shift, camera_turn=camera_turn, light=light, tint=tint, mass=mass, friction=friction
+        )
         self._noises = {
             name: image_noise if it.is_image else position_noise
             for name, it in spec.sensors.items()
