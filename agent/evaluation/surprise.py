@@ -1,11 +1,12 @@
 """Violation of expectation: is a world model more surprised by what cannot be than by what can?
 
-Episodes go on as they may until something happens in one model step that physics forbids. Surprise is the energy of
-that step: how far what is seen then is from what was foreseen. Each impossible step is paired with a possible one, a
-push in which as much of what is seen changes, so that who merely detects change tells nothing apart (Margoni et al.
-2024; IntPhys, Riochet et al. 2018).
+Episodes go on as they may until something happens in one model step that physics forbids. Surprise is how far what is
+seen then is from what was foreseen, in units of how far it usually is where as much change was foreseen: error weighed
+by precision (Friston 2005). Each impossible step is paired with a possible one, a push in which as much of what is seen
+changes, so that who merely detects change tells nothing apart (IntPhys, Riochet et al. 2018).
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -216,30 +217,46 @@ def _cameras(spec: TaskSpec) -> list[str]:
     return [name for name in spec.perceived if spec.sensors[name].is_image]
 
 
+@dataclass(frozen=True)
+class Foresight:
+    """What a world model foresaw of steps, and what came.
+
+    Attributes:
+        energies: `[num_steps]`; see `WorldModel.explain`.
+        errors: `[num_steps, embed_dim]`, squared, of what was foreseen.
+        foreseen: `[num_steps, embed_dim]`, squared, the change that was foreseen.
+    """
+
+    energies: Tensor
+    errors: Tensor
+    foreseen: Tensor
+
+    def of(self, chosen: Tensor) -> "Foresight":
+        """Returns some of the steps, by number or mask."""
+        return Foresight(self.energies[chosen], self.errors[chosen], self.foreseen[chosen])
+
+
 @torch.no_grad()
-def energies(world_model: WorldModel, moments: Sequence[Moment]) -> NDArray[np.float64]:
-    """Returns how much a world model is surprised by each moment, `[num_moments]`; see `WorldModel.explain`."""
-    surprises = []
+def foresee(world_model: WorldModel, moments: Sequence[Moment]) -> Foresight:
+    """Lets a world model foresee the step of each moment."""
+    steps = []
     for it in moments:
         frames = {
             name: torch.from_numpy(np.concatenate([it.context[name], it.after[name][None]]))[None]
             for name in world_model.blocks
         }
-        embeddings = world_model.encode(frames)
-        surprises.append(surprise(world_model, embeddings, torch.from_numpy(it.actions)[None]))
-    return torch.cat(surprises).double().numpy()
+        steps.append(compare(world_model, world_model.encode(frames), torch.from_numpy(it.actions)[None]))
+    parts = ((it.energies, it.errors, it.foreseen) for it in steps)
+    return Foresight(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def surprise(world_model: WorldModel, embeddings: Tensor, actions: Tensor) -> Tensor:
-    """Returns the energy of the last step of what was seen: 0 where all came as it was foreseen.
+def compare(world_model: WorldModel, embeddings: Tensor, actions: Tensor) -> Foresight:
+    """Compares the last step of what was seen with what was foreseen of it.
 
     Args:
         world_model: Foresees.
         embeddings: `[batch, context + 1, embed_dim]`.
         actions: `[batch, context, model_action_dim]`.
-
-    Returns:
-        `[batch]`.
     """
     past = LatentContext(
         embeddings=embeddings[:, :-1],
@@ -247,7 +264,64 @@ def surprise(world_model: WorldModel, embeddings: Tensor, actions: Tensor) -> Te
         previous_action=torch.zeros_like(actions[:, 0]),  # no prediction depends on it
     )
     came = embeddings[:, -1]
-    return world_model.explain(past, actions[:, -1], came, torch.ones_like(came, dtype=torch.bool)).energy
+    explanation = world_model.explain(past, actions[:, -1], came, torch.ones_like(came, dtype=torch.bool))
+    return Foresight(
+        energies=explanation.energy.double(),
+        errors=(came - explanation.embedding).double().square(),
+        foreseen=(explanation.embedding - embeddings[:, -2]).double().square(),
+    )
+
+
+class UsualError:
+    """How far off foresight usually is: of each number of an embedding, more where more change was foreseen.
+
+    The variance is a + b times the squared change that was foreseen, with a and b above 0 of each number by maximum
+    likelihood. Where a thing is foreseen to rest, a small error is strange; where it is foreseen to be pushed, not.
+
+    Args:
+        usual: Steps in which nothing strange happened.
+    """
+
+    def __init__(self, usual: Foresight) -> None:
+        errors = usual.errors + _ROUNDING
+        mean = errors.mean(dim=0)
+        logs = torch.stack([mean.log() - math.log(2), torch.full_like(mean, -3.0)]).requires_grad_()
+        optimizer = torch.optim.LBFGS([logs], max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            variances = self._variances(logs, usual.foreseen)
+            loss = (variances.log() + errors / variances).mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        with torch.enable_grad():
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
+        self._logs = logs.detach()
+
+    def surprise(self, foresight: Foresight) -> Tensor:
+        """Returns the mean squared error in units of the usual one, `[num_steps]`: about 1 where all is as usual."""
+        return (foresight.errors / self._variances(self._logs, foresight.foreseen)).mean(dim=1)
+
+    @staticmethod
+    def _variances(logs: Tensor, foreseen: Tensor) -> Tensor:
+        return logs[0].exp() + logs[1].exp() * foreseen
+
+
+def surprises_of(moments: Sequence[Moment], foresight: Foresight) -> NDArray[np.float64]:
+    """Returns how much each moment surprises, `[num_moments]`: its error beside what is usual in other episodes.
+
+    What is usual is found in the possible moments of every other episode, for those in between.
+    """
+    possible = torch.tensor([it.what == POSSIBLE for it in moments])
+    seeds = sorted({it.seed for it in moments})
+    is_even = torch.tensor([seeds.index(it.seed) % 2 == 0 for it in moments])
+    surprises = torch.empty(len(moments), dtype=torch.float64)
+    for side in (is_even, ~is_even):
+        if bool(side.any()):
+            others = possible & ~side if bool((possible & ~side).any()) else possible
+            surprises[side] = UsualError(foresight.of(others)).surprise(foresight.of(side))
+    return surprises.numpy()
 
 
 def changes(spec: TaskSpec, moments: Sequence[Moment]) -> NDArray[np.float64]:
@@ -300,6 +374,7 @@ class Verdict:
         pairs: `[num_pairs, 2]`, numbers of an impossible and a possible moment.
         area: Of the receiver operating characteristic of surprise: how often an impossible step surprises more than a
             possible one of any pair.
+        energy: The same of the energy alone.
         baseline: The same of how much changes.
         paired: How often an impossible step surprises more than the possible one of its pair.
         p_value: Of Wilcoxon's signed-rank test that neither of a pair surprises more.
@@ -309,6 +384,7 @@ class Verdict:
     num_staged: int
     pairs: NDArray[np.int64]
     area: Rate
+    energy: Rate
     baseline: Rate
     paired: Rate
     p_value: float
@@ -316,7 +392,7 @@ class Verdict:
 
 
 def judge_tricks(
-    spec: TaskSpec, moments: Sequence[Moment], surprises: NDArray[np.float64]
+    spec: TaskSpec, moments: Sequence[Moment], surprises: NDArray[np.float64], energies: NDArray[np.float64]
 ) -> dict[str, Verdict | None]:
     """Returns a verdict on each trick that was staged, or None where too few pairs match.
 
@@ -346,6 +422,7 @@ def judge_tricks(
                 num_staged=len(staged),
                 pairs=pairs,
                 area=roc_area(impossible, possible),
+                energy=roc_area(*energies[pairs].T),
                 baseline=roc_area(*change[pairs].T),
                 paired=success_rate((impossible > possible).tolist()),
                 p_value=test.p_value,
@@ -380,7 +457,7 @@ def make_surprise_results(
 
 
 def _verdict_json(verdict: Verdict, surprises: NDArray[np.float64]) -> dict[str, Any]:
-    rates = {name: asdict(getattr(verdict, name)) for name in ("area", "baseline", "paired")}
+    rates = {name: asdict(getattr(verdict, name)) for name in ("area", "energy", "baseline", "paired")}
     impossible, possible = surprises[verdict.pairs].T
     return {
         "num_staged": verdict.num_staged,
@@ -395,19 +472,23 @@ def _verdict_json(verdict: Verdict, surprises: NDArray[np.float64]) -> dict[str,
 
 def format_surprise(results: Mapping[str, Any]) -> str:
     """Returns the table of the tricks."""
+    head = ["surprise: AUC", "energy alone: AUC", "mere change: AUC"]
     lines = [
-        "impossible      pairs  surprise: AUC         mere change: AUC     higher of a pair  p (Wilcoxon)  effect",
+        f"{'impossible':<15s} pairs  {'  '.join(f'{it:<19s}' for it in head)}  higher of a pair  p (Wilcoxon)  effect"
     ]
     for name, it in results["tricks"].items():
         if it is None:
             lines.append(f"{name:<15s} too few possible pushes in which as much changes")
             continue
-        area, baseline = (f"{it[key]['rate']:.3f} ({it[key]['low']:.3f}-{it[key]['high']:.3f})" for key in _AREAS)
+        areas = (f"{it[key]['rate']:.3f} ({it[key]['low']:.3f}-{it[key]['high']:.3f})" for key in _AREAS)
         lines.append(
-            f"{name:<15s} {it['num_pairs']:5d}  {area:<20s}  {baseline:<19s}  {100 * it['paired']['rate']:14.1f} %  "
-            f"{it['p_value']:12.1e}  {it['effect']:6.2f}"
+            f"{name:<15s} {it['num_pairs']:5d}  {'  '.join(f'{area:<19s}' for area in areas)}  "
+            f"{100 * it['paired']['rate']:14.1f} %  {it['p_value']:12.1e}  {it['effect']:6.2f}"
         )
     return "\n".join(lines)
 
 
-_AREAS = ("area", "baseline")
+_ROUNDING = 1e-9
+"""Squared error of numbers near 1 that is none."""
+
+_AREAS = ("area", "energy", "baseline")

@@ -49,7 +49,7 @@ def plot_surprise(results: Mapping[str, Any]) -> Figure:
         _draw_dots(axes, column - 0.2, it["impossible"], _IMPOSSIBLE)
         _draw_dots(axes, column + 0.2, it["possible"], _POSSIBLE)
     axes.set_yscale("log")
-    axes.set_ylabel("surprise: energy of a step in embedding space", fontsize=9, color=_INK)
+    axes.set_ylabel("surprise: error beside the usual one", fontsize=9, color=_INK)
     axes.set_xticks(range(len(tricks)), [f"{name}\nAUC {it['area']['rate']:.2f}" for name, it in tricks.items()])
     axes.tick_params(labelsize=8, colors=_INK)
     axes.grid(axis="y", color=_GRID)

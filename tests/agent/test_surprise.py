@@ -14,13 +14,17 @@ from agent.evaluation.surprise import (
     POSSIBLE,
     PUSHED,
     RESTED,
+    Foresight,
+    Moment,
     SurpriseError,
+    UsualError,
     changes,
+    compare,
     judge_tricks,
     matched,
     staged_moments,
     strangest,
-    surprise,
+    surprises_of,
 )
 from agent.run.config.building import build
 from envs.arm.task import make_task
@@ -126,11 +130,11 @@ def test_a_detector_of_change_tells_nothing_apart_and_one_of_physics_does(task, 
     """Surprise is mere change, and then whether what befell the block could."""
     monkeypatch.setattr("agent.evaluation.surprise.LEAST_PAIRS", 8)
     change = changes(task.spec, moments)
-    for it in judge_tricks(task.spec, moments, change).values():
+    for it in judge_tricks(task.spec, moments, change, change).values():
         assert it is None or abs(it.area.rate - 0.5) < 0.2
         assert it is None or it.area == it.baseline
     knows = np.array([float(it.what != POSSIBLE) for it in moments])
-    verdicts = [it for it in judge_tricks(task.spec, moments, knows).values() if it is not None]
+    verdicts = [it for it in judge_tricks(task.spec, moments, knows, change).values() if it is not None]
     assert verdicts
     for it in verdicts:
         assert it.area.rate == it.paired.rate == it.effect == 1.0 and it.area.low < 1 and it.p_value < 0.01
@@ -139,7 +143,7 @@ def test_a_detector_of_change_tells_nothing_apart_and_one_of_physics_does(task, 
 def test_too_few_pushes_are_told(task, moments):
     still = [it for it in moments if it.moved < PUSHED]
     with pytest.raises(SurpriseError, match=r"there were 0, of at least 20: ask for more episodes"):
-        judge_tricks(task.spec, still, np.ones(len(still)))
+        judge_tricks(task.spec, still, np.ones(len(still)), np.ones(len(still)))
 
 
 def test_the_strangest_are_one_of_each_trick_and_the_most_surprising_possible_ones(moments):
@@ -171,9 +175,41 @@ def test_a_model_is_not_surprised_by_what_it_foresaw():
     embeddings, actions = torch.randn(5, 2, 3), torch.randn(5, 1, 2 * REPEAT)
     context = LatentContext(embeddings=embeddings[:, :1], actions=actions[:, :0], previous_action=actions[:, 0])
     embeddings[:, 1] = model.rollout(context, actions[:, None]).embeddings[:, 0, 0]
-    assert (surprise(model, embeddings, actions) == 0).all()
+    foresight = compare(model, embeddings, actions)
+    assert (foresight.energies == 0).all() and (foresight.errors == 0).all()
+    torch.testing.assert_close(foresight.foreseen, embeddings.diff(dim=1)[:, 0].double().square())
+    assert (surprises_of([moment(seed) for seed in range(5)], foresight) == 0).all()
     embeddings[:, 1] += 0.1
-    torch.testing.assert_close(surprise(model, embeddings, actions), torch.full((5,), 0.01))
+    torch.testing.assert_close(compare(model, embeddings, actions).energies, torch.full((5,), 0.01, dtype=torch.float64))
+
+
+def test_an_error_is_strange_where_rest_was_foreseen_and_usual_where_a_push_was():
+    generator = torch.Generator().manual_seed(0)
+    foreseen = torch.where(torch.rand(4000, 3, generator=generator) < 0.5, 0.0, 1.0).double()
+    errors = (0.01 + 0.2 * foreseen) * torch.randn(4000, 3, generator=generator, dtype=torch.float64).square()
+    usual = UsualError(Foresight(errors.mean(dim=1), errors, foreseen))
+    strange = torch.full((1, 3), 0.2, dtype=torch.float64)
+    resting, pushed = (
+        float(usual.surprise(Foresight(strange[:, 0], strange, torch.full_like(strange, change)))) for change in (0, 1)
+    )
+    assert resting == pytest.approx(20, rel=0.15) and pushed == pytest.approx(1 / 1.05, rel=0.15)
+    assert float(usual.surprise(Foresight(errors[:, 0], errors, foreseen)).mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_what_is_usual_is_found_in_other_episodes():
+    """An episode in which everything goes wrong is strange, though it may be possible throughout."""
+    errors = torch.full((40, 2), 0.01, dtype=torch.float64)
+    errors[20:] = 1.0
+    moments = [moment(seed) for seed in [0] * 20 + [1] * 20]
+    surprises = surprises_of(moments, Foresight(errors[:, 0], errors, torch.zeros_like(errors)))
+    assert surprises[:20].max() < 0.05 and surprises[20:].min() > 50
+
+
+def moment(seed, what=POSSIBLE):
+    nothing = np.zeros(0)
+    return Moment(
+        what=what, seed=seed, step=0, context={}, actions=nothing, after={}, states=(nothing, nothing), moved=0.0
+    )
 
 
 def test_areas_under_the_curve():

@@ -1,8 +1,9 @@
 """jepa-mpc surprise: is the world model of a finished run surprised by what cannot be?
 
 Things jump, move by themselves, vanish, let the robot pass or have other colours. Each such step is paired with a push
-in which as much of what is seen changes, and the energy of both in embedding space is compared: a mere detector of
-change tells nothing apart. Writes surprise.json, surprise.png, and strangest.png with the steps that surprise most.
+in which as much of what is seen changes, and the errors of what was foreseen are compared, beside what is usual: a mere
+detector of change tells nothing apart. Writes surprise.json, surprise.png, and strangest.png with the steps that
+surprise most.
 
 usage: jepa-mpc surprise run=DIR [num_episodes=N] [split=validation|evaluation] [output=DIR]
 """
@@ -24,12 +25,13 @@ from agent.evaluation.surprise import (
     Moment,
     Stage,
     SurpriseError,
-    energies,
+    foresee,
     format_surprise,
     judge_tricks,
     make_surprise_results,
     staged_moments,
     strangest,
+    surprises_of,
 )
 from agent.evaluation.surprise_plot import Step, write_strip, write_surprise_plot
 from agent.host import own_settings, settings_kept
@@ -108,8 +110,9 @@ def measure_surprise(changes: Changes) -> Surprise:
                 action_repeat=world_model.action_repeat,
             )
         ]
-        surprises = energies(world_model, moments)
-        verdicts = judge_tricks(task.spec, moments, surprises)
+        foresight = foresee(world_model, moments)
+        surprises = surprises_of(moments, foresight)
+        verdicts = judge_tricks(task.spec, moments, surprises, foresight.energies.numpy())
         results = make_surprise_results(
             {
                 **_description(config),
