@@ -180,7 +180,8 @@ def test_a_model_is_not_surprised_by_what_it_foresaw():
     torch.testing.assert_close(foresight.foreseen, embeddings.diff(dim=1)[:, 0].double().square())
     assert (surprises_of([moment(seed) for seed in range(5)], foresight) == 0).all()
     embeddings[:, 1] += 0.1
-    torch.testing.assert_close(compare(model, embeddings, actions).energies, torch.full((5,), 0.01, dtype=torch.float64))
+    energies = compare(model, embeddings, actions).energies
+    torch.testing.assert_close(energies, torch.full_like(energies, 0.01))
 
 
 def test_an_error_is_strange_where_rest_was_foreseen_and_usual_where_a_push_was():
