@@ -16,8 +16,8 @@ class Alteration:
     """What is otherwise than in the world as it is made.
 
     Attributes:
-        camera_shift: How far every camera is moved to its right, m.
-        camera_turn: How far every camera is turned about the vertical, degrees.
+        camera_shift: How far every camera that stands still is moved to its right, m.
+        camera_turn: How far every camera that stands still is turned about the vertical, degrees.
         light: Factor on all light.
         tint: By how much what stands still is redder and less blue, as a share of full colour.
         mass: Factor on the mass of everything that lies loose.
@@ -44,7 +44,7 @@ class Alteration:
 
     def apply(self, model: Any) -> None:
         """Changes a MuJoCo model; renderers that were made of it before do not know."""
-        for index in range(model.ncam):
+        for index in np.flatnonzero(model.cam_bodyid == 0):
             frame = _rotation(model.cam_quat[index])
             model.cam_pos[index] += self.camera_shift * frame[:, 0]
             mujoco.mju_mulQuat(model.cam_quat[index], _about_vertical(self.camera_turn), model.cam_quat[index].copy())

@@ -166,6 +166,8 @@ def roc_area(scores: Sequence[float], reference: Sequence[float]) -> Rate:
     from scipy.optimize import brentq
 
     ours, theirs = np.asarray(scores, float), np.asarray(reference, float)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        raise ValueError("scores must be finite numbers, and some are not")
     difference = ours[:, None] - theirs
     area = float((difference > 0).mean() + (difference == 0).mean() / 2)
     size = (len(ours) + len(theirs)) / 2 - 1

@@ -327,13 +327,15 @@ def surprises_of(moments: Sequence[Moment], foresight: Foresight) -> NDArray[np.
 def changes(spec: TaskSpec, moments: Sequence[Moment]) -> NDArray[np.float64]:
     """Returns how much of what is seen changes in each moment, `[num_moments]`: the surprise of who foresees nothing.
 
-    The root mean square over all pixels; without a camera, over all numbers, each as a share of how much it varies.
+    The root mean square over all pixels; without a camera, over all numbers, each as a share of how much it varies in
+    possible moments.
     """
     names = _cameras(spec) or list(spec.perceived)
+    natural = [it for it in moments if it.what == POSSIBLE]
     scales = {
         name: np.float64(255)
         if spec.sensors[name].is_image
-        else np.maximum(np.std([it.after[name] for it in moments], axis=0), 1e-9)
+        else np.maximum(np.std([it.after[name] for it in natural], axis=0), 1e-9)
         for name in names
     }
 
@@ -347,11 +349,11 @@ def changes(spec: TaskSpec, moments: Sequence[Moment]) -> NDArray[np.float64]:
 def matched(impossible: NDArray[np.float64], possible: NDArray[np.float64]) -> NDArray[np.int64]:
     """Pairs each impossible step with a possible one of its own in which as much changes.
 
-    Of all ways to pair them, one in which the changes differ least in sum (Kuhn 1955); pairs that differ by more than
-    `MOST_MISMATCH` are left out.
+    Of all ways to pair them, one in which the changes differ least in sum (Kuhn 1955), very different ones counting as
+    different; pairs that differ by more than `MOST_MISMATCH` are left out.
 
     Args:
-        impossible: `[num_impossible]`, how much changes, above 0.
+        impossible: `[num_impossible]`, how much changes.
         possible: `[num_possible]`, the same.
 
     Returns:
@@ -359,7 +361,8 @@ def matched(impossible: NDArray[np.float64], possible: NDArray[np.float64]) -> N
     """
     from scipy.optimize import linear_sum_assignment
 
-    mismatch = np.abs(np.log(impossible)[:, None] - np.log(possible))
+    ours, theirs = (np.log(np.maximum(it, np.finfo(np.float64).tiny)) for it in (impossible, possible))
+    mismatch = np.abs(ours[:, None] - theirs)
     pairs = np.stack(linear_sum_assignment(np.minimum(mismatch, 10 * MOST_MISMATCH)), axis=1)
     near: NDArray[np.int64] = pairs[mismatch[tuple(pairs.T)] <= np.log1p(MOST_MISMATCH)]
     return near
@@ -397,8 +400,13 @@ def judge_tricks(
     """Returns a verdict on each trick that was staged, or None where too few pairs match.
 
     Raises:
-        SurpriseError: There are too few possible pushes.
+        SurpriseError: There are too few possible pushes, or a surprise is no number.
     """
+    if not np.isfinite(surprises).all():
+        raise SurpriseError(
+            f"surprise must be a number, and in {int((~np.isfinite(surprises)).sum())} of {len(moments)} steps it is "
+            "none: the world model foresees what is no number"
+        )
     change = changes(spec, moments)
     pushes = np.array([index for index, it in enumerate(moments) if it.what == POSSIBLE and it.moved >= PUSHED])
     if len(pushes) < LEAST_PAIRS:
@@ -474,15 +482,17 @@ def format_surprise(results: Mapping[str, Any]) -> str:
     """Returns the table of the tricks."""
     head = ["surprise: AUC", "energy alone: AUC", "mere change: AUC"]
     lines = [
-        f"{'impossible':<15s} pairs  {'  '.join(f'{it:<19s}' for it in head)}  higher of a pair  p (Wilcoxon)  effect"
+        f"{'impossible':<15s}  pairs/of  {'  '.join(f'{it:<19s}' for it in head)}  "
+        "higher of a pair  p (Wilcoxon)  effect"
     ]
     for name, it in results["tricks"].items():
         if it is None:
-            lines.append(f"{name:<15s} too few possible pushes in which as much changes")
+            lines.append(f"{name:<15s} fewer than {LEAST_PAIRS} have a possible push in which as much changes")
             continue
         areas = (f"{it[key]['rate']:.3f} ({it[key]['low']:.3f}-{it[key]['high']:.3f})" for key in _AREAS)
         lines.append(
-            f"{name:<15s} {it['num_pairs']:5d}  {'  '.join(f'{area:<19s}' for area in areas)}  "
+            f"{name:<15s}  {it['num_pairs']:>4d}/{it['num_staged']:<3d}  "
+            f"{'  '.join(f'{area:<19s}' for area in areas)}  "
             f"{100 * it['paired']['rate']:14.1f} %  {it['p_value']:12.1e}  {it['effect']:6.2f}"
         )
     return "\n".join(lines)

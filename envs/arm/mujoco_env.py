@@ -265,7 +265,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         if unknown := set(options) - {"goal", "state"}:
             raise ValueError(f"reset knows the options goal and state, got {sorted(unknown)}")
         given = options.get("goal")
-        self.desired_goal = self._sample_goal() if given is None else self._checked_goal(given)
+        self.desired_goal = self._sample_goal() if given is None else self.checked_goal(given)
         redrawn = 0
         if "state" in options:
             self.set_state(options["state"])
@@ -450,13 +450,6 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         low, high = self._goal_space.low, self._goal_space.high
         return self.np_random.uniform(low, high).astype(np.float32).clip(low, high)
 
-    def _checked_goal(self, goal: Any) -> NDArray[np.float32]:
-        checked = np.array(goal, np.float32)
-        if not self._goal_space.contains(checked):
-            low, high = self._goal_space.low, self._goal_space.high
-            raise ValueError(f"a goal of {self.env_id} lies between {low} and {high}, got {goal}")
-        return checked
-
     def _observe(self) -> NDArray[np.float32]:
         observation = np.empty(self._size, np.float32)
         observation[:3] = self._tip
@@ -483,6 +476,18 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         rest = np.array(self.goal_parts[sensor].box.low[part.shape[-1] :], np.float32)
         return np.concatenate([part, np.broadcast_to(rest, (*part.shape[:-1], len(rest)))], axis=-1)
 
+    def checked_goal(self, goal: Any) -> NDArray[np.float32]:
+        """Returns a flat goal as it is.
+
+        Raises:
+            ValueError: No goal of the task lies there.
+        """
+        checked = np.array(goal, np.float32)
+        if not self._goal_space.contains(checked):
+            low, high = self._goal_space.low, self._goal_space.high
+            raise ValueError(f"a goal of {self.env_id} lies between {low} and {high}, got {goal}")
+        return checked
+
     def goal_from(self, places: Mapping[str, NDArray[Any]], turns: Mapping[str, float]) -> NDArray[np.float32]:  # noqa: ARG002
         """Returns the flat goal with its places where people put them, as near as goals may lie.
 
@@ -497,7 +502,7 @@ class MujocoEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         for name, place in places.items():
             box = self.goal_parts[name].box
             wish[name] = np.clip(place, box.low, box.high).astype(np.float32)
-        return self._checked_goal(self.flat_goal(wish).clip(self._goal_space.low, self._goal_space.high))
+        return self.checked_goal(self.flat_goal(wish).clip(self._goal_space.low, self._goal_space.high))
 
     def goal_turns(self) -> dict[str, float]:
         """Returns how the places that the goal asks for are turned about the vertical, where it says so, rad."""

@@ -72,8 +72,9 @@ class PushOrientedEnv(PushEnv):
         goal[2:] = math.cos(yaw), math.sin(yaw)
         return goal
 
-    def _checked_goal(self, goal: Any) -> NDArray[np.float32]:
-        checked = super()._checked_goal(goal)
+    def checked_goal(self, goal: Any) -> NDArray[np.float32]:
+        """Returns a flat goal as it is, if its direction is one."""
+        checked = super().checked_goal(goal)
         if abs(math.hypot(*checked[2:].tolist()) - 1) > UNIT_TOLERANCE:
             raise ValueError(
                 f"a goal of {self.env_id} ends with the cosine and the sine of the block's yaw, got {checked[2:]}"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.alteration import Alteration
 from envs.arm.mujoco_env import ASSETS, MAX_DISPLACEMENT, Expert, FlatSensor, Readings
 from envs.arm.push import PushEnv, PushExpert
 from envs.vision import Vision
@@ -41,6 +42,12 @@ class PushSlipperyEnv(PushEnv):
         self._drag = self.model.dof_damping[self._sliding].copy()
         self._friction = self.model.pair_friction.copy()
         self.set_friction_factor(1.0)
+
+    def alter(self, alteration: Alteration) -> None:
+        """Makes the world otherwise than the model's file says; the block's own factor comes on top."""
+        super().alter(alteration)
+        self._friction[:, :2] *= alteration.friction
+        self.set_friction_factor(self.friction_factor)
 
     def expert(self) -> Expert:
         """Returns a controller that goes behind the block and pushes it to the goal."""

@@ -111,8 +111,9 @@ class PushTwoEnv(PushEnv):
         places[other : other + 1] = NOT_ASKED
         return places.ravel()
 
-    def _checked_goal(self, goal: Any) -> NDArray[np.float32]:
-        checked = super()._checked_goal(goal)
+    def checked_goal(self, goal: Any) -> NDArray[np.float32]:
+        """Returns a flat goal as it is, if it asks for a block and leaves room."""
+        checked = super().checked_goal(goal)
         places = _places(checked)
         asked = _asked(places)
         low, high = (np.array(corner[:2], np.float32) for corner in (BLOCK_AREA.low, BLOCK_AREA.high))

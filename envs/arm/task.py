@@ -86,7 +86,8 @@ class ArmTask:
         """Makes the world otherwise than it was learned in, for all episodes to come."""
         if alteration == self._altered:
             return
-        assert self._altered is None, "a world is altered once"
+        if self._altered is not None:
+            raise ValueError(f"a world is altered once, to {self._altered}, got {alteration}")
         self.env.alter(alteration)
         self._altered = alteration
 
@@ -104,6 +105,8 @@ class ArmTask:
 
     def restore(self, state: NDArray[np.float64]) -> None:
         """Puts the arm where `save` found it; the goal stays."""
+        if self._original is not None and self._original._altered is not None:
+            self.alter(self._original._altered)
         self.env.set_state(state)
 
     def advance(self, action: NDArray[Any], /) -> None:
@@ -118,21 +121,18 @@ class ArmTask:
 
     def put(self, state: NDArray[np.float64], later: Readings) -> Frame | None:
         """Starts an episode from a saved state, with the goal that is reached where all is as it was read later."""
-        goal = self.env.flat_goal(later).astype(np.float32)
         try:
-            observed, info = self.env.reset(options={"goal": goal, "state": state})
-        except ValueError:  # no goal lies there
+            goal = self.env.checked_goal(self.env.flat_goal(later))
+        except ValueError:
             return None
+        observed, info = self.env.reset(options={"goal": goal, "state": state})
         wish = self.env.goal_observation(goal)
         self._goal = {name: wish.get(name, later[name]) for name in self.spec.asked}
         return self._frame(observed, info)
 
     def another(self) -> "ArmTask":
         """Returns a second world of the same task, whose frames are drawn as they are here, episode by episode."""
-        world = type(self)(self.env.another(), original=self)
-        if self._altered is not None:
-            world.alter(self._altered)
-        return world
+        return type(self)(self.env.another(), original=self)
 
     def picture(self) -> NDArray[np.uint8]:
         """Returns what people are shown, the goal marked in it."""

@@ -85,9 +85,26 @@ def test_noise_is_on_what_is_read_and_not_on_goals_and_follows_from_the_seed(nat
 
 def test_an_oracle_plans_in_the_altered_world():
     task = make()
-    staged(task, mass=2.0)
-    block = task.env.model.body("block").id
-    assert task.another().env.model.body_mass[block] == task.env.model.body_mass[block]
+    simulator = task.another()  # an oracle is made before a scenario is staged
+    natural = simulator.env.model.body_mass.copy()
+    staged(task, mass=2.0).reset(3)
+    simulator.restore(task.save())
+    np.testing.assert_array_equal(simulator.env.model.body_mass, task.env.model.body_mass)
+    assert not np.array_equal(simulator.env.model.body_mass, natural)
+
+
+@pytest.mark.parametrize("name", ["Push", "PushOriented", "PushSlippery", "PushTwo"])
+def test_an_alteration_outlasts_a_reset(name):
+    task = make_task(env_id=f"jepa-mpc/{name}-v0", vision=None, film_size=None)
+    task.reset(5)
+    before = task.env.model.pair_friction.copy()
+    altered = staged(task, friction=0.5, tint=0.3)
+    altered.reset(5)
+    altered.reset(5)
+    np.testing.assert_allclose(task.env.model.pair_friction[:, :2], before[:, :2] / 2)
+    assert task.env.model.geom("table").rgba[0] > 0.9
+    with pytest.raises(ValueError, match="a world is altered once"):
+        staged(task, friction=2.0)
 
 
 @pytest.mark.parametrize(
@@ -107,4 +124,8 @@ def test_what_cannot_be_is_refused(natural, changes, message):
 
 def test_a_task_that_cannot_be_altered_is_told():
     with pytest.raises(ScenarioError, match="needs a task whose world can be altered"):
-        staged(StagedTask(make()))
+        staged(StagedTask(PendulumLike()))
+
+
+class PendulumLike:
+    spec = make().spec

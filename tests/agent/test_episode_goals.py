@@ -97,6 +97,15 @@ def test_other_scenarios_take_place_within(explore):
     assert not record.solved_at_start and record.num_steps == scenario.num_steps
 
 
+@pytest.mark.parametrize("name", ["shove", "altered", "tour", "hidden_sensor"])
+def test_any_other_scenario_takes_place_within(explore, name):
+    task = make_task(env_id="jepa-mpc/Push-v0", vision=None, film_size=None)
+    within = build(OmegaConf.load(files("configs").joinpath("scenario", f"{name}.yaml")))
+    scenario = goals_of(task, offset=50, explore=explore, within=within)
+    record = evaluate_episode(task, Zero(task.spec), seed=2, num_steps=scenario.num_steps, scenario=scenario).record
+    assert record.num_steps == scenario.num_steps
+
+
 def test_goals_that_exploration_never_comes_to_are_told():
     task = make_task(env_id="jepa-mpc/Push-v0", vision=None, film_size=None)
     with pytest.raises(ScenarioError, match="in 200 episodes the exploration of the run came to none"):

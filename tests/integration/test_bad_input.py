@@ -55,6 +55,32 @@ def complaint(capsys, arguments):
         (["run", "planer.num_samples=1"], "did you mean 'planner.num_samples'"),
         (["run", "env=ant"], "there is no env 'ant'"),
         (["run", "--verbose"], "there is no option '--verbose'"),
+        (
+            [
+                "run",
+                "env=push",
+                "observation=pixels",
+                "renderer=raycast",
+                "dynamics_training.num_steps=0",
+                "output=out",
+            ],
+            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0",
+        ),
+        (
+            [
+                "run",
+                "env=push",
+                "observation=pixels",
+                "renderer=raycast",
+                "training.persistence_weight=0",
+                "output=out",
+            ],
+            "world_model.goal_dim must be null where training.persistence_weight is 0, got 3",
+        ),
+        (
+            ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.goal_dim=17", "output=out"],
+            "world_model.goal_dim must be at most training.persistent_dim=16, got 17",
+        ),
         (["run", "seed=1000"], "seed must be a whole number in 0..999, got 1000"),
         (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),
         (["run", "training.learning_rate=-1", "output=out"], "learning_rate"),
@@ -187,6 +213,9 @@ def test_a_gpu_that_is_not_there_stops_a_training_and_no_evaluation(capsys, smok
     ("overrides", "message"),
     [
         (["num_episodes=1001"], "evaluate.num_episodes must be a whole number in 1..1000, got 1001"),
+        (["goals=pictures"], "evaluate.goals must be one of task, episodes, got pictures"),
+        (["goals=episodes", "offset=1001"], "evaluate.offset must be a whole number in 1..1000, got 1001"),
+        (["scenario=altered", "scenario.mass=0"], "mass must be"),
         (["split=training"], "evaluate.split must be one of evaluation, validation, got training"),
         (["planner.num_elites=1000"], "num_elites must be in"),
         (["configurator.horizon=0"], "horizon must be at least 1, got 0"),

@@ -445,6 +445,33 @@ def test_a_goal_that_is_the_present_picture_is_no_distance_away(seeing):
     assert ((other.embedding - goal.embedding)[:, :5].abs() > 0).any(dim=1).all()
 
 
+@pytest.mark.parametrize("goal_dim", [1, 5])
+def test_a_goal_asks_for_the_first_numbers_of_a_picture_and_for_all_of_what_is_no_picture(build_model, goal_dim):
+    encoder = partial(KeypointEncoder, channels=4, num_keypoints=3, temperature=0.1, hidden_dim=8)
+    seeing = with_random_weights(
+        build_model(
+            sensors={"camera": (8, 8, 3), "other": (8, 8, 3)},
+            embed_dims={"camera": 5, "other": 6},
+            encoder=encoder,
+            goal_dim=goal_dim,
+        )
+    )
+    shown = pictures(3)
+    asked = {"camera": torch.tensor([True, True, False])}
+    goal = seeing.encode_goal(Goal(observation={"camera": shown}, asked=asked))
+    expected = (torch.arange(11) < goal_dim) & asked["camera"][:, None]
+    assert torch.equal(goal.mask, expected) and (goal.embedding[~expected] == 0).all()
+    whole = seeing.encode({"camera": shown[:, None], "other": shown[:, None]})[:, 0]
+    torch.testing.assert_close(goal.embedding[expected], whole[expected])
+    assert seeing.goal_parts == {"camera": slice(0, goal_dim), "other": slice(5, 5 + goal_dim)}
+
+
+def test_no_goal_asks_for_more_numbers_than_a_picture_has(build_model):
+    encoder = partial(KeypointEncoder, channels=4, num_keypoints=3, temperature=0.1, hidden_dim=8)
+    with pytest.raises(ValueError, match="goal_dim must be at least 1 and at most the 5 numbers of 'camera', got 6"):
+        build_model(sensors={"camera": (8, 8, 3)}, embed_dims={"camera": 5}, encoder=encoder, goal_dim=6)
+
+
 def test_a_picture_of_another_size_is_refused(seeing):
     with pytest.raises(ValueError, match=r"'camera' must have shape \[batch, time, 8, 8, 3\], got \[1, 1, 8, 9, 3\]"):
         seeing.encode({"camera": torch.zeros(1, 1, 8, 9, 3), "position": torch.zeros(1, 1, 2)})

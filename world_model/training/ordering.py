@@ -9,11 +9,14 @@ NUM_WINDOWS = 4096
 NUM_STEPS = 2
 """Model steps between the two frames of each."""
 
-_RIDGE = 1e-6
+LEAST_VARIANCE = 1e-4
+"""As a share of the largest variance of a direction: one that varies less says nothing."""
 
 
 def order_of_persistence(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the linear map to uncorrelated numbers of variance 1, those first that change least where nothing moves.
+
+    Directions in which hardly anything varies at all come last, as they are.
 
     It solves the generalised eigenproblem of slow feature analysis (Wiskott & Sejnowski 2002), with changes that are
     large, those by which something was moved, hardly counting (Cauchy's weights; Holland & Welsch 1977).
@@ -28,11 +31,12 @@ def order_of_persistence(before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]
     frames = torch.cat([before, after]).double()
     mean = frames.mean(dim=0)
     variances, directions = torch.linalg.eigh((frames - mean).T @ (frames - mean) / len(frames))
-    whitening = directions / (variances + _RIDGE).sqrt()
+    says_nothing = variances <= LEAST_VARIANCE * variances.max()
+    whitening = directions[:, ~says_nothing] / variances[~says_nothing].sqrt()
     changes = (after - before).double() @ whitening
     squares = changes.square().sum(dim=1)
     trust = 1 / (1 + squares / squares.median().clamp_min(torch.finfo(squares.dtype).tiny))
     _, order = torch.linalg.eigh((changes * trust[:, None]).T @ changes / trust.sum())
-    recombined = whitening @ order
+    recombined = torch.cat([whitening @ order, directions[:, says_nothing]], dim=1)
     largest = recombined.gather(0, recombined.abs().argmax(dim=0, keepdim=True))
     return recombined * largest.sign(), mean

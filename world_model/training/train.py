@@ -76,11 +76,6 @@ def train_world_model(
             is_last_stage=not goes_on,
             seed=seed,
         )
-    if settings.persistence_weight > 0 and not goes_on:
-        raise ValueError(
-            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0: what persists is "
-            "put in order before the dynamics go on alone"
-        )
     if goes_on:
         task.check_alone(dynamics_settings)
     folder = output / ENCODERS_FOLDER if goes_on else output

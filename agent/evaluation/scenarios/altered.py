@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.evaluation.scenarios.types import ScenarioError, StagedTask, scenario_generator
+from agent.evaluation.scenarios.types import ScenarioError, StagedTask, scenario_generator, unstaged
 from envs.alteration import Alteration
 from envs.spec import TaskSpec
 from envs.types import Alterable, Frame, Policy, Readings, Task
@@ -59,11 +59,12 @@ class Altered:
 
     def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
         """Returns the altered task, and the policy as it is."""
-        if not isinstance(task, Alterable):
+        alterable = unstaged(task)
+        if not isinstance(alterable, Alterable):
             raise ScenarioError(
                 f"scenario=altered needs a task whose world can be altered, and {task.spec.task_id} is none"
             )
-        task.alter(self._alteration)
+        alterable.alter(self._alteration)
         noises = {name: it for name, it in self._noises.items() if it > 0}
         return (_NoisyTask(task, noises, scenario_generator(seed)) if noises else task), policy
 

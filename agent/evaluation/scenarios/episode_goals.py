@@ -6,9 +6,10 @@ ahead (LeWM 2026; DINO-WM, Zhou et al. 2025). How far that is to push, chance de
 
 from typing import Any
 
+import numpy as np
 from numpy.random import Generator
 
-from agent.evaluation.scenarios.types import ScenarioError, ScenarioMaker, StagedTask, scenario_generator
+from agent.evaluation.scenarios.types import ScenarioError, ScenarioMaker, StagedTask
 from envs.episodes.collection import PolicyFactory
 from envs.episodes.rollout import policy_seed
 from envs.spec import TaskSpec
@@ -63,7 +64,7 @@ class _EpisodeGoalTask(StagedTask):
 
     def reset(self, seed: int) -> Frame:
         """Starts the first explored episode whose goal may be one and is not reached at the start."""
-        generator, num_redrawn = scenario_generator(seed), 0
+        generator, num_redrawn = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,))), 0
         for _ in range(MAX_DRAWS):
             state, later = self._explored(generator)
             frame = self._place.put(state, later)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.evaluation.scenarios.types import ScenarioError, StagedTask, first_step, scenario_generator
+from agent.evaluation.scenarios.types import ScenarioError, StagedTask, first_step, scenario_generator, unstaged
 from envs.spec import TaskSpec
 from envs.types import Disturbable, Frame, Policy, Task
 from jepa_mpc.ranges import check_number
@@ -39,13 +39,14 @@ class Shove:
 
     def stage(self, task: Task, policy: Policy, *, seed: int) -> tuple[Task, Policy]:
         """Returns a task in which it happens, and the policy as it is."""
-        if not isinstance(task, Disturbable):
+        disturbable = unstaged(task)
+        if not isinstance(disturbable, Disturbable):
             raise ScenarioError(
                 f"a shove needs something that can be displaced, and {task.spec.task_id} has nothing: choose another "
                 "scenario, as scenario=undisturbed"
             )
         start, generator = first_step(self._start, task.spec), scenario_generator(seed)
-        return _ShovedTask(task, task, start=start, distance=self._distance, generator=generator), policy
+        return _ShovedTask(task, disturbable, start=start, distance=self._distance, generator=generator), policy
 
 
 class _ShovedTask(StagedTask):

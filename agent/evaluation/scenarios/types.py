@@ -83,6 +83,13 @@ class StagedTask:
         self._task.close()
 
 
+def unstaged(task: Task) -> Task:
+    """Returns the task beneath all that is staged: what it can do, it can do whatever else happens."""
+    while isinstance(task, StagedTask):
+        task = task._task
+    return task
+
+
 def scenario_generator(seed: int) -> Generator:
     """Returns what a scenario draws from in the episode of that seed: neither the task's nor the policy's."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))

@@ -38,10 +38,11 @@ from agent.host import own_settings, settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config
 from agent.run.config.saved import save_config
-from agent.run.stages.evaluate import package_versions
+from agent.run.stages.evaluate import fingerprint, package_versions
 from agent.run.stages.finished_run import compose_on_run, findings_folder, load_modules_for
 from agent.run.stages.loading import checkpoint_path
 from agent.run.stages.lock import locked
+from agent.run.stages.looks import count_looks
 from agent.run.stages.vision import make_vision, task_factory
 from envs.rendering import NothingRenders
 from envs.types import HasCameras
@@ -85,7 +86,7 @@ def measure_surprise(changes: Changes) -> Surprise:
     config, run_folder = compose_on_run(changes, command=SECTION, section=SECTION)
     values = config.values.surprise
     output = findings_folder(config, run_folder, default=SECTION)
-    seeds = Entries(values.split, 0, values.num_episodes).seeds
+    entries = Entries(values.split, 0, values.num_episodes)
     vision = make_vision(config)
     with (
         settings_kept(),
@@ -101,7 +102,7 @@ def measure_surprise(changes: Changes) -> Surprise:
         policy = build(config.values.exploration)(task.spec)
         moments = [
             moment
-            for seed in tqdm(seeds, desc=SECTION, unit="episode")
+            for seed in tqdm(entries.seeds, desc=SECTION, unit="episode")
             for moment in staged_moments(
                 task,
                 policy,
@@ -112,12 +113,15 @@ def measure_surprise(changes: Changes) -> Surprise:
         ]
         foresight = foresee(world_model, moments)
         surprises = surprises_of(moments, foresight)
+        checkpoint_sha256 = file_sha256(checkpoint_path(run_folder))
+        looks = count_looks(run_folder, entries, fingerprint=fingerprint(config, checkpoint_sha256))
         verdicts = judge_tricks(task.spec, moments, surprises, foresight.energies.numpy())
         results = make_surprise_results(
             {
                 **_description(config),
                 "renderer": None if vision is None else list(vision.backends),
-                "checkpoint": {"sha256": file_sha256(checkpoint_path(run_folder))},
+                "evaluation_looks": looks,
+                "checkpoint": {"sha256": checkpoint_sha256},
                 "versions": package_versions(),
             },
             moments,

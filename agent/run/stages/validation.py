@@ -41,6 +41,8 @@ def validate(config: Config, spec: TaskSpec) -> None:
             f"picture, got {max_shift}"
         )
     build(values.dynamics_training)
+    if any(spec.sensors[name].is_image for name in spec.perceived):
+        _validate_persistence(config)
     build(values.learning)
     build(values.online)
     build(values.pictures)
@@ -64,6 +66,31 @@ def validate(config: Config, spec: TaskSpec) -> None:
     _validate_latency(config, spec)
     if values.evaluate.oracle or values.evaluate.diagnose:
         _look_ahead_once(config, modules)
+
+
+def _validate_persistence(config: Config) -> None:
+    """Checks that what persists of a camera's pictures is put in order, and goals ask for nothing else.
+
+    Raises:
+        ConfigError: It is not, or they do.
+    """
+    values = config.values
+    persists, goal_dim = values.training.persistence_weight > 0, values.world_model.goal_dim
+    if persists and values.dynamics_training.num_steps == 0:
+        raise ConfigError(
+            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0: what persists is "
+            "put in order before the dynamics go on alone"
+        )
+    if goal_dim is not None and not persists:
+        raise ConfigError(
+            f"world_model.goal_dim must be null where training.persistence_weight is 0, got {goal_dim}: the numbers of "
+            "a camera's block are in no order then"
+        )
+    if goal_dim is not None and goal_dim > values.training.persistent_dim:
+        raise ConfigError(
+            f"world_model.goal_dim must be at most training.persistent_dim={values.training.persistent_dim}, got "
+            f"{goal_dim}: the other numbers are in no order"
+        )
 
 
 def validate_collection(config: Config, spec: TaskSpec) -> None:

@@ -31,7 +31,7 @@ from agent.run.config.refusals import refusals
 from agent.run.stages.finished_run import compose_on_run, load_modules_for, with_planner
 from agent.run.stages.loading import build_actor
 from agent.run.stages.pictures import load_interpreter
-from agent.run.stages.scenario import scenario_maker
+from agent.run.stages.scenario import EPISODES, scenario_maker
 from agent.run.stages.vision import configured_task, make_vision, task_factory
 from envs.episodes.episode import Episode
 from envs.types import Task, Viewable
@@ -111,6 +111,11 @@ def _open_window(config: Config, run_folder: Path) -> None:
         raise ConfigError(
             f"in a window people are what happens, got scenario={config.choices['scenario']}: choose "
             "scenario=undisturbed, or watch it by record=FILE"
+        )
+    if config.values.evaluate.goals == EPISODES:
+        raise ConfigError(
+            "in a window goals are the task's own, or people's, got goals=episodes: choose evaluate.goals=task, or "
+            "watch it by record=FILE"
         )
     if config.values.actor.latency:
         raise ConfigError(
