@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,6 @@ from agent.evaluation.surprise import (
     strangest,
     surprises_of,
 )
-from agent.evaluation.surprise_plot import Step, write_strip, write_surprise_plot
 from agent.host import own_settings, settings_kept
 from agent.run.config.building import build
 from agent.run.config.composing import Changes, Config
@@ -47,6 +46,9 @@ from agent.run.stages.vision import make_vision, task_factory
 from envs.rendering import NothingRenders
 from envs.types import HasCameras
 from world_model.training.checkpoint import file_sha256
+
+if TYPE_CHECKING:
+    from agent.evaluation.surprise_plot import Step
 
 SECTION = "surprise"
 PLOT_FILE = "surprise.png"
@@ -129,6 +131,8 @@ def measure_surprise(changes: Changes) -> Surprise:
             verdicts,
         )
         print(format_surprise(results))
+        from agent.evaluation.surprise_plot import write_strip, write_surprise_plot  # drawing takes a second to load
+
         with locked(output):
             save_config(config, output)
             print(f"results: {write_results(results, output, file=RESULTS_FILE)}")
@@ -154,8 +158,10 @@ def _description(config: Config) -> dict[str, Any]:
     }
 
 
-def _steps(task: Stage, moments: Sequence[Moment], surprises: NDArray[np.float64]) -> list[Step]:
+def _steps(task: Stage, moments: Sequence[Moment], surprises: NDArray[np.float64]) -> "list[Step]":
     """Draws the steps that surprise most."""
+    from agent.evaluation.surprise_plot import Step
+
     assert isinstance(task, HasCameras)
     steps = []
     for index in strangest(moments, surprises, num_possible=_NUM_POSSIBLE):
