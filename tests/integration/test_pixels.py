@@ -223,3 +223,10 @@ def test_a_sound_dataset_of_pictures_passes_its_check_and_a_changed_frame_is_fou
     path.write_bytes(content)
     assert main(["check-data", str(folder)]) == 1
     assert "fixed_camera.npy was changed" in capsys.readouterr().out
+
+
+def test_an_oracle_acts_by_pictures_too(smoke_pixels_run, tmp_path):
+    command = ["evaluate", f"run={smoke_pixels_run}", "oracle=1", "num_episodes=1", "videos=0", "num_workers=1"]
+    spare = ["configurator.num_evaluations=4", "configurator.horizon=1"]
+    assert main([*command, *spare, f"output={tmp_path}/out"]) == 0
+    assert "oracle" in json.loads((tmp_path / "out" / "results.json").read_text())["agents"]

@@ -123,7 +123,7 @@ def _stage_once(config: Config, spec: TaskSpec) -> None:
 
 def _look_ahead_once(config: Config, modules: Modules) -> None:
     """Lets the oracle decide once: not every planner can plan in a simulator."""
-    world_model = modules.world_model
+    world_model = modules.world_model.eval()  # a single picture has no statistics of a batch
     with closing(configured_task(config)) as task:
         assert isinstance(task, HasState), "or the stage would not have been set"
         oracle = OracleModel(world_model=world_model, task=task, action_repeat=world_model.action_repeat)
