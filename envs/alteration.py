@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from envs.rotations import rotation_matrix, upright
 from envs.simulator import mujoco
 from jepa_mpc.ranges import check_number
 
@@ -45,9 +45,11 @@ class Alteration:
     def apply(self, model: Any) -> None:
         """Changes a MuJoCo model; renderers that were made of it before do not know."""
         for index in np.flatnonzero(model.cam_bodyid == 0):
-            frame = _rotation(model.cam_quat[index])
+            frame = rotation_matrix(model.cam_quat[index])
             model.cam_pos[index] += self.camera_shift * frame[:, 0]
-            mujoco.mju_mulQuat(model.cam_quat[index], _about_vertical(self.camera_turn), model.cam_quat[index].copy())
+            mujoco.mju_mulQuat(
+                model.cam_quat[index], np.array(upright(math.radians(self.camera_turn))), model.cam_quat[index].copy()
+            )
         headlight = model.vis.headlight
         for lights in (headlight.ambient, headlight.diffuse, model.light_ambient, model.light_diffuse):
             lights *= self.light
@@ -62,14 +64,3 @@ class Alteration:
 
 
 _FREE = int(mujoco.mjtJoint.mjJNT_FREE)
-
-
-def _about_vertical(degrees: float) -> NDArray[np.float64]:
-    half = math.radians(degrees) / 2
-    return np.array([math.cos(half), 0.0, 0.0, math.sin(half)])
-
-
-def _rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.empty(9)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from envs.alteration import Alteration
 from envs.arm.kinematics import NUM_JOINTS
 from envs.arm.mujoco_env import ARM_SENSORS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, MujocoEnv
+from envs.rotations import rotation_matrix, upright
 from envs.simulator import mujoco
 from envs.spec import Box
 from envs.vision import Vision
@@ -167,7 +168,7 @@ class PushEnv(MujocoEnv):
         So a user might have taken the picture. How the block is turned and the arm stands, nobody asks for; it follows
         from the goal alone, whatever the episode.
         """
-        generator = np.random.default_rng(np.frombuffer(desired_goal.tobytes(), np.uint32))
+        generator = goal_generator(desired_goal)
         self._block_pose[:2] = desired_goal[:2]
         self._block_pose[3:] = upright(self._goal_yaw(desired_goal, generator))
         self._stand_aside(generator, self._block_pose[None])
@@ -188,7 +189,7 @@ class PushEnv(MujocoEnv):
     def _hides(self, pose: NDArray[np.float64]) -> bool:
         """Returns whether the arm hides a corner of a block, or its middle, from the fixed camera."""
         camera = self.model.camera("fixed").pos  # it is fixed to the world
-        corners = pose[:3] + BLOCK_HALF_SIZE * _CORNERS @ _rotation(pose[3:]).T
+        corners = pose[:3] + BLOCK_HALF_SIZE * _CORNERS @ rotation_matrix(pose[3:]).T
         return any(self._meets_arm(camera, corner - camera) for corner in (*corners, pose[:3]))
 
     def _meets_arm(self, start: NDArray[np.float64], way: NDArray[np.float64]) -> bool:
@@ -205,15 +206,9 @@ class PushEnv(MujocoEnv):
         read_block(observation[17:32], self._block_pose, self._block_velocity, self._block_rotation)
 
 
-def upright(yaw: float) -> tuple[float, float, float, float]:
-    """Returns the quaternion of a turn about the vertical, rad."""
-    return math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
-
-
-def _rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.empty(9)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)
+def goal_generator(desired_goal: NDArray[np.float32]) -> Generator:
+    """Returns what the picture of a goal draws from: it follows from the goal alone."""
+    return np.random.default_rng(np.frombuffer(desired_goal.tobytes(), np.uint32))
 
 
 def read_block(

@@ -11,9 +11,18 @@ from numpy.typing import NDArray
 
 from envs.arm.kinematics import NUM_JOINTS
 from envs.arm.mujoco_env import ASSETS, MAX_DISPLACEMENT, Expert, FlatSensor, GoalPart, Readings
-from envs.arm.push import BLOCK_AREA, MIN_START_DISTANCE, TIP_CLEARANCE, WORKSPACE, PushEnv, read_block, upright
+from envs.arm.push import (
+    BLOCK_AREA,
+    MIN_START_DISTANCE,
+    TIP_CLEARANCE,
+    WORKSPACE,
+    PushEnv,
+    goal_generator,
+    read_block,
+)
 from envs.arm.two_expert import TwoExpert
 from envs.rendering import Marker
+from envs.rotations import upright
 from envs.simulator import mujoco
 from envs.spec import Box
 from envs.vision import Vision
@@ -140,7 +149,7 @@ class PushTwoEnv(PushEnv):
                 break
         for pose, block in zip((self._block_pose, self._second_pose), blocks, strict=True):
             yaw = self.np_random.uniform(-math.pi, math.pi)
-            pose[:] = *block, math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+            pose[:] = *block, *upright(yaw)
         self.control.place(tip)
 
     def _place_goal(self, desired_goal: NDArray[np.float32]) -> None:
@@ -157,7 +166,7 @@ class PushTwoEnv(PushEnv):
         if not asked.all() and math.dist(*poses[:, :2]) < MIN_SPACING:
             placed = goals[asked]
             poses[~asked, :2] = _first_clear([*before[asked], *_corners(BLOCK_AREA)], placed, MIN_SPACING)
-        generator = np.random.default_rng(np.frombuffer(desired_goal.tobytes(), np.uint32))
+        generator = goal_generator(desired_goal)
         for index in np.flatnonzero(asked):
             poses[index, 3:] = upright(self._goal_yaw(desired_goal, generator))
         self._block_pose[:], self._second_pose[:] = poses

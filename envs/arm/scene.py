@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from envs.arm.mujoco_env import ASSETS, MujocoEnv
 from envs.rendering.types import MARKER_COLOR
+from envs.rotations import upright
 from envs.simulator import mujoco
 
 AZIMUTH, ELEVATION = 145.0, -40.0
@@ -49,7 +50,7 @@ def show_world(env: MujocoEnv, scene: "mujoco.MjData") -> None:
     for name in _places(env):
         index, yaw = _mocap_id(scene.model, name), turns.get(name, 0.0)
         scene.mocap_pos[index] = asked.get(name, NOWHERE)
-        scene.mocap_quat[index] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+        scene.mocap_quat[index] = upright(yaw)
     mujoco.mj_forward(scene.model, scene)
 
 
