@@ -75,11 +75,15 @@ def complaint(capsys, arguments):
                 "training.persistence_weight=0",
                 "output=out",
             ],
-            "world_model.goal_dim must be null where training.persistence_weight is 0, got 3",
+            "world_model.goal_dim must be null where training.persistence_weight is 0, got 2",
         ),
         (
-            ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.goal_dim=17", "output=out"],
-            "world_model.goal_dim must be at most training.persistent_dim=16, got 17",
+            ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.goal_dim=23", "output=out"],
+            "world_model.goal_dim must be at most 22, got 23: the last 2 of camera_dim=24 numbers tell where the robot is",
+        ),
+        (
+            ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.camera_dim=4", "output=out"],
+            "world_model.camera_dim must be above 4 where training.persistence_weight is above 0, got 4",
         ),
         (["run", "seed=1000"], "seed must be a whole number in 0..999, got 1000"),
         (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),

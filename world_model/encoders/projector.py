@@ -1,6 +1,8 @@
 """The head in which every image encoder ends."""
 
-import torch
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import Tensor, nn
 
 
@@ -25,19 +27,22 @@ class Projector(nn.Module):
             nn.Linear(hidden_dim, embed_dim),
         )
 
-    @torch.no_grad()
-    def recombine(self, matrix: Tensor, mean: Tensor) -> None:
-        """Replaces the first numbers of the embedding by linear combinations of them, `(s - mean) @ matrix`.
+    @contextmanager
+    def before_last(self) -> Iterator[list[Tensor]]:
+        """Keeps what the hidden layer gives, `[rows, hidden_dim]` call by call, as long as the context lasts."""
+        kept: list[Tensor] = []
+        handle = self.layers[-1].register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        try:
+            yield kept
+        finally:
+            handle.remove()
 
-        Args:
-            matrix: `[first, first]`.
-            mean: `[first]`.
-        """
-        last, first = self.layers[-1], len(mean)
-        assert isinstance(last, nn.Linear)
-        weight, bias = last.weight[:first].double(), last.bias[:first].double()
-        last.weight[:first] = (matrix.T.to(weight) @ weight).to(last.weight)
-        last.bias[:first] = ((bias - mean.to(bias)) @ matrix.to(bias)).to(last.bias)
+    @property
+    def last(self) -> nn.Linear:
+        """The last layer, of which another may be made."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def forward(self, features: Tensor) -> Tensor:
         """Maps features `[rows, input_dim]` to `[rows, embed_dim]`."""

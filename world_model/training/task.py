@@ -30,9 +30,9 @@ from world_model.training.data import (
 )
 from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.dynamics_task import SECTION, DynamicsTask, or_gates
-from world_model.training.embedded import FramesOnce
+from world_model.training.embedded import FramesOnce, embed_rows
 from world_model.training.monitors import Alarm, measure
-from world_model.training.ordering import NUM_STEPS, NUM_WINDOWS, order_of_persistence
+from world_model.training.places import NUM_STEPS, NUM_WINDOWS, AffineMap, find_places
 from world_model.training.prefetch import Prefetch
 from world_model.training.probed_frames import ProbedFrames
 from world_model.training.randomness import DROPOUT, SPLIT, TRAIN, VALIDATION, rng_of
@@ -222,27 +222,39 @@ class WorldModelTask:
             )
 
     @torch.no_grad()
-    def put_in_order(self) -> None:
-        """Recombines what persists in each camera's block, so that what persists best comes first.
+    def tell_places(self) -> None:
+        """Makes each camera's block tell where things are, if something of it has learned to persist.
 
         The dynamics, which knew the numbers as they were, learn anew from there.
         """
         if self._settings.persistence_weight == 0:
             return
+        model = self._model
         windows = WindowSampler(
             self._dataset,
             sensors=[],
             episodes=self._learned,
-            num_frames=1 + min(NUM_STEPS, self._model.context_length + self._settings.rollout_length - 1),
-            action_repeat=self._model.action_repeat,
+            num_frames=1 + min(NUM_STEPS, int(self._dataset.lengths[self._learned].max()) // model.action_repeat),
+            action_repeat=model.action_repeat,
         )
         chosen = rng_of(self._seed, VALIDATION, 6).integers(len(windows), size=NUM_WINDOWS)
-        embeddings = FramesOnce(self._model, self._dataset)(windows.rows(chosen)[:, [0, -1]])
-        for name, block in self._model.blocks.items():
-            encoder = self._model.encoders[name]
+        rows, actions = windows.rows(chosen), windows.actions(chosen)
+        ways = actions.unflatten(2, (model.action_repeat, model.control_action_dim)).sum(dim=2)
+        frames, where = np.unique(rows, return_inverse=True)
+        for encoder in model.encoders.values():
             if isinstance(encoder, ImageEncoder):
-                persistent = embeddings[..., block][..., : self._settings.persistent_dim]
-                encoder.projector.recombine(*order_of_persistence(*persistent.unbind(dim=1)))
+                last = encoder.projector.last
+                with encoder.projector.before_last() as parts:
+                    embed_rows(model, self._dataset, frames)
+                hidden = torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))]
+                found = find_places(
+                    hidden,
+                    ways,
+                    last=AffineMap(last.weight.cpu(), last.bias.cpu()),
+                    persistent_dim=self._settings.persistent_dim,
+                )
+                last.weight.copy_(found.weight)
+                last.bias.copy_(found.bias)
 
     def dynamics_task(self, embeddings: Tensor, settings: DynamicsSettings) -> DynamicsTask:
         """Returns what the dynamics learn alone when this is done, on the same episodes.

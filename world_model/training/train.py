@@ -83,7 +83,7 @@ def train_world_model(
     if not goes_on:
         return path
     task.model.eval()
-    task.put_in_order()
+    task.tell_places()
     parent = section_sha256(task.model.state_dict())
     dynamics_task = task.dynamics_task(embed_dataset(task.model, dataset, cache=cache), dynamics_settings)
     identity = {**common, "world_model": parent, "dynamics_training": dynamics_settings.identity}

@@ -42,7 +42,7 @@ def validate(config: Config, spec: TaskSpec) -> None:
         )
     build(values.dynamics_training)
     if any(spec.sensors[name].is_image for name in spec.perceived):
-        _validate_persistence(config)
+        _validate_persistence(config, spec)
     build(values.learning)
     build(values.online)
     build(values.pictures)
@@ -68,28 +68,42 @@ def validate(config: Config, spec: TaskSpec) -> None:
         _look_ahead_once(config, modules)
 
 
-def _validate_persistence(config: Config) -> None:
-    """Checks that what persists of a camera's pictures is put in order, and goals ask for nothing else.
+def _validate_persistence(config: Config, spec: TaskSpec) -> None:
+    """Checks that what persists of a camera's pictures can tell places, and goals ask for nothing else.
 
     Raises:
-        ConfigError: It is not, or they do.
+        ConfigError: It cannot, or they do.
     """
     values = config.values
-    persists, goal_dim = values.training.persistence_weight > 0, values.world_model.goal_dim
-    if persists and values.dynamics_training.num_steps == 0:
+    goal_dim, camera_dim = values.world_model.goal_dim, values.world_model.camera_dim
+    if values.training.persistence_weight == 0:
+        if goal_dim is not None:
+            raise ConfigError(
+                "world_model.goal_dim must be null where training.persistence_weight is 0, got "
+                f"{goal_dim}: the numbers of a camera's block are in no order then"
+            )
+        return
+    if values.dynamics_training.num_steps == 0:
         raise ConfigError(
-            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0: what persists is "
-            "put in order before the dynamics go on alone"
+            "dynamics_training.num_steps must be above 0 where training.persistence_weight is, got 0: a camera's block "
+            "is made to tell places before the dynamics go on alone"
         )
-    if goal_dim is not None and not persists:
+    if isinstance(spec.actions, DiscreteActions):
         raise ConfigError(
-            f"world_model.goal_dim must be null where training.persistence_weight is 0, got {goal_dim}: the numbers of "
-            "a camera's block are in no order then"
+            "training.persistence_weight must be 0 where a robot has a choice among "
+            f"{spec.actions.num_actions} discrete actions, got {values.training.persistence_weight}: places are told by "
+            "how far actions go"
         )
-    if goal_dim is not None and goal_dim > values.training.persistent_dim:
+    action_dim = len(spec.actions.low)
+    if camera_dim <= 2 * action_dim:
         raise ConfigError(
-            f"world_model.goal_dim must be at most training.persistent_dim={values.training.persistent_dim}, got "
-            f"{goal_dim}: the other numbers are in no order"
+            f"world_model.camera_dim must be above {2 * action_dim} where training.persistence_weight is above 0, got "
+            f"{camera_dim}: two places take {action_dim} numbers each"
+        )
+    if goal_dim is not None and goal_dim > camera_dim - action_dim:
+        raise ConfigError(
+            f"world_model.goal_dim must be at most {camera_dim - action_dim}, got {goal_dim}: the last {action_dim} of "
+            f"camera_dim={camera_dim} numbers tell where the robot is"
         )
 
 
