@@ -79,7 +79,7 @@ def complaint(capsys, arguments):
         ),
         (
             ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.goal_dim=23", "output=out"],
-            "world_model.goal_dim must be at most 22, got 23: the last 2 of camera_dim=24 numbers tell where the robot is",
+            "world_model.goal_dim must be at most 22, got 23: the last 2 of camera_dim=24 numbers tell where the",
         ),
         (
             ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.camera_dim=4", "output=out"],

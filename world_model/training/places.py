@@ -7,9 +7,9 @@ far the robot went. So three kinds of numbers are sought in what the encoder kno
 - all that is left, what persists best first;
 - the place of the robot: it goes as far as the actions say.
 
-Both places are in one unit, straight, and so that their difference is the way from the one to the other. Actions that are
-no ways of the robot through space, as turns of its joints, leave the first a thing that persists and is driven, and no
-place.
+Both places are in one unit, straight, and so that their difference is the way from the one to the other. Actions that
+are no ways of the robot through space, as turns of its joints, leave the first a thing that persists and is driven, and
+no place.
 """
 
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class AffineMap:
 
     @classmethod
     def fit(cls, inputs: Tensor, outputs: Tensor, *, ridge: float = 0.0) -> "AffineMap":
-        """Fits `[..., input_dim]` to `[..., output_dim]` by least squares; `ridge` is beside the inputs' mean square."""
+        """Fits `[..., input_dim]` to `[..., output_dim]` by least squares; a ridge is a share of the mean square."""
         inputs, outputs = inputs.flatten(0, -2), outputs.flatten(0, -2)
         mean, middle = inputs.mean(dim=0), outputs.mean(dim=0)
         weight = _solve(inputs - mean, outputs - middle, ridge=ridge).T
@@ -209,7 +209,8 @@ def _all_between(steps: Tensor) -> Tensor:
     """
     so_far = torch.cat([torch.zeros_like(steps[:, :1], dtype=torch.long), steps.cumsum(dim=1)], dim=1)
     first, last = torch.triu_indices(so_far.shape[1], so_far.shape[1], offset=1)
-    return so_far[:, last] - so_far[:, first] == last - first
+    holds: Tensor = so_far[:, last] - so_far[:, first] == last - first
+    return holds
 
 
 def _curved(numbers: Tensor) -> Tensor:
@@ -229,7 +230,8 @@ def _solve(inputs: Tensor, outputs: Tensor, *, ridge: float, weights: Tensor | N
     weighted = inputs.T if weights is None else inputs.T * weights
     products = weighted @ inputs
     slack = ridge * products.diagonal().mean() * torch.eye(len(products), dtype=products.dtype)
-    return torch.linalg.solve(products + slack, weighted @ outputs)
+    matrix: Tensor = torch.linalg.solve(products + slack, weighted @ outputs)
+    return matrix
 
 
 def _trust(squares: Tensor, scale: Tensor) -> Tensor:

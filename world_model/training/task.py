@@ -239,7 +239,7 @@ class WorldModelTask:
         )
         chosen = rng_of(self._seed, VALIDATION, 6).integers(len(windows), size=NUM_WINDOWS)
         rows, actions = windows.rows(chosen), windows.actions(chosen)
-        ways = actions.unflatten(2, (model.action_repeat, model.control_action_dim)).sum(dim=2)
+        ways = actions.view(*actions.shape[:2], model.action_repeat, model.control_action_dim).sum(dim=2)
         frames, where = np.unique(rows, return_inverse=True)
         for encoder in model.encoders.values():
             if isinstance(encoder, ImageEncoder):

@@ -91,8 +91,8 @@ def _validate_persistence(config: Config, spec: TaskSpec) -> None:
     if isinstance(spec.actions, DiscreteActions):
         raise ConfigError(
             "training.persistence_weight must be 0 where a robot has a choice among "
-            f"{spec.actions.num_actions} discrete actions, got {values.training.persistence_weight}: places are told by "
-            "how far actions go"
+            f"{spec.actions.num_actions} discrete actions, got {values.training.persistence_weight}: how far they go "
+            "tells places"
         )
     action_dim = len(spec.actions.low)
     if camera_dim <= 2 * action_dim:

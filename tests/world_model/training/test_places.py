@@ -31,7 +31,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def encoder(world):
-    """What an encoder knows, in numbers that bend, and a last layer that tells waves of both, those of the thing first."""
+    """What an encoder knows, in numbers that bend, and a last layer of waves of both, the thing's first."""
     _, thing, robot = world
     known = torch.cat([thing, robot], dim=2)
     hidden = torch.tanh(known @ draw(4, 128, seed=5) + draw(128, seed=6))
