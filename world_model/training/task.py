@@ -31,6 +31,7 @@ from world_model.training.data import (
 from world_model.training.dynamics_settings import DynamicsSettings
 from world_model.training.dynamics_task import SECTION, DynamicsTask, or_gates
 from world_model.training.embedded import FramesOnce, embed_rows
+from world_model.training.fit import threads
 from world_model.training.monitors import Alarm, measure
 from world_model.training.places import NUM_STEPS, NUM_WINDOWS, AffineMap, find_places
 from world_model.training.prefetch import Prefetch
@@ -247,12 +248,13 @@ class WorldModelTask:
                 with encoder.projector.before_last() as parts:
                     embed_rows(model, self._dataset, frames)
                 hidden = torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))]
-                found = find_places(
-                    hidden,
-                    ways,
-                    last=AffineMap(last.weight.cpu(), last.bias.cpu()),
-                    persistent_dim=self._settings.persistent_dim,
-                )
+                with threads(self._settings.num_threads):
+                    found = find_places(
+                        hidden,
+                        ways,
+                        last=AffineMap(last.weight.cpu(), last.bias.cpu()),
+                        persistent_dim=self._settings.persistent_dim,
+                    )
                 last.weight.copy_(found.weight)
                 last.bias.copy_(found.bias)
 
