@@ -245,12 +245,11 @@ class WorldModelTask:
         for encoder in model.encoders.values():
             if isinstance(encoder, ImageEncoder):
                 last = encoder.projector.last
-                with encoder.projector.before_last() as parts:
-                    embed_rows(model, self._dataset, frames)
-                hidden = torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))]
                 with threads(self._settings.num_threads):
+                    with encoder.projector.before_last() as parts:
+                        embed_rows(model, self._dataset, frames)
                     found = find_places(
-                        hidden,
+                        torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))],
                         ways,
                         last=AffineMap(last.weight.cpu(), last.bias.cpu()),
                         persistent_dim=self._settings.persistent_dim,

@@ -10,6 +10,7 @@ import torch
 from envs.episodes.episode import DatasetError
 from world_model.dynamics.gated_mlp import GatedMLPDynamics
 from world_model.dynamics.residual_mlp import ResidualMLPDynamics
+from world_model.encoders.keypoints import KeypointEncoder
 from world_model.latent.discrete import DiscreteLatent
 from world_model.latent.gaussian import GaussianLatent
 from world_model.latent.none import no_latent
@@ -18,6 +19,7 @@ from world_model.training.checkpoint import CheckpointError, load_checkpoint
 from world_model.training.embedded import embed_dataset
 from world_model.training.embedded_windows import EmbeddedWindows
 from world_model.training.fit import TrainingStopped, train_step
+from world_model.training.places import AffineMap
 from world_model.training.task import WorldModelTask
 from world_model.training.train import train_world_model
 
@@ -103,25 +105,65 @@ def test_without_a_step_a_training_is_what_it_was(train, tmp_path):
     assert lines(tmp_path)[-1]["step"] == 40
 
 
+def stop_after(monkeypatch, num_steps):
+    """Interrupts the next training after so many steps of the optimiser, of all its stages."""
+    steps = []
+
+    def stop(*arguments):
+        if len(steps) == num_steps:
+            raise KeyboardInterrupt
+        steps.append(arguments)
+        return train_step(*arguments)
+
+    monkeypatch.setattr("world_model.training.fit.train_step", stop)
+
+
 @pytest.mark.parametrize(("latent", "stops_after"), [(no_latent, 25), (no_latent, 55), (GAUSSIAN, 55)])
 def test_an_interrupted_training_ends_with_the_same_bytes(
     train, tmp_path, monkeypatch, build_model, latent, stops_after
 ):
     build = partial(build_model, latent=latent)
     train(tmp_path / "whole", build=build)
-    steps, step = [], train_step
-
-    def stop(*arguments):
-        if len(steps) == stops_after:
-            raise KeyboardInterrupt
-        steps.append(arguments)
-        return step(*arguments)
-
-    monkeypatch.setattr("world_model.training.fit.train_step", stop)
+    stop_after(monkeypatch, stops_after)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", build=build)
     monkeypatch.undo()
     train(tmp_path / "parts", build=build)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+@pytest.fixture
+def seeing(filmed, build_model):
+    """What a training changes that sees a square which actions move, and in which something is to persist."""
+    encoder = partial(KeypointEncoder, channels=4, num_keypoints=4, temperature=0.1, hidden_dim=16)
+    build = partial(build_model, sensors={"camera": (16, 16, 3)}, embed_dims={"camera": 6}, encoder=encoder)
+    return {"dataset": filmed, "build": build, "persistence_weight": 1.0, "persistent_dim": 3}
+
+
+def test_the_last_numbers_of_what_is_seen_tell_where_the_robot_is(train, tmp_path, seeing):
+    changes = {"num_steps": 200, "learning_rate": 1e-2, "inverse_dynamics_weight": 1.0}
+    path = train(tmp_path, **seeing, **changes, checkpoint_every=200, keep_every=200, validation_every=200)
+    model = seeing["build"]()
+    load_checkpoint(path).restore("world_model", model)
+    place = torch.from_numpy(np.array(seeing["dataset"].observations["place"])).double()
+    found = embed_dataset(model.eval(), seeing["dataset"])[:, -2:].double()
+    told = AffineMap.fit(found, place)
+    off = (told(found) - place).square().sum() / (place - place.mean(dim=0)).square().sum()
+    assert off < 0.1
+    scale = told.weight.trace() / 2
+    torch.testing.assert_close(told.weight / scale, torch.eye(2, dtype=torch.float64), atol=0.3, rtol=0)
+
+
+@pytest.mark.parametrize("stops_after", [25, 55])
+def test_a_training_that_tells_places_ends_with_the_same_bytes_when_it_is_interrupted(
+    train, tmp_path, monkeypatch, seeing, stops_after
+):
+    train(tmp_path / "whole", **seeing)
+    stop_after(monkeypatch, stops_after)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", **seeing)
+    monkeypatch.undo()
+    train(tmp_path / "parts", **seeing)
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
 
 
