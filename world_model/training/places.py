@@ -93,7 +93,8 @@ def find_places(hidden: Tensor, ways: Tensor, *, last: AffineMap, persistent_dim
     thing = AffineMap.fit(hidden, _place_of_thing(in_order(persistent), ways), ridge=_READOUT_RIDGE)
     places = AffineMap.together(thing, _place_of_robot(embeddings, ways).after(last))
     said = places(hidden).flatten(0, 1)
-    unit = said[:, : ways.shape[2]].std(dim=0).mean()
+    spread = said.std(dim=0).view(2, -1).mean(dim=1)
+    unit = spread[0] if spread[0] > 0 else spread[1]  # where nothing is moved, all there is is the robot
     places = AffineMap(places.weight / unit, (places.bias - said.mean(dim=0)) / unit)
 
     left = last.minus(AffineMap.fit(places(hidden), embeddings).after(places))
@@ -177,7 +178,7 @@ def _goes_along(features: Tensor, place: Tensor, ways: Tensor) -> Tensor:
         `[num_windows, time, action_dim]`, of the mean 0.
     """
     sizes = place.diff(dim=1).norm(dim=2)
-    rests, moves = (_all_between(kind) for kind in (sizes < sizes.quantile(RESTING), sizes > sizes.quantile(MOVING)))
+    rests, moves = (_all_between(kind) for kind in (sizes <= sizes.quantile(RESTING), sizes > sizes.quantile(MOVING)))
     window, pair = (rests | moves).nonzero(as_tuple=True)
     if len(window) > _MOST_ROWS:
         chosen = torch.linspace(0, len(window) - 1, _MOST_ROWS, dtype=torch.float64).long()
@@ -187,7 +188,7 @@ def _goes_along(features: Tensor, place: Tensor, ways: Tensor) -> Tensor:
     is_moved = moves[window, pair]
     wanted = torch.where(is_moved[:, None], so_far[window, last] - so_far[window, first], 0.0)
     changes = features[window, last] - features[window, first]
-    share = torch.where(is_moved, 1.0 / is_moved.sum(), _RESTING_WEIGHT / (~is_moved).sum())
+    share = torch.where(is_moved, 1.0 / is_moved.sum().clamp_min(1), _RESTING_WEIGHT / (~is_moved).sum())
     trust = torch.ones_like(share)
     for _ in range(_NUM_REWEIGHTINGS):
         matrix = _solve(changes, wanted, weights=share * trust, ridge=_RIDGE)
@@ -222,14 +223,14 @@ def _curved(numbers: Tensor) -> Tensor:
         *combinations_with_replacement(range(min(dim, _NUM_CUBIC)), 3),
     ]
     products = torch.stack([numbers[..., power].prod(dim=-1) for power in map(list, powers)], dim=-1)
-    return products / products.flatten(0, -2).std(dim=0)
+    return products / products.flatten(0, -2).std(dim=0).clamp_min(_TINY)
 
 
 def _solve(inputs: Tensor, outputs: Tensor, *, ridge: float, weights: Tensor | None = None) -> Tensor:
     """Returns the matrix `[input_dim, output_dim]` of weighted least squares; see `AffineMap.fit`."""
     weighted = inputs.T if weights is None else inputs.T * weights
     products = weighted @ inputs
-    slack = ridge * products.diagonal().mean() * torch.eye(len(products), dtype=products.dtype)
+    slack = (ridge * products.diagonal().mean()).clamp_min(_TINY) * torch.eye(len(products), dtype=products.dtype)
     matrix: Tensor = torch.linalg.solve(products + slack, weighted @ outputs)
     return matrix
 
@@ -248,3 +249,4 @@ _SLACK = 0.025  # squared, of the rms way of a model step: what is pushed does n
 _RESTING_WEIGHT = 4.0  # of all that rests, beside 1 of all that is moved
 _RIDGE, _READOUT_RIDGE = 1e-6, 1e-3
 _MOST_ROWS = 60_000
+_TINY = 1e-12

@@ -235,7 +235,7 @@ class WorldModelTask:
             self._dataset,
             sensors=[],
             episodes=self._learned,
-            num_frames=1 + min(NUM_STEPS, int(self._dataset.lengths[self._learned].max()) // model.action_repeat),
+            num_frames=1 + min(NUM_STEPS, int(self._dataset.lengths[self._learned].min()) // model.action_repeat),
             action_repeat=model.action_repeat,
         )
         chosen = rng_of(self._seed, VALIDATION, 6).integers(len(windows), size=NUM_WINDOWS)

@@ -65,6 +65,14 @@ def test_places_are_found_straight_and_in_one_unit(world, encoder):
         torch.testing.assert_close(it / unit, torch.eye(2, dtype=torch.float64), atol=0.1, rtol=0)
 
 
+def test_where_nothing_is_ever_moved_the_robot_is_found_all_the_same(world):
+    ways, _, robot = world
+    hidden = torch.cat([torch.ones(NUM_WINDOWS, TIME, 1), robot, robot.square()], dim=2).double()
+    last = AffineMap(torch.eye(6, 5, dtype=torch.float64), torch.zeros(6, dtype=torch.float64))
+    found = find_places(hidden, ways, last=last, persistent_dim=1)(hidden)
+    assert found.isfinite().all() and (correlations(found[..., -2:], robot.double()) > 0.98).all()
+
+
 def test_what_is_left_is_in_order_and_says_nothing_of_places_over_again(world, encoder):
     ways, _, _ = world
     hidden, last = encoder
