@@ -85,6 +85,21 @@ def complaint(capsys, arguments):
             ["run", "env=push", "observation=pixels", "renderer=raycast", "world_model.camera_dim=4", "output=out"],
             "world_model.camera_dim must be above 4 where training.persistence_weight is above 0, got 4",
         ),
+        (
+            ["run", "env=push", "observation=pixels", "renderer=raycast", "training.persistent_dim=1", "output=out"],
+            "training.persistent_dim must be at least 2, got 1: a place takes 2 numbers",
+        ),
+        (
+            [
+                "run",
+                "env=push",
+                "observation=pixels",
+                "renderer=raycast",
+                "world_model.embed_dims={fixed_camera: 3}",
+                "output=out",
+            ],
+            "world_model.embed_dims must name no camera where training.persistence_weight is above 0, got fixed_camera",
+        ),
         (["run", "seed=1000"], "seed must be a whole number in 0..999, got 1000"),
         (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),
         (["run", "training.learning_rate=-1", "output=out"], "learning_rate"),

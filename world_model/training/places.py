@@ -82,8 +82,9 @@ def find_places(hidden: Tensor, ways: Tensor, *, last: AffineMap, persistent_dim
         persistent_dim: How many of its first numbers have learned to persist.
 
     Returns:
-        `action_dim` numbers of the place of what is moved; those that are left, of the same number as before; and
-        `action_dim` of the place of the robot. Places have the mean 0, and that of the thing a variance of about 1.
+        `action_dim` numbers of the place of what is moved; what is left, without the directions that persist least, for
+        which there is no room; and `action_dim` numbers of the place of the robot. Places have the mean 0, and that of
+        the thing, or else that of the robot, a standard deviation of 1 on average.
     """
     hidden, last = hidden.double(), AffineMap(last.weight.double(), last.bias.double())
     ways = ways.double() / ways.double().square().mean().sqrt()
@@ -94,7 +95,9 @@ def find_places(hidden: Tensor, ways: Tensor, *, last: AffineMap, persistent_dim
     places = AffineMap.together(thing, _place_of_robot(embeddings, ways).after(last))
     said = places(hidden).flatten(0, 1)
     spread = said.std(dim=0).view(2, -1).mean(dim=1)
-    unit = spread[0] if spread[0] > 0 else spread[1]  # where nothing is moved, all there is is the robot
+    unit = (
+        spread[0] if spread[0] > _LEAST_SPREAD * spread[1] else spread[1]
+    )  # where nothing is moved, there is the robot
     places = AffineMap(places.weight / unit, (places.bias - said.mean(dim=0)) / unit)
 
     left = last.minus(AffineMap.fit(places(hidden), embeddings).after(places))
@@ -142,7 +145,7 @@ def _place_of_robot(embeddings: Tensor, ways: Tensor) -> AffineMap:
     for _ in range(_NUM_REWEIGHTINGS):
         matrix = _solve(changes, ways, weights=trust, ridge=_RIDGE)
         squares = (changes @ matrix - ways).square().sum(dim=1)
-        trust = _trust(squares, squares.median())
+        trust = _trust(squares, squares.median().clamp_min(_LEAST_SCALE))  # a robot may stand still most of the time
     return AffineMap(matrix.T, torch.zeros(len(matrix.T), dtype=matrix.dtype))
 
 
@@ -249,4 +252,6 @@ _SLACK = 0.025  # squared, of the rms way of a model step: what is pushed does n
 _RESTING_WEIGHT = 4.0  # of all that rests, beside 1 of all that is moved
 _RIDGE, _READOUT_RIDGE = 1e-6, 1e-3
 _MOST_ROWS = 60_000
+_LEAST_SCALE = 1e-3  # squared, of the rms way: what the robot's place is off by
+_LEAST_SPREAD = 0.1  # of a thing's place, beside that of the robot's: what is never moved has no place that is told
 _TINY = 1e-12

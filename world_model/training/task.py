@@ -226,7 +226,7 @@ class WorldModelTask:
     def tell_places(self) -> None:
         """Makes each camera's block tell where things are, if something of it has learned to persist.
 
-        The dynamics, which knew the numbers as they were, learn anew from there.
+        The dynamics, which knew the numbers as they were, go on from there.
         """
         if self._settings.persistence_weight == 0:
             return

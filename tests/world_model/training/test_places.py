@@ -65,12 +65,25 @@ def test_places_are_found_straight_and_in_one_unit(world, encoder):
         torch.testing.assert_close(it / unit, torch.eye(2, dtype=torch.float64), atol=0.1, rtol=0)
 
 
-def test_where_nothing_is_ever_moved_the_robot_is_found_all_the_same(world):
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-2])
+def test_where_nothing_is_ever_moved_the_robot_is_found_all_the_same(world, noise):
     ways, _, robot = world
-    hidden = torch.cat([torch.ones(NUM_WINDOWS, TIME, 1), robot, robot.square()], dim=2).double()
+    still = 1 + noise * draw(NUM_WINDOWS, TIME, 1, seed=8)
+    hidden = torch.cat([still, robot, robot.square()], dim=2).double()
     last = AffineMap(torch.eye(6, 5, dtype=torch.float64), torch.zeros(6, dtype=torch.float64))
     found = find_places(hidden, ways, last=last, persistent_dim=1)(hidden)
     assert found.isfinite().all() and (correlations(found[..., -2:], robot.double()) > 0.98).all()
+    assert found[..., -2:].flatten(0, 1).std(dim=0).max() < 3
+
+
+def test_a_robot_that_stands_still_most_of_the_time_is_found(world):
+    ways, _, robot = world
+    stands = uniform(NUM_WINDOWS, 1, 1, seed=8) < 0.6
+    place = torch.where(stands, robot[:, :1], robot)
+    hidden = torch.cat([place, place.square()], dim=2).double()
+    last = AffineMap(torch.eye(5, 4, dtype=torch.float64), torch.zeros(5, dtype=torch.float64))
+    found = find_places(hidden, ways * ~stands, last=last, persistent_dim=2)(hidden)
+    assert (correlations(found[..., -2:], place.double()) > 0.98).all()
 
 
 def test_what_is_left_is_in_order_and_says_nothing_of_places_over_again(world, encoder):
