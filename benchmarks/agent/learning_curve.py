@@ -1,4 +1,4 @@
-"""Success by what it cost: frames, and minutes of collecting and training.
+"""Success by what it cost: frames, and minutes of the whole run.
 
 `python -m benchmarks.agent.learning_curve env=push observation=pixels renderer=raycast output=runs/curve` makes whole
 runs of a recipe, each with a share of its episodes and of the steps of all that learns, evaluates them on the same

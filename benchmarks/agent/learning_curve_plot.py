@@ -11,6 +11,7 @@ from agent.evaluation.pictures.files import write_figure
 
 _INK, _GRID = "#222222", "#ececec"
 _AT_END, _ONCE = "#0072b2", "#d55e00"  # told apart by every colour vision (Okabe and Ito, 2008)
+_SHIFT = 1.04  # to the right, so that no interval hides another
 
 
 def write_plot(findings: Mapping[str, Any], path: Path) -> Path:
@@ -31,14 +32,25 @@ def plot_curve(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _draw(axes: Axes, points: Sequence[Mapping[str, Any]], places: Sequence[float], label: str) -> None:
-    for key, color, name in (("success_at_end", _AT_END, "at the end"), ("success_once", _ONCE, "once")):
+    for key, color, name, shift in (
+        ("success_at_end", _AT_END, "at the end", 1.0),
+        ("success_once", _ONCE, "once", _SHIFT),
+    ):
         rates = [100 * point[key]["rate"] for point in points]
         errors = [
             [abs(100 * point[key][end] - rate) for point, rate in zip(points, rates, strict=True)]
             for end in ("low", "high")
         ]
         axes.errorbar(
-            places, rates, errors, color=color, marker="o", markersize=5, linewidth=1.8, capsize=2, label=name
+            [shift * place for place in places],
+            rates,
+            errors,
+            color=color,
+            marker="o",
+            markersize=5,
+            linewidth=1.8,
+            capsize=2,
+            label=name,
         )
     axes.set_xscale("log")
     axes.set_xticks(places, [f"{place:.3g}" for place in places])

@@ -100,6 +100,17 @@ def complaint(capsys, arguments):
             ],
             "world_model.embed_dims must name no camera where training.persistence_weight is above 0, got fixed_camera",
         ),
+        (
+            [
+                "run",
+                "env=push",
+                "observation=pixels",
+                "renderer=raycast",
+                "world_model.embed_dims={nonsense: 3}",
+                "output=out",
+            ],
+            "world_model.embed_dims must name sensors among ['fixed_camera'], got 'nonsense'",
+        ),
         (["run", "seed=1000"], "seed must be a whole number in 0..999, got 1000"),
         (["run", "planner.num_elites=1000", "output=out"], "num_elites must be in"),
         (["run", "training.learning_rate=-1", "output=out"], "learning_rate"),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from world_model.training.robust import trust, usual_square
+
 _NUM_ROUNDS = 4
 _RIDGE = 1e-5
 
@@ -33,14 +35,14 @@ class OwnMotion:
         """
         known, changes = _known(before, actions), (after - before).double()
         identity = torch.eye(known.shape[1], dtype=known.dtype)
-        trust = torch.ones(len(known), dtype=known.dtype)
+        weights, sizes = torch.ones(len(known), dtype=known.dtype), changes.square().sum(dim=1)
         for _ in range(_NUM_ROUNDS):
-            trusted = known * trust[:, None]
+            trusted = known * weights[:, None]
             weight = torch.linalg.solve(
                 trusted.T @ known / len(known) + _RIDGE * identity, trusted.T @ changes / len(known)
             )
             squares = (changes - known @ weight).square().sum(dim=1)
-            trust = 1 / (1 + squares / squares.median().clamp_min(torch.finfo(squares.dtype).tiny))
+            weights = trust(squares, usual_square(squares, beside=sizes))
         return cls(weight)
 
     def unexplained(self, before: Tensor, actions: Tensor, after: Tensor) -> Tensor:

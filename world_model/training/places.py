@@ -18,6 +18,8 @@ from itertools import combinations_with_replacement
 import torch
 from torch import Tensor
 
+from world_model.training.robust import trust, usual_square
+
 NUM_WINDOWS = 16_384
 """By which places are found."""
 
@@ -130,8 +132,8 @@ def order_of_persistence(before: Tensor, after: Tensor) -> AffineMap:
     whitening = directions[:, ~says_nothing] / variances[~says_nothing].sqrt()
     changes = (after - before).double() @ whitening
     squares = changes.square().sum(dim=1)
-    trust = _trust(squares, squares.median())
-    _, order = torch.linalg.eigh((changes * trust[:, None]).T @ changes / trust.sum())
+    weights = trust(squares, usual_square(squares, beside=squares))
+    _, order = torch.linalg.eigh((changes * weights[:, None]).T @ changes / weights.sum())
     recombined = torch.cat([whitening @ order, directions[:, says_nothing]], dim=1)
     largest = recombined.gather(0, recombined.abs().argmax(dim=0, keepdim=True))
     weight = (recombined * largest.sign()).T
@@ -141,11 +143,11 @@ def order_of_persistence(before: Tensor, after: Tensor) -> AffineMap:
 def _place_of_robot(embeddings: Tensor, ways: Tensor) -> AffineMap:
     """Returns a map of embeddings `[num_windows, time, dim]` whose changes are the ways; walls hardly count."""
     changes, ways = embeddings.diff(dim=1).flatten(0, 1), ways.flatten(0, 1)
-    trust = torch.ones(len(ways), dtype=ways.dtype)
+    weights, sizes = torch.ones(len(ways), dtype=ways.dtype), ways.square().sum(dim=1)
     for _ in range(_NUM_REWEIGHTINGS):
-        matrix = _solve(changes, ways, weights=trust, ridge=_RIDGE)
+        matrix = _solve(changes, ways, weights=weights, ridge=_RIDGE)
         squares = (changes @ matrix - ways).square().sum(dim=1)
-        trust = _trust(squares, squares.median().clamp_min(_LEAST_SCALE))  # a robot may stand still most of the time
+        weights = trust(squares, usual_square(squares, beside=sizes))
     return AffineMap(matrix.T, torch.zeros(len(matrix.T), dtype=matrix.dtype))
 
 
@@ -192,12 +194,12 @@ def _goes_along(features: Tensor, place: Tensor, ways: Tensor) -> Tensor:
     wanted = torch.where(is_moved[:, None], so_far[window, last] - so_far[window, first], 0.0)
     changes = features[window, last] - features[window, first]
     share = torch.where(is_moved, 1.0 / is_moved.sum().clamp_min(1), _RESTING_WEIGHT / (~is_moved).sum())
-    trust = torch.ones_like(share)
+    weights = torch.ones_like(share)
     for _ in range(_NUM_REWEIGHTINGS):
-        matrix = _solve(changes, wanted, weights=share * trust, ridge=_RIDGE)
+        matrix = _solve(changes, wanted, weights=share * weights, ridge=_RIDGE)
         squares = (changes @ matrix - wanted).square().sum(dim=1)
         scale = torch.where(is_moved, _SLACK, squares[~is_moved].median())
-        trust = _trust(squares, scale)
+        weights = trust(squares, scale)
     found = features @ matrix
     return found - found.flatten(0, 1).mean(dim=0)
 
@@ -238,11 +240,6 @@ def _solve(inputs: Tensor, outputs: Tensor, *, ridge: float, weights: Tensor | N
     return matrix
 
 
-def _trust(squares: Tensor, scale: Tensor) -> Tensor:
-    """Returns Cauchy's weights of residuals."""
-    return 1 / (1 + squares / scale.clamp_min(torch.finfo(squares.dtype).tiny))
-
-
 _NUM_APART = 2  # model steps between frames that tell what persists
 _NUM_WATCHED = 5  # first numbers, of those that persist, whose changes tell at first whether something is moved
 _NUM_LINEAR = 8  # of which a place is at first a linear function
@@ -252,6 +249,5 @@ _SLACK = 0.025  # squared, of the rms way of a model step: what is pushed does n
 _RESTING_WEIGHT = 4.0  # of all that rests, beside 1 of all that is moved
 _RIDGE, _READOUT_RIDGE = 1e-6, 1e-3
 _MOST_ROWS = 60_000
-_LEAST_SCALE = 1e-3  # squared, of the rms way: what the robot's place is off by
-_LEAST_SPREAD = 0.1  # of a thing's place, beside that of the robot's: what is never moved has no place that is told
+_LEAST_SPREAD = 0.1  # of the thing's place, beside the robot's: of what is never moved, no place is told
 _TINY = 1e-12

@@ -3,6 +3,7 @@
 import logging
 import platform
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -242,20 +243,20 @@ class WorldModelTask:
         rows, actions = windows.rows(chosen), windows.actions(chosen)
         ways = actions.view(*actions.shape[:2], model.action_repeat, model.control_action_dim).sum(dim=2)
         frames, where = np.unique(rows, return_inverse=True)
-        for encoder in model.encoders.values():
-            if isinstance(encoder, ImageEncoder):
-                last = encoder.projector.last
-                with threads(self._settings.num_threads):
-                    with encoder.projector.before_last() as parts:
-                        embed_rows(model, self._dataset, frames)
-                    found = find_places(
-                        torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))],
-                        ways,
-                        last=AffineMap(last.weight.cpu(), last.bias.cpu()),
-                        persistent_dim=self._settings.persistent_dim,
-                    )
-                last.weight.copy_(found.weight)
-                last.bias.copy_(found.bias)
+        heads = [encoder.projector for encoder in model.encoders.values() if isinstance(encoder, ImageEncoder)]
+        with threads(self._settings.num_threads):
+            with ExitStack() as stack:
+                kept = [stack.enter_context(head.before_last()) for head in heads]
+                embed_rows(model, self._dataset, frames)
+            for head, parts in zip(heads, kept, strict=True):
+                found = find_places(
+                    torch.cat(parts).cpu()[torch.from_numpy(where.reshape(rows.shape))],
+                    ways,
+                    last=AffineMap(head.last.weight.cpu(), head.last.bias.cpu()),
+                    persistent_dim=self._settings.persistent_dim,
+                )
+                head.last.weight.copy_(found.weight)
+                head.last.bias.copy_(found.bias)
 
     def dynamics_task(self, embeddings: Tensor, settings: DynamicsSettings) -> DynamicsTask:
         """Returns what the dynamics learn alone when this is done, on the same episodes.

@@ -80,7 +80,7 @@ def _validate_persistence(config: Config, spec: TaskSpec) -> None:
         if goal_dim is not None:
             raise ConfigError(
                 "world_model.goal_dim must be null where training.persistence_weight is 0, got "
-                f"{goal_dim}: its first numbers tell no place then"
+                f"{goal_dim}: the first numbers of a camera's block tell no place then"
             )
         return
     if values.dynamics_training.num_steps == 0:
@@ -94,13 +94,13 @@ def _validate_persistence(config: Config, spec: TaskSpec) -> None:
             f"{spec.actions.num_actions} discrete actions, got {values.training.persistence_weight}: how far they go "
             "tells places"
         )
-    action_dim = len(spec.actions.low)
+    action_dim, cameras = len(spec.actions.low), [name for name, it in spec.sensors.items() if it.is_image]
     if values.training.persistent_dim < action_dim:
         raise ConfigError(
             f"training.persistent_dim must be at least {action_dim}, got {values.training.persistent_dim}: a place "
             f"takes {action_dim} numbers"
         )
-    if named := [name for name in values.world_model.embed_dims or () if spec.sensors[name].is_image]:
+    if named := [name for name in values.world_model.embed_dims or () if name in cameras]:
         raise ConfigError(
             f"world_model.embed_dims must name no camera where training.persistence_weight is above 0, got {named[0]}: "
             "world_model.camera_dim says how large the block of each is"
